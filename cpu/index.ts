@@ -1,0 +1,15 @@
+// #cpu: one hart, and the machine it sits in. Imports #mmu and #base.
+//
+// Reading order:
+//   isa/table.ts        one line an instruction: name, encoding, format, extension; decoder, disassembler, translator and tests read it
+//   isa/formats.ts      where operands and immediates sit in the word, by format
+//   isa/compressed.ts   the 16-bit forms: each names the 32-bit instruction it stands for
+//   isa/decode.ts       word -> Decoded {op, rd, rs1, rs2, rs3, imm, length}
+//   isa/disasm.ts       Decoded -> text, in binutils' manner
+//   hart.ts             registers, pc, privilege, fcsr, reservation, retired instructions
+//   csr.ts              one line a CSR
+//   trap.ts             exception causes; how a trap leaves run()
+//   reference/loop.ts   the readable engine: decoded-block cache, dispatch, exact budget
+//   reference/integer.ts, atomic.ts, float.ts (softfloat.ts), system.ts, memory.ts   what each instruction means
+//   machine.ts          arena, RAM, MMU and hart put together: run(budget) -> Exit; fits kernel/machine.ts by shape
+export {};

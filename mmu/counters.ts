@@ -1,0 +1,1 @@
+export interface TlbCounters { readonly lookups: Float64Array }

@@ -1,0 +1,67 @@
+// Guest RAM: frames in the arena, from physical 0x8000_0000 on. Here: where a frame lies, its words, zeroing and copying, and which frames
+// hold instructions that an engine has decoded. Not here: translation (mmu.ts).
+//
+// A *host offset* is the byte offset in the arena. It is passed as a signed 32-bit number (`| 0`), because that is what V8 keeps in a
+// register; NO_HOST is -1, which no byte of RAM has. Index typed arrays with `host >>> 0` (bytes) or `host >>> 2` (words).
+import { PAGE_SIZE, asPfn, bug } from '#base';
+import type { Pfn } from '#base';
+import type { Arena } from './arena.ts';
+
+export const NO_HOST = -1;
+export const RAM_FIRST_PFN: Pfn = asPfn(0x80000);
+
+export class Ram {
+  readonly arena: Arena;
+  readonly firstPfn: Pfn = RAM_FIRST_PFN;
+  readonly nrFrames: number;
+  /** Host offset of the first byte of RAM, a multiple of 64 KiB. */
+  readonly hostBase: number;
+  /** One byte a frame: 1 while an engine holds decoded or translated instructions of it. Stores there take the slow path. */
+  readonly codeFrames: Uint8Array;
+  /** Frame indices with decoded instructions that somebody other than the engine wrote to; the engine drops them when it next runs. */
+  readonly dirtyCode: number[] = [];
+
+  /** @param nrFrames RAM in 4 KiB frames. Call last: RAM takes the rest of the arena. */
+  constructor(arena: Arena, nrFrames: number) {
+    this.arena = arena;
+    this.nrFrames = nrFrames;
+    this.codeFrames = arena.uint8(nrFrames);
+    this.hostBase = arena.reserve(nrFrames * PAGE_SIZE, 65536);
+  }
+
+  has(ppn: number): boolean {
+    return ppn >= this.firstPfn && ppn < this.firstPfn + this.nrFrames;
+  }
+  /** Host offset of a frame, signed. The caller knows that the frame is RAM. */
+  hostOf(pfn: Pfn): number {
+    return (this.hostBase + (pfn - this.firstPfn) * PAGE_SIZE) | 0;
+  }
+  /** The frame that a host offset lies in. */
+  pfnOfHost(host: number): Pfn {
+    return asPfn(this.firstPfn + (((host >>> 0) - this.hostBase) >>> 12));
+  }
+  /** The word at `index` (0 to 1023) of a frame. */
+  word(pfn: Pfn, index: number): number {
+    return this.arena.i32[((this.hostOf(pfn) >>> 2) + index)]!;
+  }
+  /** The bytes of `nr` frames, live. */
+  bytes(pfn: Pfn, nr = 1): Uint8Array {
+    if (!this.has(pfn) || !this.has(pfn + nr - 1)) bug(`frames ${pfn}+${nr} are not RAM`);
+    const host = this.hostOf(pfn) >>> 0;
+    return this.arena.u8.subarray(host, host + nr * PAGE_SIZE);
+  }
+  /** To be called before anyone but the engine writes to a frame. */
+  willWrite(pfn: Pfn): void {
+    const index = pfn - this.firstPfn;
+    if (this.codeFrames[index] !== 0) this.dirtyCode.push(index);
+  }
+  zero(first: Pfn, nr: number): void {
+    for (let i = 0; i < nr; i++) this.willWrite(asPfn(first + i));
+    this.bytes(first, nr).fill(0);
+  }
+  copy(to: Pfn, from: Pfn): void {
+    this.willWrite(to);
+    const source = this.hostOf(from) >>> 0;
+    this.arena.u8.copyWithin(this.hostOf(to) >>> 0, source, source + PAGE_SIZE);
+  }
+}
