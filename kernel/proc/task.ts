@@ -1,9 +1,12 @@
-// A task: what Linux calls task_struct, one thread of a program. Here: its state and how it sleeps. Not here: how it is made (fork.ts), which
-// task runs (sched.ts), signals (signal.ts).
+// A task: what Linux calls task_struct, one thread of a program. Here: its state and how it sleeps. Not here: what the threads of a program
+// share (process.ts), how a task is made (fork.ts) and ends (exit.ts), which task runs (sched.ts), signals (signal.ts).
 import type { FileTable, FsContext } from '../fs/file.ts';
 import { CONTEXT_WORDS } from '../machine.ts';
 import type { Mm } from '../mm/mm.ts';
 import type { UserMemory } from '../mm/uaccess.ts';
+import type { Credentials } from './credentials.ts';
+import type { Process } from './process.ts';
+import { PendingSignals, type SignalHandlers } from './sigset.ts';
 import type { WaitQueue } from './wait.ts';
 
 export const TaskState = { Runnable: 0, Sleeping: 1, Stopped: 2, Zombie: 3, Dead: 4 } as const;
@@ -12,8 +15,18 @@ export type TaskState = (typeof TaskState)[keyof typeof TaskState];
 /** Fault counts of one task, as /proc/self/stat fields 10 and 12 and getrusage give them. mm adds to it. */
 export interface FaultCounts { minFlt: number; majFlt: number }
 
+/** An alternate signal stack; flags are SS_* as sigaltstack(2) last set them. */
+export interface AltStack { sp: number; size: number; flags: number }
+
+/** A system call that has not answered yet: it runs again, from these, when its task is woken. */
+export interface PendingCall { nr: number; args: readonly number[] }
+
+/** A robust futex list as set_robust_list(2) registered it. */
+export interface RobustList { head: number; len: number }
+
 export class Task implements FaultCounts {
-  readonly tid: number;
+  /** Thread id. Changes once in a life at most: execve() by a thread makes it the leader. */
+  tid: number;
   /** pc, x1..x31, f0..f31, fcsr while the task is not on the hart. */
   readonly context = new BigInt64Array(CONTEXT_WORDS);
   state: TaskState = TaskState.Runnable;
@@ -25,6 +38,8 @@ export class Task implements FaultCounts {
   deadline: number | null = null;
   /** Set by wake() when the deadline ended the sleep, so that the handler can answer ETIMEDOUT or 0. */
   timedOut = false;
+  /** The call that is asleep or about to run again; null while the program's own instructions run. */
+  pendingCall: PendingCall | null = null;
   private readonly queues: WaitQueue[] = [];
 
   declare mm: Mm;
@@ -32,9 +47,58 @@ export class Task implements FaultCounts {
   declare user: UserMemory;
   declare files: FileTable;
   declare fs: FsContext;
+  /** What it shares with the other threads of its program. */
+  declare process: Process;
+  /** Signal actions; shared under CLONE_SIGHAND. */
+  declare handlers: SignalHandlers;
+  declare credentials: Credentials;
+
+  /** At most 15 bytes: the program's base name, or what prctl(PR_SET_NAME) gave. */
+  comm = '';
+  /** Blocked signals; bit n-1 is signal n. */
+  blocked = 0n;
+  /** The mask to come back to when a call with a temporary one (sigsuspend, ppoll) ends; null: none is in force. */
+  savedMask: bigint | null = null;
+  /** Signals sent to this thread alone. */
+  readonly pending = new PendingSignals();
+  /** Some unblocked signal waits: a sleeping handler may give up with what it has. Linux's TIF_SIGPENDING. */
+  signalPending = false;
+  altStack: AltStack = { sp: 0, size: 0, flags: 2 };
+
+  /** CLONE_CHILD_CLEARTID: this word is zeroed and its futex woken when the task ends; 0: none. */
+  clearChildTid = 0;
+  /** CLONE_CHILD_SETTID: this word gets the tid when the task first runs; 0: none. */
+  setChildTid = 0;
+  robustList: RobustList | null = null;
+  /** The parent that vfork() keeps waiting on this queue until the child has another address space; null: nobody waits. */
+  vforkQueue: WaitQueue | null = null;
+
+  /** Instructions left of its time slice. */
+  sliceLeft = 0;
+  /** Clock cycles it has used in user mode and in the kernel. */
+  userCycles = 0;
+  systemCycles = 0;
+  voluntarySwitches = 0;
+  involuntarySwitches = 0;
+  /** Clock cycle at which the task was made. */
+  startCycle = 0;
+  nice = 0;
+  /** wait status word once it is a zombie. */
+  exitCode = 0;
 
   constructor(tid: number) {
     this.tid = tid;
+  }
+
+  get tgid(): number {
+    return this.process.tgid;
+  }
+  /** The parent process's id; 0 has no parent. */
+  get ppid(): number {
+    return this.process.parentPid;
+  }
+  get isLeader(): boolean {
+    return this.tid === this.process.tgid;
   }
 
   /** Puts the task to sleep; the caller returns BLOCK. @param deadline absolute clock cycle, or null */
