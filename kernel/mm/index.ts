@@ -15,5 +15,14 @@
 //   anon.ts          first touch, zero page, copy on write; huge.ts the PMD-size folio; folio-order.ts which order
 //   fork.ts          dupMm: copying an address space
 //   uaccess.ts       UserMemory: the kernel's own reads and writes of user memory, which fault like the program's
+//   inspect.ts       numbers of smaps, pagemap, kpageflags
 //   check.ts         checkMm, checkBuddy, checkFolios: invariants for tests and fuzzers
-export {};
+export * from './events.ts';
+export * from './system.ts';
+export * from './vma.ts';
+export * from './mm.ts';
+export * from './filemap.ts';
+export * from './fault.ts';
+export * from './fork.ts';
+export * from './uaccess.ts';
+export * from './inspect.ts';

@@ -1,0 +1,55 @@
+// What mm tells the outside: the counters of /proc/vmstat and the tracepoints, under Linux's names. Here: their declaration and the
+// counters' storage. Not here: who bumps them. Only what is modelled is declared, and so only that prints.
+import { tracepoint } from '#base';
+import type { StateHash } from '#base';
+
+/** The modelled lines of /proc/vmstat, in the order in which Linux 6.18 prints them. nr_* are gauges in pages, the rest count events. */
+const names = [
+  'nr_free_pages', 'nr_mlock', 'nr_anon_pages', 'nr_mapped', 'nr_file_pages', 'nr_shmem', 'nr_anon_transparent_hugepages',
+  'nr_page_table_pages', 'nr_memmap_boot_pages',
+  'pgalloc_normal', 'allocstall_normal', 'pgfree', 'pglazyfree', 'pgfault', 'pgmajfault', 'pgreuse', 'oom_kill',
+  'unevictable_pgs_mlocked', 'unevictable_pgs_munlocked', 'unevictable_pgs_cleared',
+  'thp_fault_alloc', 'thp_fault_fallback', 'thp_deferred_split_page', 'thp_split_pmd',
+  'thp_zero_page_alloc', 'thp_zero_page_alloc_failed',
+] as const;
+export type VmName = (typeof names)[number];
+
+/** A counter's place, by its name: VmItem.pgfault. */
+export const VmItem = Object.fromEntries(names.map((name, i) => [name, i])) as { readonly [N in VmName]: number };
+
+export class VmStat {
+  private readonly counts = new Float64Array(names.length);
+
+  /** @param item VmItem.something */
+  add(item: number, n: number): void {
+    this.counts[item]! += n;
+  }
+  get(name: VmName): number {
+    return this.counts[VmItem[name]]!;
+  }
+  /** '/proc/vmstat', a line an element: 'pgfault 120'. */
+  lines(): string[] {
+    return names.map((name, i) => `${name} ${this.counts[i]}`);
+  }
+  /** Every counter by name, in order: for reports. */
+  entries(): [VmName, number][] {
+    return names.map((name, i) => [name, this.counts[i]!]);
+  }
+  hash(into: StateHash): void {
+    into.numbers(this.counts);
+  }
+}
+
+// kmem
+export const mmPageAlloc = tracepoint('mm_page_alloc', 'kmem', { pfn: 'pfn', order: 'dec', gfp_flags: 'hex' });
+export const mmPageFree = tracepoint('mm_page_free', 'kmem', { pfn: 'pfn', order: 'dec' });
+/** member: 0 MM_FILEPAGES, 1 MM_ANONPAGES, 2 MM_SWAPENTS, 3 MM_SHMEMPAGES; size in bytes. */
+export const rssStat = tracepoint('rss_stat', 'kmem', { mm_id: 'dec', curr: 'dec', member: 'dec', size: 'dec' });
+// exceptions: error_code is scause, as riscv has it.
+export const pageFaultUser = tracepoint('page_fault_user', 'exceptions', { address: 'va', ip: 'va', error_code: 'hex' });
+export const pageFaultKernel = tracepoint('page_fault_kernel', 'exceptions', { address: 'va', ip: 'va', error_code: 'hex' });
+// tlb: pages is -1 for a whole address space; reason: 0 task switch, 3 mm shootdown (enum tlb_flush_reason).
+export const tlbFlush = tracepoint('tlb_flush', 'tlb', { reason: 'dec', pages: 'dec' });
+// mmap
+export const vmUnmappedArea = tracepoint('vm_unmapped_area', 'mmap', { addr: 'va', len: 'hex', flags: 'hex' });
+export const exitMmap = tracepoint('exit_mmap', 'mmap', { mm_id: 'dec' });
