@@ -12,4 +12,9 @@
 //   reference/loop.ts   the readable engine: decoded-block cache, dispatch, exact budget
 //   reference/integer.ts, atomic.ts, float.ts (softfloat.ts), system.ts, memory.ts   what each instruction means
 //   machine.ts          arena, RAM, MMU and hart put together: run(budget) -> Exit; fits kernel/machine.ts by shape
-export {};
+export * from './isa/table.ts';
+export { Format } from './isa/formats.ts';
+export type { Operands } from './isa/formats.ts';
+export * from './isa/decode.ts';
+export { disassemble, fName, show, xName } from './isa/disasm.ts';
+export * from './hart.ts';

@@ -1,0 +1,69 @@
+// Word -> Decoded: which line of the table, and its operands. Here: the search, and the inverse (encode) that tests and tools assemble with.
+// Not here: 16-bit forms (compressed.ts), the engines' packed records (reference/block.ts).
+import { bug } from '#base';
+import { expand } from './compressed.ts';
+import { Format, immOf, placeOperands, rdOf, rmOf, rs1Of, rs2Of, rs3Of } from './formats.ts';
+import type { Operands } from './formats.ts';
+import { ILLEGAL, INSTRUCTIONS, opOf } from './table.ts';
+
+/** One decoded instruction. Register numbers are taken from their places whether or not the instruction uses them (the table tells). */
+export interface Decoded {
+  /** Index into INSTRUCTIONS, or ILLEGAL. */
+  readonly op: number;
+  readonly rd: number;
+  readonly rs1: number;
+  readonly rs2: number;
+  readonly rs3: number;
+  /** Sign-extended; U formats with the low 12 bits zero; CSR number; shift amount; aq << 1 | rl. */
+  readonly imm: number;
+  /** Rounding mode, bits 14:12. */
+  readonly rm: number;
+  /** 2 or 4 bytes. */
+  readonly length: number;
+  /** The bits as fetched, 16 or 32 of them, zero-extended into a signed word: stval of an illegal instruction. */
+  readonly bits: number;
+}
+
+/** Lines by opcode (bits 6:2), in the table's order; masks of one opcode may nest, so narrower ones are tried first. */
+const byOpcode: readonly (readonly number[])[] = Array.from({ length: 32 }, (_, opcode) =>
+  INSTRUCTIONS.map((_row, op) => op)
+    .filter((op) => ((INSTRUCTIONS[op]!.match >>> 2) & 31) === opcode)
+    .sort((a, b) => bitsIn(INSTRUCTIONS[b]!.mask) - bitsIn(INSTRUCTIONS[a]!.mask)));
+
+function bitsIn(mask: number): number {
+  let n = 0;
+  for (let m = mask; m !== 0; m &= m - 1) n++;
+  return n;
+}
+
+/** The op of a 32-bit word, or ILLEGAL. */
+function find(word: number): number {
+  if ((word & 3) !== 3) return ILLEGAL;
+  for (const op of byOpcode[(word >>> 2) & 31]!) {
+    const row = INSTRUCTIONS[op]!;
+    if ((word & row.mask) === row.match) return op;
+  }
+  return ILLEGAL;
+}
+
+/** True when these 16 bits are a whole instruction; otherwise the next 16 belong to it. */
+export const isCompressed = (low16: number): boolean => (low16 & 3) !== 3;
+
+/** Decodes. @param word 32 bits from memory; of a 16-bit instruction only the low half is looked at. Reserved encodings are ILLEGAL. */
+export function decode(word: number): Decoded {
+  const short = isCompressed(word);
+  const full = short ? expand(word & 0xffff) : word | 0;
+  const op = find(full);
+  const format = op === ILLEGAL ? Format.R : INSTRUCTIONS[op]!.format;
+  return {
+    op, rd: rdOf(full), rs1: rs1Of(full), rs2: rs2Of(full), rs3: rs3Of(full), rm: rmOf(full),
+    imm: immOf(full, format), length: short ? 2 : 4, bits: short ? word & 0xffff : word | 0,
+  };
+}
+
+/** The 32-bit word of an instruction by name. Operands out of range are cut to their field. */
+export function encode(name: string, operands: Operands = {}): number {
+  const row = INSTRUCTIONS[opOf(name)];
+  if (row === undefined) return bug(`no instruction ${name}`);
+  return placeOperands(row.match, row.format, operands);
+}
