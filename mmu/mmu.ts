@@ -1,12 +1,24 @@
 // The MMU of one hart: a counted look-up of one virtual address, fences, satp. Here: probing the TLB levels in order, filling them, faults.
 // Not here: how a level stores entries (tlb.ts), the walk (walker.ts), the engine's fast path (filter.ts).
-import { bug } from '#base';
+//
+// An address goes L1 -> L2 -> walk, and the answer comes back the same way. Two things can happen to a translation that was found: its
+// rights may refuse the access (raw rights are cached, so SUM and MXR act at once), and it may lack A or D; then the walk is done again on
+// memory (an *assist*), because cached PTEs may not be updated, and every level's entry follows what memory now says.
+import { asPfn } from '#base';
 import type { Asid, StateHash } from '#base';
 import type { Arena } from './arena.ts';
-import type { TlbCounters } from './counters.ts';
+import { Translation } from './coalesce.ts';
+import { Count, Side, TlbCounters, reportOf } from './counters.ts';
+import type { TlbReport } from './counters.ts';
+import { LEAF_SIZES, ORDER_OF_SIZE } from './description.ts';
 import type { TlbDescription } from './description.ts';
-import { Filter } from './filter.ts';
+import { FILTER_SLOTS, Filter, SLOT_WORDS } from './filter.ts';
+import { Pte, SatpMode, levelsOf } from './pte.ts';
+import { GLOBAL } from './pwc.ts';
+import { NO_HOST } from './ram.ts';
 import type { Ram } from './ram.ts';
+import { TlbLevel, levelBytes } from './tlb.ts';
+import { WalkStatus, Walker, isCanonical, rightsFor, signShiftOf } from './walker.ts';
 
 /** What an access is, as the counters tell them apart. LR is a Load, SC a Store. */
 export const Access = { Fetch: 0, Load: 1, Store: 2, Amo: 3 } as const;
@@ -28,36 +40,421 @@ export interface MmuOptions {
 /** The last fault, as trap registers want it. `cause` is an exception code (12, 13, 15 page faults; 1, 5, 7 access faults). */
 export interface MmuFault { cause: number; vaHi: number; vaLo: number }
 
+const PAGE_FAULT_CAUSE = [12, 13, 15, 15] as const;
+const ACCESS_FAULT_CAUSE = [1, 5, 7, 7] as const;
+const RIGHT = [Pte.X, Pte.R, Pte.W, Pte.W] as const;
+/** What an entry keeps of a PTE beside the frame; A and D are kept for each page. */
+const KEPT_FLAGS = Pte.V | Pte.R | Pte.W | Pte.X | Pte.U | Pte.G;
+const NR_SIZES = LEAF_SIZES.length;
+const sizeOfLeaf = new Int32Array(37);
+LEAF_SIZES.forEach((name, i) => { sizeOfLeaf[ORDER_OF_SIZE[name]] = i; });
+
+/** Arena bytes that the MMU's columns take beside RAM, an upper bound. */
+export function mmuBytes(d: TlbDescription): number {
+  const levels = [d.l1i, d.l1d, d.l2, d.l2i ?? null];
+  const pwc = Object.values(d.pwc).reduce((n, entries) => n + entries * 32 + 512, 0);
+  return 3 * FILTER_SLOTS * SLOT_WORDS * 4 + pwc + levels.reduce((n, l) => n + (l === null ? 0 : levelBytes(l)), 0) + 16384;
+}
+
 export class Mmu {
   readonly ram: Ram;
   readonly filter: Filter;
   readonly fault: MmuFault = { cause: 0, vaHi: 0, vaLo: 0 };
-  declare readonly counters: TlbCounters;
+  readonly counters: TlbCounters;
+  readonly description: TlbDescription;
   /** The engine's clock for recency stamps: it sets this before it calls lookup(), to instructions retired plus traps taken. An L1 entry
    *  touched by the access is stamped 2 * tick; the second page of a split access 2 * tick + 1 (lookup's `second`). */
   tick = 0;
 
-  constructor(arena: Arena, ram: Ram, _options: MmuOptions) {
+  private readonly walker: Walker;
+  private readonly words: Int32Array;
+  private readonly l1i: TlbLevel;
+  private readonly l1d: TlbLevel;
+  private readonly l2d: TlbLevel | null;
+  private readonly l2i: TlbLevel | null;
+  private readonly exclusive: boolean;
+  private readonly inclusive: boolean;
+  private readonly found = new Translation();
+  private readonly evicted = new Translation();
+  private readonly widestMode: SatpMode;
+
+  // satp and what it and the privilege decide.
+  private satp = { hi: 0, lo: 0 };
+  private levels = 0;
+  private signShift = 0;
+  private rootPpn = 0;
+  private asid = 0;
+  private privilege: Privilege = Privilege.User;
+  private sum = false;
+  private mxr = false;
+  private translating = false;
+  /** By Access: see rightsFor(). */
+  private readonly allowed = new Int32Array(4);
+
+  constructor(arena: Arena, ram: Ram, options: MmuOptions) {
+    const d = options.tlb;
     this.ram = ram;
+    this.words = arena.i32;
+    this.description = d;
     this.filter = new Filter(arena);
+    this.walker = new Walker(arena, ram, d.pwc, options.svadu);
+    this.counters = new TlbCounters(arena, this.walker.readsByLevel);
+    this.l1i = new TlbLevel(arena, d.l1i, [this.filter.exec], options.seed, 'l1i');
+    this.l1d = new TlbLevel(arena, d.l1d, [this.filter.read, this.filter.write], options.seed, 'l1d');
+    this.l2d = d.l2 === null ? null : new TlbLevel(arena, d.l2, [], options.seed, 'l2');
+    this.l2i = d.l2i === undefined ? this.l2d : d.l2i === null ? null : new TlbLevel(arena, d.l2i, [], options.seed, 'l2i');
+    this.exclusive = d.inclusion === 'exclusive';
+    this.inclusive = d.inclusion === 'inclusive';
+    this.widestMode = options.sv === 39 ? SatpMode.Sv39 : options.sv === 48 ? SatpMode.Sv48 : SatpMode.Sv57;
+    this.setRights();
   }
 
   /** One counted look-up for bytes that lie in one page: adds to counters.lookups[access], then hit or miss, walk, fill, A and D.
+   *  With translation off (Bare, or machine mode) nothing is looked up and nothing is counted.
    *  @param second the access is the second half of one that straddles two pages
    *  @returns host offset of the byte, signed 32 bits; or NO_HOST with `fault` set. */
-  lookup(_vaHi: number, _vaLo: number, _access: Access, _second = false): number {
-    return bug('unwritten');
+  lookup(vaHi: number, vaLo: number, access: Access, second = false): number {
+    if (!this.translating) return this.bare(vaHi, vaLo, access);
+    this.counters.lookups[access]!++;
+    const vpnLo = (vaHi << 20) | (vaLo >>> 12);
+    const vpnHi = vaHi >> 12;
+    const l1 = access === Access.Fetch ? this.l1i : this.l1d;
+    const stamp = this.tick * 2 + (second ? 1 : 0);
+    let e = isCanonical(vaHi, this.signShift) ? l1.find(vpnLo, vpnHi, this.asid) : -1;
+    if (e < 0) {
+      e = this.miss(l1, vaHi, vaLo, access, stamp);
+      if (e < 0) return NO_HOST;
+    } else if (((this.allowed[access]! >>> ((l1.flagsOf(e) >> 1) & 15)) & 1) === 0) {
+      return this.pageFault(vaHi, vaLo, access);
+    }
+    const page = l1.pageIn(e, vpnLo);
+    if (!l1.isAccessed(e, page) || (access >= Access.Store && !l1.isDirty(e, page))) {
+      e = this.assist(l1, e, vaHi, vaLo, access, stamp);
+      if (e < 0) return NO_HOST;
+    }
+    l1.stamp[e] = stamp;
+    const frame = l1.frameOf(e, vpnLo, vpnHi);
+    if (!this.ram.has(frame)) return this.accessFault(vaHi, vaLo, access);
+    const host = this.ram.hostOf(asPfn(frame));
+    this.show(l1, e, vaHi, vaLo, access, frame, host);
+    return (host + (vaLo & 4095)) | 0;
   }
+
+  /** Lets the engine touch the page without asking, until the entry goes. */
+  private show(l1: TlbLevel, e: number, vaHi: number, vaLo: number, access: Access, frame: number, host: number): void {
+    const pageLo = vaLo & ~4095;
+    if (access === Access.Load) this.filter.enter(this.filter.read, vaHi, pageLo, host, l1.stampByte(e));
+    else if (access === Access.Fetch) this.filter.enter(this.filter.exec, vaHi, pageLo, host, l1.stampByte(e));
+    else if (this.ram.codeFrames[frame - this.ram.firstPfn] === 0) this.filter.enter(this.filter.write, vaHi, pageLo, host, l1.stampByte(e));
+    else return;
+    l1.noteShown(e, pageLo >>> 12 | vaHi << 20);
+  }
+
+  /** An L1 miss: L2, else a walk. @returns the L1 entry filled, or -1 with `fault` set */
+  private miss(l1: TlbLevel, vaHi: number, vaLo: number, access: Access, stamp: number): number {
+    const c = this.counters;
+    const side = access === Access.Fetch ? Side.Fetch : Side.Data;
+    const l2 = access === Access.Fetch ? this.l2i : this.l2d;
+    const vpnLo = (vaHi << 20) | (vaLo >>> 12);
+    const vpnHi = vaHi >> 12;
+    const t = this.found;
+    c.l1Misses[access]!++;
+    if (l2 !== null) {
+      c.l2Lookups[access]!++;
+      const e2 = isCanonical(vaHi, this.signShift) ? l2.find(vpnLo, vpnHi, this.asid) : -1;
+      if (e2 >= 0) {
+        const size = side * NR_SIZES + sizeOfLeaf[l2.leafOf(e2)]!;
+        c.l1MissesBySize[size]!++;
+        c.l2HitsBySize[size]!++;
+        l2.touch(e2);
+        if (((this.allowed[access]! >>> ((l2.flagsOf(e2) >> 1) & 15)) & 1) === 0) {
+          this.pageFault(vaHi, vaLo, access);
+          return -1;
+        }
+        l2.give(e2, vpnLo, vpnHi, t);
+        if (this.exclusive) this.moveUp(l1, l2, e2, vpnLo);
+        return this.fillL1(l1, l2, t, vpnLo, vpnHi, side, stamp);
+      }
+      c.l2Misses[access]!++;
+    }
+    if (!this.walk(vaHi, vaLo, access)) return -1;
+    const size = sizeOfLeaf[t.leaf]!;
+    c.l1MissesBySize[side * NR_SIZES + size]!++;
+    c.walksBySize[size]!++;
+    if (l2 !== null) c.l2MissesBySize[side * NR_SIZES + size]!++;
+    let pages = 0;
+    if (l2 !== null && !this.exclusive) {
+      this.fillL2(l2, t, vpnLo, vpnHi, side);
+      pages = l2.chosenCount;
+    }
+    const e = this.fillL1(l1, l2, t, vpnLo, vpnHi, side, stamp);
+    if (this.lastL1Pages > pages) pages = this.lastL1Pages;
+    if (pages > 0) c.pagesPerEntry[pages]!++;
+    if (pages > 1) c.add(Count.CoalescedFills);
+    return e;
+  }
+  private lastL1Pages = 0;
+
+  /** A counted walk into `found`. @returns false with `fault` set */
+  private walk(vaHi: number, vaLo: number, access: Access): boolean {
+    const w = this.walker;
+    const c = this.counters;
+    const status = w.walk(vaHi, vaLo, this.levels, this.rootPpn, this.asid, this.allowed[access]!, access >= Access.Store, true);
+    c.add(Count.Walks);
+    c.add(Count.PteReads, w.reads);
+    if (w.startedBelow) c.add(Count.PwcHits);
+    if (status !== WalkStatus.Found) {
+      c.add(Count.WalkFaults);
+      this.walkFault(status, vaHi, vaLo, access);
+      return false;
+    }
+    this.takeWalk((vaHi << 20) | (vaLo >>> 12), vaHi >> 12);
+    return true;
+  }
+
+  /** Turns what the walker found into a translation. */
+  private takeWalk(vpnLo: number, vpnHi: number): void {
+    const w = this.walker;
+    const t = this.found;
+    if (w.setA) this.counters.add(Count.Accessed);
+    if (w.setD) this.counters.add(Count.Dirty);
+    t.order = w.order;
+    t.leaf = w.order;
+    t.ppn = w.ppn;
+    t.flags = w.pteLow & KEPT_FLAGS;
+    t.asid = w.global ? GLOBAL : this.asid;
+    if (w.order > 0) {
+      const line = vpnLo & ~7;
+      const into = w.order < 32 ? line & ((1 << w.order) - 1) : (vpnHi & ((1 << (w.order - 32)) - 1)) * 0x1_0000_0000 + (line >>> 0);
+      t.whole(vpnLo, w.ppn + into, w.pteLow);
+    } else if (this.l1d.coalesces || this.l1i.coalesces || (this.l2d !== null && this.l2d.coalesces) || (this.l2i !== null && this.l2i.coalesces)) {
+      t.read(this.words, w.pteWord, vpnLo);
+    } else {
+      t.alone(vpnLo, w.ppn, w.pteLow);
+    }
+  }
+
+  private fillL1(l1: TlbLevel, l2: TlbLevel | null, t: Translation, vpnLo: number, vpnHi: number, side: number, stamp: number): number {
+    l1.choose(t, vpnLo, vpnHi);
+    this.lastL1Pages = l1.chosenCount;
+    if (l1.chosenOrder < t.leaf) this.counters.partialReach[side]!++;
+    l1.takeOver(t, vpnLo, vpnHi);
+    const e = l1.victim(vpnLo, vpnHi);
+    if (this.exclusive && l2 !== null && l1.isValid(e)) {
+      this.moveDown(l1, e, l2, side);
+      l1.choose(t, vpnLo, vpnHi);
+    }
+    l1.write(e, t, vpnLo, vpnHi, stamp);
+    return e;
+  }
+
+  private fillL2(l2: TlbLevel, t: Translation, vpnLo: number, vpnHi: number, side: number): number {
+    l2.choose(t, vpnLo, vpnHi);
+    if (l2.chosenOrder < t.leaf) this.counters.partialReach[2 + side]!++;
+    l2.takeOver(t, vpnLo, vpnHi);
+    const e = l2.victim(vpnLo, vpnHi);
+    if (l2.isValid(e)) this.beforeL2Drop(l2, e);
+    l2.write(e, t, vpnLo, vpnHi, l2.nextStamp());
+    return e;
+  }
+
+  /** An inclusive L2 takes its entry's pages out of the L1s that it stands over. */
+  private beforeL2Drop(l2: TlbLevel, e: number): void {
+    if (!this.inclusive) return;
+    if (l2 === this.l2d) this.l1d.dropOverlapping(l2, e);
+    if (l2 === this.l2i) this.l1i.dropOverlapping(l2, e);
+  }
+
+  /** Exclusive: an L2 hit leaves L2, if L1 will hold all of it. */
+  private moveUp(l1: TlbLevel, l2: TlbLevel, e2: number, vpnLo: number): void {
+    l1.choose(this.found, vpnLo, l2.firstPageHi(e2));
+    const whole = l2.orderOf(e2) >= 4 ? l1.chosenOrder === l2.orderOf(e2) : l1.chosenCount === bitsOf(l2.pagesOf(e2) & 0xff);
+    if (whole) l2.drop(e2);
+  }
+  /** Exclusive: an L1 victim goes to L2. */
+  private moveDown(l1: TlbLevel, e: number, l2: TlbLevel, side: number): void {
+    const vpnLo = l1.firstPageLo(e);
+    const vpnHi = l1.firstPageHi(e);
+    const t = this.evicted;
+    l1.give(e, vpnLo, vpnHi, t);
+    const old = l2.find(vpnLo, vpnHi, t.asid);
+    if (old >= 0) l2.drop(old);
+    this.fillL2(l2, t, vpnLo, vpnHi, side);
+  }
+
+  /** The access needs A or D that the cached translation lacks. The walk is done on memory, from the root, and judged anew; what it finds
+   *  replaces what was cached, in every level that had it. @returns the L1 entry to use, or -1 with `fault` set */
+  private assist(l1: TlbLevel, e: number, vaHi: number, vaLo: number, access: Access, stamp: number): number {
+    if (!this.walker.svadu) {
+      this.pageFault(vaHi, vaLo, access);
+      return -1;
+    }
+    const w = this.walker;
+    const status = w.walk(vaHi, vaLo, this.levels, this.rootPpn, this.asid, this.allowed[access]!, access >= Access.Store, false);
+    this.counters.add(Count.Assists);
+    this.counters.add(Count.AssistPteReads, w.reads);
+    if (status !== WalkStatus.Found) {
+      this.walkFault(status, vaHi, vaLo, access);
+      return -1;
+    }
+    const vpnLo = (vaHi << 20) | (vaLo >>> 12);
+    const vpnHi = vaHi >> 12;
+    this.takeWalk(vpnLo, vpnHi);
+    const side = access === Access.Fetch ? Side.Fetch : Side.Data;
+    const l2 = access === Access.Fetch ? this.l2i : this.l2d;
+    if (l2 !== null) {
+      const e2 = l2.find(vpnLo, vpnHi, this.asid);
+      if (e2 >= 0 && !this.refresh(l2, e2, vpnLo, vpnHi, access)) {
+        if (!l2.isValid(e2) || !this.keepsPage(l2, e2, vpnLo)) this.fillL2(l2, this.found, vpnLo, vpnHi, side);
+      }
+    }
+    // An inclusive L2's eviction may have taken the entry along.
+    const still = l1.find(vpnLo, vpnHi, this.asid);
+    if (still === e && this.refresh(l1, e, vpnLo, vpnHi, access)) return e;
+    return this.fillL1(l1, l2, this.found, vpnLo, vpnHi, side, stamp);
+  }
+  private keepsPage(level: TlbLevel, e: number, vpnLo: number): boolean {
+    return ((level.pagesOf(e) >> level.pageIn(e, vpnLo)) & 1) !== 0;
+  }
+
+  /** Brings one entry in line with `found`. @returns false: the page is no longer in the entry, and wants a new one */
+  private refresh(level: TlbLevel, e: number, vpnLo: number, vpnHi: number, access: Access): boolean {
+    const t = this.found;
+    const page = level.pageIn(e, vpnLo);
+    if (level.frameOf(e, vpnLo, vpnHi) !== t.frames[t.own] || level.flagsOf(e) !== t.flags || level.leafOf(e) !== t.leaf || level.ownerOf(e) !== t.asid) {
+      this.beforePageDrop(level, e);
+      level.drop(e);
+      return false;
+    }
+    level.markAccessed(e, page);
+    if (access < Access.Store || level.isDirty(e, page)) return true;
+    const rule = level.ruleOf(e);
+    if (level.isSinglePiece(e) || rule === 'd-split') {
+      level.markDirty(e, page);
+      return true;
+    }
+    this.beforePageDrop(level, e);
+    level.dropPage(e, vpnLo, rule === 'd-evict' && level.hasPageBits(e));
+    return false;
+  }
+  private beforePageDrop(level: TlbLevel, e: number): void {
+    if (level === this.l2d || level === this.l2i) this.beforeL2Drop(level, e);
+  }
+
   /** satp as the CSR: an unsupported MODE changes nothing at all. Drops the filter; neither flushes nor orders anything. */
-  writeSatp(_hi: number, _lo: number): void { bug('unwritten'); }
-  readonly satpHi: number = 0;
-  readonly satpLo: number = 0;
+  writeSatp(hi: number, lo: number): void {
+    const mode = (hi >>> 28) as SatpMode;
+    if (mode !== SatpMode.Bare && (mode < SatpMode.Sv39 || mode > this.widestMode)) return;
+    if (hi === this.satp.hi && lo === this.satp.lo) return;
+    this.satp = { hi: hi | 0, lo: lo | 0 };
+    this.levels = levelsOf(mode);
+    this.signShift = this.levels === 0 ? 0 : signShiftOf(this.levels);
+    this.asid = (hi >>> 12) & 0xffff;
+    this.rootPpn = (hi & 0xfff) * 0x1_0000_0000 + (lo >>> 0);
+    this.setRights();
+  }
+  get satpHi(): number { return this.satp.hi; }
+  get satpLo(): number { return this.satp.lo; }
+
   /** Privilege and sstatus.SUM/MXR for the accesses that follow; they act at once, so a TLB holds raw permission bits. */
-  setPrivilege(_privilege: Privilege, _sum: boolean, _mxr: boolean): void { bug('unwritten'); }
+  setPrivilege(privilege: Privilege, sum: boolean, mxr: boolean): void {
+    if (privilege === this.privilege && sum === this.sum && mxr === this.mxr) return;
+    this.privilege = privilege;
+    this.sum = sum;
+    this.mxr = mxr;
+    this.setRights();
+  }
+  private setRights(): void {
+    this.translating = this.levels !== 0 && this.privilege !== Privilege.Machine;
+    for (let access = 0; access < 4; access++) {
+      this.allowed[access] = rightsFor(RIGHT[access]!, this.privilege === Privilege.User, this.sum, this.mxr);
+    }
+    this.filter.clear();
+  }
+  /** menvcfg.ADUE. The spec asks software for sfence.vma x0, x0 after it. */
+  setSvadu(on: boolean): void {
+    this.walker.svadu = on;
+  }
+  /** An engine now holds decoded instructions of some frame: stores to it must ask. */
+  noteCodeFrame(): void {
+    this.filter.clearWrite();
+  }
+
   /** sfence.vma. `va` null: rs1 = x0. `asid` null: rs2 = x0 (spec table: riscv privileged, supervisor memory-management fence). */
-  fence(_va: { readonly hi: number; readonly lo: number } | null, _asid: Asid | null): void { bug('unwritten'); }
+  fence(va: { readonly hi: number; readonly lo: number } | null, asid: Asid | null): void {
+    if (va === null) {
+      this.counters.add(asid === null ? Count.FlushAll : Count.FlushAsid);
+      this.l1i.fenceSpace(asid);
+      this.l1d.fenceSpace(asid);
+      this.l2d?.fenceSpace(asid);
+      if (this.l2i !== this.l2d) this.l2i?.fenceSpace(asid);
+      if (asid === null) this.walker.dropPointers();
+      else this.walker.dropPointersOf(asid);
+      return;
+    }
+    if (this.levels !== 0 && !isCanonical(va.hi, this.signShift)) return;
+    const vpnLo = (va.hi << 20) | (va.lo >>> 12);
+    const vpnHi = va.hi >> 12;
+    let collateral = this.l1i.fencePage(vpnLo, vpnHi, asid) + this.l1d.fencePage(vpnLo, vpnHi, asid);
+    if (this.l2d !== null) collateral += this.l2d.fencePage(vpnLo, vpnHi, asid);
+    if (this.l2i !== null && this.l2i !== this.l2d) collateral += this.l2i.fencePage(vpnLo, vpnHi, asid);
+    if (this.description.pageFenceDropsPwc === true) this.walker.dropPointersOnPath(vpnLo, vpnHi, asid);
+    this.counters.add(Count.FlushPage);
+    this.counters.add(Count.Collateral, collateral);
+  }
+
   /** Cycles that look-ups have cost so far beyond an L1 hit: L2 hits, walks, PTE reads, each at the description's latencies. */
-  get cycles(): number { return bug('unwritten'); }
+  get cycles(): number {
+    const c = this.counters;
+    const dataHits = c.l2Lookups[1]! + c.l2Lookups[2]! + c.l2Lookups[3]! - c.l2Misses[1]! - c.l2Misses[2]! - c.l2Misses[3]!;
+    const fetchHits = c.l2Lookups[0]! - c.l2Misses[0]!;
+    return dataHits * (this.l2d?.hitCycles ?? 0) + fetchHits * (this.l2i?.hitCycles ?? 0)
+      + (c.get(Count.Walks) + c.get(Count.Assists)) * this.description.walkCycles
+      + (c.get(Count.PteReads) + c.get(Count.AssistPteReads)) * this.description.pteReadCycles;
+  }
+  /** `tlb` of the report. */
+  report(): TlbReport {
+    return reportOf(this.counters, { l2: this.l2d !== null, l2i: this.l2i === this.l2d ? 'unified' : this.l2i !== null });
+  }
   /** Everything that decides future behaviour: entries, stamps, page-walk caches, replacement state, counters, satp. */
-  hash(_into: StateHash): void { bug('unwritten'); }
+  hash(into: StateHash): void {
+    for (const word of [this.satp.hi, this.satp.lo, this.privilege, this.sum ? 1 : 0, this.mxr ? 1 : 0, this.walker.svadu ? 1 : 0]) into.word(word);
+    this.l1i.hash(into);
+    this.l1d.hash(into);
+    this.l2d?.hash(into);
+    if (this.l2i !== this.l2d) this.l2i?.hash(into);
+    this.walker.hash(into);
+    this.counters.hash(into);
+  }
+
+  /** Translation off: an address is a physical one. */
+  private bare(vaHi: number, vaLo: number, access: Access): number {
+    const frame = (vaHi >>> 0) * 0x10_0000 + (vaLo >>> 12);
+    if (!this.ram.has(frame)) return this.accessFault(vaHi, vaLo, access);
+    return (this.ram.hostOf(asPfn(frame)) + (vaLo & 4095)) | 0;
+  }
+  private walkFault(status: WalkStatus, vaHi: number, vaLo: number, access: Access): void {
+    if (status === WalkStatus.PageFault) this.pageFault(vaHi, vaLo, access);
+    else this.accessFault(vaHi, vaLo, access);
+  }
+  private pageFault(vaHi: number, vaLo: number, access: Access): number {
+    this.counters.add(Count.PageFaults);
+    return this.setFault(PAGE_FAULT_CAUSE[access]!, vaHi, vaLo);
+  }
+  private accessFault(vaHi: number, vaLo: number, access: Access): number {
+    this.counters.add(Count.AccessFaults);
+    return this.setFault(ACCESS_FAULT_CAUSE[access]!, vaHi, vaLo);
+  }
+  private setFault(cause: number, vaHi: number, vaLo: number): number {
+    this.fault.cause = cause;
+    this.fault.vaHi = vaHi;
+    this.fault.vaLo = vaLo;
+    return NO_HOST;
+  }
 }
+
+const bitsOf = (mask: number): number => {
+  let n = 0;
+  for (let m = mask; m !== 0; m &= m - 1) n++;
+  return n;
+};

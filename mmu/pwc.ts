@@ -1,0 +1,103 @@
+// Page-walk caches: pointer entries already read, one small cache per level, so that a walk starts lower. Here: find, insert, drop.
+// Not here: who reads the pointers (walker.ts). Tagged by the bits of the page number above the level, by ASID, or global when a G bit
+// stood on the path. Fully associative, exact LRU.
+import type { StateHash } from '#base';
+import type { Arena } from './arena.ts';
+
+export const GLOBAL = -1;
+
+export class PointerCache {
+  readonly level: number;
+  private readonly shift: number;
+  private readonly tagLo: Int32Array;
+  private readonly tagHi: Int32Array;
+  /** GLOBAL for a pointer under a G bit. */
+  private readonly asid: Int32Array;
+  /** Frame of the next table; 0 for a free entry. */
+  private readonly table: Float64Array;
+  private readonly used: Float64Array;
+  private clock = 1;
+  private last = 0;
+
+  /** @param level of the pointer read: 1 points to the leaves' tables. */
+  constructor(arena: Arena, level: number, entries: number) {
+    this.level = level;
+    this.shift = 9 * level;
+    this.tagLo = arena.int32(entries);
+    this.tagHi = arena.int32(entries);
+    this.asid = arena.int32(entries);
+    this.table = arena.float64(entries);
+    this.used = arena.float64(entries);
+  }
+
+  /** The page number without the bits below this level, low half. Level 4 keeps none of the low half. */
+  private lowTag(vpnLo: number): number {
+    return this.shift < 32 ? vpnLo & (-1 << this.shift) : 0;
+  }
+  private highTag(vpnHi: number): number {
+    return this.shift < 32 ? vpnHi : vpnHi & (-1 << (this.shift - 32));
+  }
+
+  /** The entry for an address, or -1. A hit is the most recent use. */
+  find(vpnLo: number, vpnHi: number, asid: number): number {
+    const lo = this.lowTag(vpnLo);
+    const hi = this.highTag(vpnHi);
+    let i = this.last;
+    if (!this.matches(i, lo, hi, asid)) {
+      const n = this.table.length;
+      for (i = 0; i < n; i++) if (this.matches(i, lo, hi, asid)) break;
+      if (i === n) return -1;
+      this.last = i;
+    }
+    this.used[i] = this.clock++;
+    return i;
+  }
+  private matches(i: number, lo: number, hi: number, asid: number): boolean {
+    return this.tagLo[i] === lo && this.tagHi[i] === hi && this.table[i] !== 0 && (this.asid[i] === asid || this.asid[i] === GLOBAL);
+  }
+  tableOf(i: number): number {
+    return this.table[i]!;
+  }
+  isGlobal(i: number): boolean {
+    return this.asid[i] === GLOBAL;
+  }
+
+  /** Adds a pointer that find() did not have; the least recently used entry goes, a free one first. */
+  insert(vpnLo: number, vpnHi: number, asid: number, table: number): void {
+    let victim = 0;
+    for (let i = 0; i < this.table.length; i++) {
+      if (this.table[i] === 0) { victim = i; break; }
+      if (this.used[i]! < this.used[victim]!) victim = i;
+    }
+    this.tagLo[victim] = this.lowTag(vpnLo);
+    this.tagHi[victim] = this.highTag(vpnHi);
+    this.asid[victim] = asid;
+    this.table[victim] = table;
+    this.used[victim] = this.clock++;
+    this.last = victim;
+  }
+
+  dropAll(): void {
+    this.table.fill(0);
+  }
+  /** sfence.vma x0, rs2: global pointers stay. */
+  dropAsid(asid: number): void {
+    for (let i = 0; i < this.table.length; i++) if (this.asid[i] === asid) this.table[i] = 0;
+  }
+  /** The pointers on one address's path. @param asid null: every space's and global ones */
+  dropPath(vpnLo: number, vpnHi: number, asid: number | null): void {
+    const lo = this.lowTag(vpnLo);
+    const hi = this.highTag(vpnHi);
+    for (let i = 0; i < this.table.length; i++) {
+      if (this.tagLo[i] === lo && this.tagHi[i] === hi && (asid === null || this.asid[i] === asid)) this.table[i] = 0;
+    }
+  }
+
+  hash(into: StateHash): void {
+    into.int32s(this.tagLo);
+    into.int32s(this.tagHi);
+    into.int32s(this.asid);
+    into.numbers(this.table);
+    into.numbers(this.used);
+  }
+}

@@ -1,0 +1,51 @@
+// Which way a full set gives up: LRU, tree-PLRU, FIFO, random. Here: pure choices from stamps and fill order. Not here: who stamps (mmu.ts
+// and the engines, through the filter).
+//
+// The fast path of an engine writes one stamp per access and knows no policy, so LRU and tree-PLRU are read off the stamps at miss time.
+// Tree-PLRU keeps a bit per inner node that points away from the half touched last; the half touched last is the half that holds the
+// larger greatest stamp, so the bit is a comparison of two maxima. Ties can only be between ways never touched: the bit then has its reset
+// value, which points left. Ways that a fence invalidated keep their stamps, as the hardware's bits keep their state.
+import type { Prng } from '#base';
+
+export const Policy = { Lru: 0, Plru: 1, Fifo: 2, Random: 3 } as const;
+export type Policy = (typeof Policy)[keyof typeof Policy];
+export const policyNamed = { lru: Policy.Lru, plru: Policy.Plru, fifo: Policy.Fifo, random: Policy.Random } as const;
+
+/** The way to replace among ways [first, first + ways), all of them valid. Ties go to the lowest way.
+ *  @param stamps last touch of each entry; @param filled order in which each was filled */
+export function victimOf(policy: Policy, stamps: Float64Array, filled: Float64Array, first: number, ways: number, random: Prng): number {
+  switch (policy) {
+    case Policy.Lru: return smallest(stamps, first, ways);
+    case Policy.Plru: return treeVictim(stamps, first, ways);
+    case Policy.Fifo: return smallest(filled, first, ways);
+    case Policy.Random: return first + random.below(ways);
+  }
+}
+
+function smallest(values: Float64Array, first: number, ways: number): number {
+  let at = first;
+  let least = values[first]!;
+  for (let e = first + 1; e < first + ways; e++) {
+    const v = values[e]!;
+    if (v < least) {
+      least = v;
+      at = e;
+    }
+  }
+  return at;
+}
+
+function greatest(values: Float64Array, first: number, ways: number): number {
+  let most = values[first]!;
+  for (let e = first + 1; e < first + ways; e++) if (values[e]! > most) most = values[e]!;
+  return most;
+}
+
+/** From the root, always into the half touched longer ago. */
+function treeVictim(stamps: Float64Array, first: number, ways: number): number {
+  let at = first;
+  for (let half = ways >> 1; half > 0; half >>= 1) {
+    if (greatest(stamps, at, half) > greatest(stamps, at + half, half)) at += half;
+  }
+  return at;
+}
