@@ -1,0 +1,205 @@
+// The options of every command, declared once: parser, help, `explain` and error sentences are read off the table below.
+// Here: kinds of values, the table, strict parsing. Not here: what the values mean together (config.ts).
+import { parseSize, UserError } from '#base';
+import { didYouMean } from './suggest.ts';
+
+/** How one kind of value reads its text. `read` answers the value, or null: "--mem 12Q: " + problem + ". " + instead. */
+export interface Kind<T> {
+  readonly placeholder: string;
+  readonly problem: string;
+  readonly instead: string;
+  read(text: string): T | null;
+}
+
+const flag: Kind<true> = { placeholder: '', problem: '', instead: '', read: () => true };
+const text = (placeholder: string, example: string): Kind<string> => ({
+  placeholder, problem: 'empty', instead: `Write a ${placeholder.toLowerCase()}, as in ${example}`, read: (t) => (t === '' ? null : t),
+});
+const size: Kind<number> = {
+  placeholder: 'SIZE', problem: 'not a size', instead: 'Write a whole number with K, M or G, as in 512M', read: (t) => parseSize(t),
+};
+const countUnits: Readonly<Record<string, number>> = { '': 1, k: 1e3, m: 1e6, g: 1e9 };
+/** Whole numbers from 0 to 2^53 - 1, with k, M, G for thousands, millions, billions. */
+const count: Kind<number> = {
+  placeholder: 'N', problem: 'not a count', instead: 'Write a whole number, as in 250000 or 250k (k, M, G: thousand, million, billion)',
+  read(t) {
+    const match = /^([0-9]+)([kKmMgG]?)$/.exec(t);
+    const n = match === null ? NaN : Number(match[1]) * countUnits[match[2]!.toLowerCase()]!;
+    return Number.isSafeInteger(n) ? n : null;
+  },
+};
+const choice = <const C extends readonly string[]>(...words: C): Kind<C[number]> => ({
+  placeholder: words.join('|'), problem: 'not one of the choices', instead: `Write ${words.slice(0, -1).join(', ')} or ${words.at(-1)!}`,
+  read: (t) => (words.includes(t) ? t : null),
+});
+export interface Pair { readonly name: string; readonly value: string }
+const pair = (placeholder: string, separator: string, example: string): Kind<Pair> => ({
+  placeholder, problem: `no '${separator}' with something before it`, instead: `Write ${placeholder}, as in ${example}`,
+  read(t) {
+    const at = t.indexOf(separator);
+    return at <= 0 ? null : { name: t.slice(0, at), value: t.slice(at + separator.length) };
+  },
+});
+const mthpModes = ['always', 'inherit', 'madvise', 'never'];
+export interface FolioSizeMode { readonly kb: number; readonly mode: string }
+/** 64k=always,16k=madvise: sizes that Linux has a directory for, 16 kB to 2 MB. */
+const folioSizes: Kind<FolioSizeMode[]> = {
+  placeholder: 'SIZE=MODE,...', problem: 'not a list of folio sizes',
+  instead: `Write sizes 16k, 32k ... 1M, 2M, each with ${mthpModes.join(', ')}, as in 64k=always,16k=madvise`,
+  read(t) {
+    const list: FolioSizeMode[] = [];
+    for (const part of t.split(',')) {
+      const [sizeText = '', mode = '', more] = part.split('=');
+      const kb = (parseSize(sizeText) ?? 0) / 1024;
+      if (more !== undefined || !mthpModes.includes(mode) || kb < 16 || kb > 2048 || !Number.isInteger(Math.log2(kb))) return null;
+      list.push({ kb, mode });
+    }
+    return list;
+  },
+};
+const words: Kind<string[]> = {
+  placeholder: 'EVENT,...', problem: 'not a list of events', instead: 'Write event names with commas between, as in kmem:mm_page_alloc or all',
+  read: (t) => (t.split(',').includes('') ? null : t.split(',')),
+};
+
+/** What a subject outside the model answers. */
+const later = (subject: string): Kind<never> => ({
+  placeholder: '', problem: `${subject} not modelled yet`, instead: 'Leave this option out', read: () => null,
+});
+
+/** Commands that run a guest share the machine's options. */
+export type OptionGroup = 'machine' | 'kernel' | 'inputs' | 'result' | 'trace' | 'general';
+export interface OptionRow<T = unknown> {
+  readonly kind: Kind<T>;
+  readonly help: string;
+  readonly group: OptionGroup;
+  readonly short?: string;
+  /** May be given more than once; the values are a list. */
+  readonly repeat?: true;
+  /** As typed; shown in help and used when the option is absent. */
+  readonly byDefault?: string;
+  /** The subject is outside the model: any use is refused. */
+  readonly refused?: true;
+}
+
+export const options = {
+  preset: { kind: text('NAME', 'u74'), group: 'machine', help: 'the TLBs of a real core, by name (quire presets lists them)' },
+  tlb: { kind: text('FILE', 'my-tlb.json'), group: 'machine', help: 'TLB hierarchy as JSON (quire presets NAME prints one to start from)' },
+  mem: { kind: size, group: 'machine', byDefault: '512M', help: 'guest RAM, 16M to 3584M' },
+  sv: { kind: choice('39', '48', '57'), group: 'machine', byDefault: '39', help: 'virtual address width: 3, 4 or 5 levels of page tables' },
+  engine: { kind: choice('reference', 'interp', 'jit'), group: 'machine', byDefault: 'reference', help: 'how instructions are executed; counts never depend on it' },
+  svade: { kind: flag, group: 'machine', help: 'A and D bits are set by the kernel in page faults (Svade)' },
+  svadu: { kind: flag, group: 'machine', help: 'A and D bits are set by the page walker (Svadu; the default)' },
+  seed: { kind: count, group: 'machine', byDefault: '1', help: 'seed of everything random: replacement, getrandom, address layout' },
+  'max-insn': { kind: count, group: 'machine', help: 'stop after N instructions, with exit status 124' },
+  cost: { kind: pair('NAME=CYCLES', '=', 'page_fault=900'), group: 'machine', repeat: true, help: 'change one cost of the cycle model (quire explain costs)' },
+
+  thp: { kind: choice('always', 'madvise', 'never'), group: 'kernel', help: 'transparent_hugepage/enabled' },
+  mthp: { kind: folioSizes, group: 'kernel', repeat: true, help: 'hugepages-<size>kB/enabled by folio size, as 64k=always,16k=madvise' },
+  set: { kind: pair('PATH=VALUE', '=', '/proc/sys/vm/overcommit_memory=1'), group: 'kernel', repeat: true, help: 'write VALUE to a /proc or /sys file before the program starts' },
+  swap: { kind: later('swap is'), group: 'kernel', refused: true, help: 'swap space (not modelled yet)' },
+  lru: { kind: later('reclaim is'), group: 'kernel', refused: true, help: 'reclaim policy (not modelled yet)' },
+  disk: { kind: later('a disk is'), group: 'kernel', refused: true, help: 'disk image (not modelled yet)' },
+
+  root: { kind: text('DIR', './rootfs'), group: 'inputs', help: 'host folder, copied into the root of the guest\'s file system' },
+  file: { kind: pair('HOST:GUEST', ':', 'data.csv:/tmp/data.csv'), group: 'inputs', repeat: true, help: 'host file, copied to a path of the guest' },
+  env: { kind: pair('NAME=VALUE', '=', 'LANG=C'), group: 'inputs', repeat: true, help: 'environment variable of the program' },
+  stdin: { kind: text('FILE', 'input.txt'), group: 'inputs', help: 'standard input of the program; default: what quire is given' },
+
+  json: { kind: flag, group: 'result', help: 'the result as JSON' },
+  output: { kind: text('FILE', 'result.json'), short: 'o', group: 'result', help: 'write the result to FILE instead of standard output' },
+  'no-progress': { kind: flag, group: 'result', help: 'no progress line, even on a terminal' },
+
+  faults: { kind: choice('all', 'min', 'maj'), short: 'F', group: 'trace', help: 'page faults, in the lines of perf trace -F' },
+  events: { kind: words, short: 'e', group: 'trace', help: 'tracepoints, in the lines of ftrace; all, a system (kmem) or names' },
+  strace: { kind: flag, group: 'trace', help: 'system calls, in the manner of strace' },
+
+  help: { kind: flag, short: 'h', group: 'general', help: 'this text' },
+} as const satisfies Record<string, OptionRow>;
+
+export type OptionName = keyof typeof options;
+type ValueOf<Row> = Row extends { readonly kind: Kind<infer T> }
+  ? Row extends { readonly repeat: true } ? T[] : Row extends { readonly byDefault: string } ? T : T | undefined
+  : never;
+/** Every option's value: a list where it repeats, undefined where it is absent and has no default. */
+export type Values = { readonly [Name in OptionName]: ValueOf<(typeof options)[Name]> };
+
+export interface CommandLine {
+  readonly values: Values;
+  /** Options that were typed, not defaulted. */
+  readonly given: ReadonlySet<OptionName>;
+  /** What follows the options: PROG [ARGS], or the command's own operands. */
+  readonly rest: readonly string[];
+}
+
+export const optionRows = (): [OptionName, OptionRow][] => Object.entries(options) as unknown as [OptionName, OptionRow][];
+
+/** Reads options up to `--` or the first word that is not one; what follows belongs to the program.
+ *  @param groups what this command knows  @throws UserError a sentence that says what to write instead */
+export function parseCommandLine(command: string, groups: readonly OptionGroup[], words: readonly string[]): CommandLine {
+  const known = optionRows().filter(([, row]) => groups.includes(row.group) || row.group === 'general');
+  const found: Record<string, unknown> = {};
+  const given = new Set<OptionName>();
+  for (const [name, row] of optionRows()) {
+    if (row.repeat) found[name] = [];
+    else if (row.byDefault !== undefined) found[name] = row.kind.read(row.byDefault);
+  }
+
+  let at = 0;
+  while (at < words.length) {
+    const word = words[at]!;
+    if (word === '--') { at++; break; }
+    if (!word.startsWith('-') || word === '-') break;
+    at++;
+    const { name, row, spelled, inline } = findOption(command, known, word);
+    let value = inline;
+    if (row.kind === flag) {
+      if (inline !== null) throw new UserError(`${spelled}=${inline}: ${spelled} takes no value. Write ${spelled} alone.`);
+      value = '';
+    } else if (value === null && !row.refused) {
+      if (at >= words.length || words[at] === '--') throw new UserError(`${spelled}: its value is missing. Write ${spelled} ${row.kind.placeholder}.`);
+      value = words[at++]!;
+    }
+    const read = row.kind.read(value ?? '');
+    if (row.refused) throw new UserError(`${spelled}: ${row.kind.problem}. ${row.kind.instead}.`);
+    if (read === null) throw new UserError(`${spelled} ${quoted(value!)}: ${row.kind.problem}. ${row.kind.instead}.`);
+    if (row.repeat) (found[name] as unknown[]).push(read);
+    else if (given.has(name) && row.kind !== flag) throw new UserError(`${spelled}: given twice. Write it once.`);
+    else found[name] = read;
+    given.add(name);
+  }
+  return { values: found as unknown as Values, given, rest: words.slice(at) };
+}
+
+interface Found { name: OptionName; row: OptionRow; spelled: string; inline: string | null }
+
+function findOption(command: string, known: readonly [OptionName, OptionRow][], word: string): Found {
+  if (word.startsWith('--')) {
+    const equals = word.indexOf('=');
+    const typed = equals < 0 ? word.slice(2) : word.slice(2, equals);
+    const inline = equals < 0 ? null : word.slice(equals + 1);
+    const entry = known.find(([name]) => name === typed);
+    if (entry !== undefined) return { name: entry[0], row: entry[1], spelled: `--${typed}`, inline };
+    const elsewhere = optionRows().some(([name]) => name === typed) ? ` of quire ${command}` : '';
+    throw new UserError(`--${typed}: not an option${elsewhere}.${didYouMean(typed, known.map(([name]) => name), '--')} See quire ${command} --help.`);
+  }
+  const letter = word[1]!;
+  const entry = known.find(([, row]) => row.short === letter);
+  if (entry === undefined) throw new UserError(`-${letter}: not an option. See quire ${command} --help; what follows -- belongs to the program.`);
+  const inline = word.length > 2 ? word.slice(2) : null;
+  return { name: entry[0], row: entry[1], spelled: `-${letter}`, inline };
+}
+
+const quoted = (t: string): string => (t === '' ? "''" : t);
+
+/** The help lines of some groups, two columns. */
+export function optionHelp(groups: readonly OptionGroup[]): string {
+  const lines: string[] = [];
+  for (const [name, row] of optionRows()) {
+    if (!groups.includes(row.group) || row.refused) continue;
+    const left = `${row.short === undefined ? '    ' : `-${row.short}, `}--${name} ${row.kind.placeholder}`.trimEnd();
+    const tail = row.byDefault === undefined ? '' : ` (default ${row.byDefault})`;
+    lines.push(left.length <= 30 ? `  ${left.padEnd(32)}${row.help}${tail}` : `  ${left}\n${' '.repeat(34)}${row.help}${tail}`);
+  }
+  return lines.join('\n');
+}
