@@ -6,7 +6,10 @@ struct row { u64 key, payload; };
 /** Rows with keys below `keys`; several rows may share one. */
 static struct row *make_rows(u64 count, u64 keys, struct random *random) {
     struct row *rows = anonymous(count * sizeof *rows);
-    for (u64 i = 0; i < count; i++) rows[i] = (struct row){ random_below(random, keys), random_next(random) };
+    for (u64 i = 0; i < count; i++) {
+        rows[i].key = random_below(random, keys);
+        rows[i].payload = random_next(random);
+    }
     return rows;
 }
 
