@@ -54,4 +54,5 @@ const otherNames: Readonly<Record<number, string>> = {
   0xf11: 'mvendorid', 0xf12: 'marchid', 0xf13: 'mimpid', 0xf14: 'mhartid',
 };
 /** 'fcsr', 'satp', or '0x7c0' where there is no name. */
-export const csrName = (number: number): string => csrOf(number)?.name ?? otherNames[number] ?? `0x${number.toString(16)}`;
+export const csrName = (number: number): string => csrOf(number)?.name ?? otherNames[number]
+  ?? (number > 0xc02 && number < 0xc20 ? `hpmcounter${number - 0xc00}` : `0x${number.toString(16)}`);

@@ -18,3 +18,6 @@ export type { Operands } from './isa/formats.ts';
 export * from './isa/decode.ts';
 export { disassemble, fName, show, xName } from './isa/disasm.ts';
 export * from './hart.ts';
+export * from './csr.ts';
+export * from './trap.ts';
+export * from './machine.ts';

@@ -1,0 +1,175 @@
+// Arena, RAM, MMU and hart put together: what the kernel calls hardware (kernel/machine.ts, fitted by shape). Here: construction, frames,
+// registers, address spaces, the clock, the state hash. Not here: how instructions run (reference/loop.ts), what an access counts (#mmu).
+import { PAGE_SIZE, UserError, highHalf, lowHalf, showSize } from '#base';
+import type { Asid, Pfn, StateHash, Vpn } from '#base';
+import { Arena, Mmu, Privilege, Ram, SatpMode, mmuBytes } from '#mmu';
+import type { TlbDescription } from '#mmu';
+import type { Clocks } from './csr.ts';
+import { Hart } from './hart.ts';
+import { ReferenceEngine } from './reference/loop.ts';
+import type { Exit } from './trap.ts';
+
+export interface MachineOptions {
+  /** Guest RAM, a multiple of 4096 bytes. */
+  readonly ramBytes: number;
+  readonly tlb: TlbDescription;
+  /** Widest address space; the one that setAddressSpace selects. Default 39. */
+  readonly sv?: 39 | 48 | 57;
+  /** True (default): hardware sets A and D. False: software must (Svade). */
+  readonly svadu?: boolean;
+  /** For random TLB replacement. Default 1. */
+  readonly seed?: number;
+  readonly engine?: 'reference';
+  /** Ticks of the `time` CSR a second of modelled time. Default 10 MHz, as QEMU's virt board has. */
+  readonly timebaseHz?: number;
+}
+
+export const MIN_RAM_BYTES = 16 * 1024 ** 2;
+/** 3.5 GiB: with the columns beside it RAM must fit one WebAssembly memory. */
+export const MAX_RAM_BYTES = 3584 * 1024 ** 2;
+/** Modelled cycles a second. */
+export const CLOCK_HZ = 1_000_000_000;
+/** Columns of the hart, and rounding of each region to its alignment. */
+const HART_BYTES = 4096;
+const ALIGNMENT_BYTES = 2 * 65536;
+
+// The words of a user context (kernel/machine.ts, CONTEXT_WORDS): pc, x1..x31, f0..f31, fcsr.
+const CONTEXT_F0 = 32;
+const CONTEXT_FCSR = 64;
+
+const modeOf = { 39: SatpMode.Sv39, 48: SatpMode.Sv48, 57: SatpMode.Sv57 } as const;
+
+export class Machine implements Clocks {
+  readonly arena: Arena;
+  readonly ram: Ram;
+  readonly mmu: Mmu;
+  /** One today; the first is the one that runs. */
+  readonly harts: readonly Hart[];
+  readonly hart: Hart;
+  readonly sv: 39 | 48 | 57;
+  readonly maxAsid = 0xffff;
+  /** The hart's registers, live. */
+  readonly x: BigInt64Array;
+  readonly xHalves: Int32Array;
+  private readonly engine: ReferenceEngine;
+  private readonly cyclesPerTick: number;
+
+  constructor(options: MachineOptions) {
+    const { ramBytes, tlb } = options;
+    if (!Number.isInteger(ramBytes / PAGE_SIZE) || ramBytes < MIN_RAM_BYTES || ramBytes > MAX_RAM_BYTES) {
+      throw new UserError(`RAM of ${showSize(ramBytes)}: it must be whole pages, from ${showSize(MIN_RAM_BYTES)} to ${showSize(MAX_RAM_BYTES)}.`);
+    }
+    const nrFrames = ramBytes / PAGE_SIZE;
+    this.arena = new Arena(ramBytes + nrFrames + mmuBytes(tlb) + HART_BYTES + ALIGNMENT_BYTES);
+    this.hart = new Hart(this.arena);
+    this.harts = [this.hart];
+    this.ram = new Ram(this.arena, nrFrames);
+    this.sv = options.sv ?? 39;
+    this.mmu = new Mmu(this.arena, this.ram, { tlb, sv: this.sv, svadu: options.svadu ?? true, seed: options.seed ?? 1 });
+    this.mmu.setPrivilege(Privilege.User, false, false);
+    this.x = this.hart.x;
+    this.xHalves = this.hart.xHalves;
+    this.cyclesPerTick = CLOCK_HZ / (options.timebaseHz ?? 10_000_000);
+    this.engine = new ReferenceEngine(this.hart, this.mmu, this.ram, this);
+  }
+
+  /** Runs in U mode until a trap, or until exactly `budgetInstrs` have retired; run(1) is one step. The answer is one record, reused. */
+  run(budgetInstrs: number): Exit {
+    return this.engine.run(budgetInstrs);
+  }
+
+  // ---- The hart
+
+  get pc(): bigint { return this.hart.pc; }
+  set pc(address: bigint) { this.hart.pc = address; }
+  clearReservation(): void { this.hart.clearReservation(); }
+
+  saveContext(into: BigInt64Array): void {
+    const { hart } = this;
+    into.set(hart.x);
+    into[0] = BigInt.asIntN(64, hart.pc);
+    into.set(hart.f, CONTEXT_F0);
+    into[CONTEXT_FCSR] = BigInt(hart.fcsr);
+  }
+  loadContext(from: BigInt64Array): void {
+    const { hart } = this;
+    hart.x.set(from.subarray(0, CONTEXT_F0));
+    hart.x[0] = 0n;
+    hart.pc = from[0]!;
+    hart.f.set(from.subarray(CONTEXT_F0, CONTEXT_FCSR));
+    hart.fcsr = Number(BigInt.asUintN(32, from[CONTEXT_FCSR]!));
+  }
+
+  // ---- Address spaces
+
+  /** satp := (the machine's mode, asid, root). No fence is implied. */
+  setAddressSpace(root: Pfn, asid: Asid): void {
+    this.mmu.writeSatp((modeOf[this.sv] << 28) | (asid << 12), root);
+  }
+  /** sfence.vma. vpn null: the whole address space; asid null: every address space and global entries. */
+  fence(asid: Asid | null, vpn: Vpn | null): void {
+    this.mmu.fence(vpn === null ? null : { hi: highHalf(vpn * PAGE_SIZE), lo: lowHalf(vpn * PAGE_SIZE) }, asid);
+  }
+
+  // ---- Frames. Whoever writes announces it, for decoded instructions may lie there.
+
+  pteLow(table: Pfn, index: number): number {
+    return this.ram.word(table, 2 * index);
+  }
+  pteHigh(table: Pfn, index: number): number {
+    return this.ram.word(table, 2 * index + 1);
+  }
+  /** One aligned 8-byte store into a page table. */
+  storePte(table: Pfn, index: number, low: number, high: number): void {
+    this.ram.willWrite(table);
+    const at = (this.ram.hostOf(table) >>> 2) + 2 * index;
+    this.arena.i32[at] = low;
+    this.arena.i32[at + 1] = high;
+  }
+  zeroFrames(first: Pfn, nr: number): void {
+    this.ram.zero(first, nr);
+  }
+  copyFrame(to: Pfn, from: Pfn): void {
+    this.ram.copy(to, from);
+  }
+  /** Copies bytes out of a frame or a contiguous run; offset in bytes from the first frame's start. */
+  readFrame(pfn: Pfn, offset: number, into: Uint8Array): void {
+    const nr = framesOf(offset, into.length);
+    into.set(this.ram.bytes(pfn, nr).subarray(offset, offset + into.length));
+  }
+  writeFrame(pfn: Pfn, offset: number, from: Uint8Array): void {
+    const nr = framesOf(offset, from.length);
+    const to = this.ram.bytes(pfn, nr);
+    for (let i = 0; i < nr; i++) this.ram.willWrite((pfn + i) as Pfn);
+    to.set(from, offset);
+  }
+
+  // ---- Time: instructions, what look-ups cost, what the kernel charged. Exact whole numbers.
+
+  get instret(): number { return this.hart.instret; }
+  get clockCycles(): number { return this.hart.instret + this.mmu.cycles + this.hart.chargedCycles; }
+  /** Adds the modelled cost of work that the kernel did. */
+  charge(cycles: number): void { this.hart.chargedCycles += cycles; }
+  /** The same clock as CSRs show it. */
+  get cycles(): number { return this.clockCycles; }
+  get time(): number { return Math.floor(this.clockCycles / this.cyclesPerTick); }
+
+  // ---- The state hash
+
+  /** Registers, counts, TLBs, page-walk caches, counters: all that decides what the machine does next, but for RAM. */
+  hash(into: StateHash): void {
+    this.hart.hash(into);
+    this.mmu.hash(into);
+  }
+  /** The numbers and contents of some frames, in the order given. */
+  hashFrames(into: StateHash, pfns: Iterable<Pfn>): void {
+    const words = this.arena.i32;
+    for (const pfn of pfns) {
+      const at = this.ram.hostOf(pfn) >>> 2;
+      into.number(pfn);
+      into.int32s(words, at, at + PAGE_SIZE / 4);
+    }
+  }
+}
+
+const framesOf = (offset: number, lenBytes: number): number => Math.max(1, Math.ceil((offset + lenBytes) / PAGE_SIZE));
