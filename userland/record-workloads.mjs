@@ -2,9 +2,9 @@
 // If a C compiler is there, the same sources built for this host must print the same; a difference is an error, and nothing is written.
 // qemu-user executes other programs only where binfmt_misc is set up, so `build` is given a script that starts qemu again.
 import { execFileSync, spawnSync } from 'node:child_process';
-import { chmodSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const userland = dirname(fileURLToPath(import.meta.url));
@@ -30,6 +30,18 @@ const cases = [
   ['hotscan'], ['hotscan', '--hot', '64K', '--cold', '1M', '--scans', '1', '--uses', '9', '--seed', '7'], ['hotscan', '--hot', '1'],
   ['phases'], ['phases', '--window', '256K', '--phases', '3', '--accesses', '9000', '--overlap', '50', '--seed', '7'], ['phases', '--help'],
   ['hello'], ['hello', 'Quire'],
+  // The shell, with everything it knows; nothing here depends on the folder, and files go to /tmp.
+  ...[
+    'echo a b | wc -w; echo $?; false || echo no; true && echo yes; ! true; echo $?',
+    'x="a  b"; echo $x "$x" \'$x\' ${x}c \\$x; y=$(echo one; echo two); echo $y; echo "$y"; echo $(echo $(echo deep))',
+    'for i in 1 2 3; do if [ $i = 2 ]; then continue; fi; echo $i; done; i=0; while [ $i != xxx ]; do i=x$i; if [ $i = xx0 ]; then break; fi; done; echo $i',
+    'if false; then echo a; elif [ 3 -lt 10 ]; then echo b; else echo c; fi; until true; do echo never; done; { echo x; (exit 4); echo $?; } | sort -r',
+    'mkdir -p /tmp/t/u && cd /tmp/t && pwd; echo one > f; echo two >> f; cat < f; cp f g; ls; ls u nope 2>/dev/null || echo missing; echo *; echo "*" ? [fg]; while read a; do echo "<$a>"; done < f; cd /; rm -r /tmp/t; ls /tmp/t 2>/dev/null || echo gone',
+    'seq 12 | head -n 3; seq 12 | tail -n 2; seq 5 -2 1; seq 100 | grep 1 | grep -v 0 | wc -l; seq 20 | grep -c "^1.$"; seq 12 | sort | head -n 4',
+    'sh -c "kill -9 \\$\\$"; echo $?; nosuchprogram; echo $?; exec echo replaced',
+    'export A=1; B=2; env | grep -c "^A=1"; env | grep -c "^B=2"; env A=3 /bin/nosuch 2>/dev/null; echo $?; exit 3',
+  ].map((script) => ['sh', '-c', script]),
+  ['sh', '-c', 'echo "open'], ['sh', '-c', 'fi'], ['sh', '-c', 'cat /nowhere/at/all'], ['sh', '-c', 'head -n x'],
 ];
 
 const folder = mkdtempSync(join(tmpdir(), 'workloads-'));
@@ -37,12 +49,17 @@ const run = (command, args) => {
   const { stdout, stderr, status } = spawnSync(command, args, { encoding: 'utf8', maxBuffer: 1 << 24 });
   return { stdout, stderr, status };
 };
+/** A program is a .c file, or a folder of them. */
+function sourcesOf(name) {
+  const folder = join(userland, 'programs', name);
+  return existsSync(folder) ? readdirSync(folder).filter((file) => file.endsWith('.c')).map((file) => join(folder, file)) : [`${folder}.c`];
+}
 const native = new Map();
 /** The program built for this host, or null where there is no compiler. */
 function nativeProgram(name) {
   if (!native.has(name)) {
     const target = join(folder, name);
-    const built = spawnSync('cc', ['-std=gnu11', '-O2', '-ffp-contract=off', '-pthread', '-o', target, join(userland, `programs/${name}.c`), '-lm']).status === 0;
+    const built = spawnSync('cc', ['-std=gnu11', '-O2', '-ffp-contract=off', '-pthread', '-o', target, ...sourcesOf(name), '-lm']).status === 0;
     native.set(name, built ? target : null);
   }
   return native.get(name);
@@ -69,4 +86,4 @@ try {
 }
 const oracle = execFileSync('qemu-riscv64', ['--version'], { encoding: 'utf8' }).split('\n')[0];
 writeFileSync(outFile, `{\n "oracle": ${JSON.stringify(oracle)},\n "command": "node userland/record-workloads.mjs",\n "rows": [\n  ${rows.join(',\n  ')}\n ]\n}\n`);
-console.error(`${outFile}: ${rows.length} rows.`);
+console.error(`${relative(process.cwd(), outFile)}: ${rows.length} rows.`);
