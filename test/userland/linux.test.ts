@@ -1,0 +1,30 @@
+// Anonymous memory against a real Linux, under four settings of multi-size THP: the minor faults of every step of userland/programs/faults.c, and
+// what smaps, mincore and pagemap say after every step (userland/programs/smaps.c). The golden answers come from Linux itself;
+// userland/record-linux.mjs is how.
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { runGuest } from '../support/run-guest.ts';
+
+interface Golden { kernel: string; columns: string[]; rows: string[][] }
+const goldenOf = (program: string): Golden => JSON.parse(readFileSync(join(import.meta.dirname, `../golden/${program}-linux-6.18.json`), 'utf8')) as Golden;
+/** The options that mean the same as the recorded settings of /sys/kernel/mm/transparent_hugepage. */
+const settings: Readonly<Record<string, readonly string[]>> = {
+  never: [],
+  '16K': ['--mthp', '16k=always'],
+  '64K': ['--mthp', '64k=always'],
+  '16K+64K+2M': ['--mthp', '16k=always,64k=always,2m=always'],
+};
+
+describe.each(['faults', 'smaps'])('%s prints what it prints on Linux 6.18', (program) => {
+  const golden = goldenOf(program);
+  test.each(golden.columns.slice(1).map((name, i) => [name, i + 1] as const))('with folios of %s', (name, column) => {
+    const { stdout, stderr, status } = runGuest(['--thp', 'never', '--mthp', '2m=never', ...settings[name]!, '--', program]);
+    expect({ stderr, status }).toEqual({ stderr: '', status: 0 });
+    // Line by line, so that a failure shows which steps differ, with both answers.
+    const lines = stdout.trimEnd().split('\n');
+    const differing = golden.rows.flatMap((row, i) => (lines[i] === `${row[0]} ${row[column]}` ? [] : [`${lines[i]}   Linux: ${row[column]}`]));
+    expect(differing).toEqual([]);
+    expect(lines.length).toBe(golden.rows.length);
+  });
+});

@@ -1,0 +1,80 @@
+// Asks the running Linux: builds programs/faults.c and programs/smaps.c for this host, runs them under four settings of multi-size THP,
+// several times each, and writes test/golden/PROGRAM-linux-VERSION.json.   sudo node userland/record-linux.mjs [--out FOLDER] [--runs 5]
+// Needs root (it sets /sys/kernel/mm/transparent_hugepage and puts everything back), a C compiler, and a Linux of 6.8 or later with a few hundred MB free.
+// A line that differs between two runs of the same setting is an error: only what the kernel's rules decide may become golden.
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { release, tmpdir } from 'node:os';
+import { dirname, join, relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const userland = dirname(fileURLToPath(import.meta.url));
+const controls = '/sys/kernel/mm/transparent_hugepage';
+/** Sizes that are `always`; every other size and the global control are `never`. */
+const settings = { never: [], '16K': ['16kB'], '64K': ['64kB'], '16K+64K+2M': ['16kB', '64kB', '2048kB'] };
+
+const args = process.argv.slice(2);
+const option = (name, fallback) => (args.includes(name) ? args[args.indexOf(name) + 1] : fallback);
+const version = /^\d+\.\d+/.exec(release())[0];
+const outFolder = option('--out', join(userland, '../test/golden'));
+const runs = Number(option('--runs', '5'));
+/** Programs, and what the columns of their lines are. */
+const programs = {
+  faults: 'pattern step first-page pages: minor-faults present-pages',
+  smaps: 'pattern step first-page pages: VMAs Rss Pss Pss_Dirty Shared_Clean Shared_Dirty Private_Clean Private_Dirty Referenced Anonymous AnonHugePages THPeligible mincore exclusive',
+};
+
+const sizes = readdirSync(controls).filter((name) => existsSync(join(controls, name, 'enabled')));  // 8 kB is for tmpfs only
+const files = ['enabled', 'khugepaged/scan_sleep_millisecs', ...sizes.map((size) => `${size}/enabled`)];
+/** The value in force: the word in brackets, or the whole text. */
+const inForce = (file) => {
+  const text = readFileSync(join(controls, file), 'utf8').trim();
+  return /\[(.*)\]/.exec(text)?.[1] ?? text;
+};
+const set = (file, value) => writeFileSync(join(controls, file), `${value}\n`);
+
+const folder = mkdtempSync(join(tmpdir(), 'faults-'));
+const before = new Map(files.map((file) => [file, inForce(file)]));
+/** Program -> setting -> what it printed. */
+const recorded = Object.fromEntries(Object.keys(programs).map((program) => [program, {}]));
+
+function runOnce(program, setting, run) {
+  writeFileSync('/proc/sys/vm/compact_memory', '1\n');  // large folios must not fall back for want of contiguous memory
+  const text = execFileSync(join(folder, program), { encoding: 'utf8', maxBuffer: 1 << 24 });
+  const first = (recorded[program][setting] ??= text);
+  if (first === text) return;
+  const was = first.split('\n');
+  const differs = text.split('\n').map((line, i) => (line === was[i] ? '' : `  ${was[i]}  |  ${line}\n`)).join('');
+  throw new Error(`${program}, setting ${setting}: run ${run + 1} differs from the first:\n${differs}`);
+}
+
+try {
+  for (const program of Object.keys(programs)) {
+    execFileSync('cc', ['-std=gnu11', '-O2', '-static', '-o', join(folder, program), join(userland, `programs/${program}.c`)], { stdio: 'inherit' });
+  }
+  set('khugepaged/scan_sleep_millisecs', 4_000_000_000);  // a collapse in the background is not the pattern's doing
+  set('enabled', 'never');
+  for (const [setting, always] of Object.entries(settings)) {
+    for (const size of sizes) set(`${size}/enabled`, always.some((kb) => size === `hugepages-${kb}`) ? 'always' : 'never');
+    for (const program of Object.keys(programs)) for (let run = 0; run < runs; run++) runOnce(program, setting, run);
+  }
+} finally {
+  for (const [file, value] of before) set(file, value);
+  rmSync(folder, { recursive: true });
+}
+
+// One row a line of output: its first four words, then the rest of it under each setting in turn.
+const linesOf = (text) => text.trimEnd().split('\n').map((line) => /^(\S+ \S+ \d+ \d+) (.*)$/.exec(line));
+for (const [program, meaning] of Object.entries(programs)) {
+  const columns = Object.values(recorded[program]).map(linesOf);
+  const rows = columns[0].map((match, i) => JSON.stringify([match[1], ...columns.map((column) => column[i][2])]));
+  const head = {
+    kernel: /^[\d.]+/.exec(release())[0], machine: process.arch === 'x64' ? 'x86_64' : process.arch,
+    command: 'node userland/record-linux.mjs', program: `userland/programs/${program}.c`, meaning,
+    sysfs: Object.fromEntries(Object.entries(settings).map(([name, always]) => [name, `enabled=never, hugepages-*kB/enabled=never${always.map((kb) => `, hugepages-${kb}/enabled=always`).join('')}`])),
+    columns: ['line', ...Object.keys(settings)],
+  };
+  const outFile = join(outFolder, `${program}-linux-${version}.json`);
+  writeFileSync(outFile, `${JSON.stringify(head, null, 1).slice(0, -2)},\n "rows": [\n  ${rows.join(',\n  ')}\n ]\n}\n`);
+  console.error(`${relative(process.cwd(), outFile)}: ${rows.length} rows, each equal in ${runs} runs.`);
+}
