@@ -73,7 +73,6 @@ export class Mmu {
   private readonly l2d: TlbLevel | null;
   private readonly l2i: TlbLevel | null;
   private readonly exclusive: boolean;
-  private readonly inclusive: boolean;
   private readonly found = new Translation();
   private readonly evicted = new Translation();
   private readonly widestMode: SatpMode;
@@ -99,12 +98,15 @@ export class Mmu {
     this.filter = new Filter(arena);
     this.walker = new Walker(arena, ram, d.pwc, options.svadu);
     this.counters = new TlbCounters(arena, this.walker.readsByLevel);
-    this.l1i = new TlbLevel(arena, d.l1i, [this.filter.exec], options.seed, 'l1i');
-    this.l1d = new TlbLevel(arena, d.l1d, [this.filter.read, this.filter.write], options.seed, 'l1d');
-    this.l2d = d.l2 === null ? null : new TlbLevel(arena, d.l2, [], options.seed, 'l2');
-    this.l2i = d.l2i === undefined ? this.l2d : d.l2i === null ? null : new TlbLevel(arena, d.l2i, [], options.seed, 'l2i');
+    this.l1i = new TlbLevel(arena, d.l1i, [this.filter.exec], [], options.seed, 'l1i');
+    this.l1d = new TlbLevel(arena, d.l1d, [this.filter.read, this.filter.write], [], options.seed, 'l1d');
+    const split = d.l2i !== undefined;
+    const under = (levels: readonly TlbLevel[]): readonly TlbLevel[] => (d.inclusion === 'inclusive' ? levels : []);
+    const l2 = (level: TlbDescription['l2'], name: string, over: readonly TlbLevel[]): TlbLevel | null =>
+      (level === null ? null : new TlbLevel(arena, level, [], under(over), options.seed, name));
+    this.l2d = l2(d.l2, 'l2', split ? [this.l1d] : [this.l1i, this.l1d]);
+    this.l2i = d.l2i === undefined ? this.l2d : l2(d.l2i, 'l2i', [this.l1i]);
     this.exclusive = d.inclusion === 'exclusive';
-    this.inclusive = d.inclusion === 'inclusive';
     this.widestMode = options.sv === 39 ? SatpMode.Sv39 : options.sv === 48 ? SatpMode.Sv48 : SatpMode.Sv57;
     this.setRights();
   }
@@ -125,11 +127,10 @@ export class Mmu {
       e = this.miss(l1, vaHi, vaLo, access, stamp);
       if (e < 0) return NO_HOST;
     } else if (((this.allowed[access]! >>> ((l1.flagsOf(e) >> 1) & 15)) & 1) === 0) {
+      l1.stamp[e] = stamp; // a hit is a touch, refused or not
       return this.pageFault(vaHi, vaLo, access);
-    }
-    const page = l1.pageIn(e, vpnLo);
-    if (!l1.isAccessed(e, page) || (access >= Access.Store && !l1.isDirty(e, page))) {
-      e = this.assist(l1, e, vaHi, vaLo, access, stamp);
+    } else if (l1.needsUpdate(e, vpnLo, access >= Access.Store)) {
+      e = this.assistL1(l1, e, vaHi, vaLo, access, stamp);
       if (e < 0) return NO_HOST;
     }
     l1.stamp[e] = stamp;
@@ -171,8 +172,13 @@ export class Mmu {
           this.pageFault(vaHi, vaLo, access);
           return -1;
         }
-        l2.give(e2, vpnLo, vpnHi, t);
-        if (this.exclusive) this.moveUp(l1, l2, e2, vpnLo);
+        if (l2.needsUpdate(e2, vpnLo, access >= Access.Store)) {
+          if (!this.walkAgain(vaHi, vaLo, access)) return -1;
+          this.follow(l2, e2, vpnLo, vpnHi, access);
+        } else {
+          l2.give(e2, vpnLo, vpnHi, t);
+        }
+        if (this.exclusive) this.moveUp(l1, l2, vpnLo, vpnHi);
         return this.fillL1(l1, l2, t, vpnLo, vpnHi, side, stamp);
       }
       c.l2Misses[access]!++;
@@ -240,36 +246,23 @@ export class Mmu {
     if (l1.chosenOrder < t.leaf) this.counters.partialReach[side]!++;
     l1.takeOver(t, vpnLo, vpnHi);
     const e = l1.victim(vpnLo, vpnHi);
-    if (this.exclusive && l2 !== null && l1.isValid(e)) {
-      this.moveDown(l1, e, l2, side);
-      l1.choose(t, vpnLo, vpnHi);
-    }
+    if (this.exclusive && l2 !== null && l1.isValid(e)) this.moveDown(l1, e, l2, side);
     l1.write(e, t, vpnLo, vpnHi, stamp);
     return e;
   }
 
-  private fillL2(l2: TlbLevel, t: Translation, vpnLo: number, vpnHi: number, side: number): number {
+  private fillL2(l2: TlbLevel, t: Translation, vpnLo: number, vpnHi: number, side: number): void {
     l2.choose(t, vpnLo, vpnHi);
     if (l2.chosenOrder < t.leaf) this.counters.partialReach[2 + side]!++;
     l2.takeOver(t, vpnLo, vpnHi);
-    const e = l2.victim(vpnLo, vpnHi);
-    if (l2.isValid(e)) this.beforeL2Drop(l2, e);
-    l2.write(e, t, vpnLo, vpnHi, l2.nextStamp());
-    return e;
+    l2.write(l2.victim(vpnLo, vpnHi), t, vpnLo, vpnHi, l2.nextStamp());
   }
 
-  /** An inclusive L2 takes its entry's pages out of the L1s that it stands over. */
-  private beforeL2Drop(l2: TlbLevel, e: number): void {
-    if (!this.inclusive) return;
-    if (l2 === this.l2d) this.l1d.dropOverlapping(l2, e);
-    if (l2 === this.l2i) this.l1i.dropOverlapping(l2, e);
-  }
-
-  /** Exclusive: an L2 hit leaves L2, if L1 will hold all of it. */
-  private moveUp(l1: TlbLevel, l2: TlbLevel, e2: number, vpnLo: number): void {
-    l1.choose(this.found, vpnLo, l2.firstPageHi(e2));
-    const whole = l2.orderOf(e2) >= 4 ? l1.chosenOrder === l2.orderOf(e2) : l1.chosenCount === bitsOf(l2.pagesOf(e2) & 0xff);
-    if (whole) l2.drop(e2);
+  /** Exclusive: what L2 gives leaves it, if L1 will hold all of the entry. */
+  private moveUp(l1: TlbLevel, l2: TlbLevel, vpnLo: number, vpnHi: number): void {
+    const e2 = l2.find(vpnLo, vpnHi, this.asid);
+    l1.choose(this.found, vpnLo, vpnHi);
+    if (l1.chosenHolds(l2, e2)) l2.drop(e2);
   }
   /** Exclusive: an L1 victim goes to L2. */
   private moveDown(l1: TlbLevel, e: number, l2: TlbLevel, side: number): void {
@@ -282,63 +275,67 @@ export class Mmu {
     this.fillL2(l2, t, vpnLo, vpnHi, side);
   }
 
-  /** The access needs A or D that the cached translation lacks. The walk is done on memory, from the root, and judged anew; what it finds
-   *  replaces what was cached, in every level that had it. @returns the L1 entry to use, or -1 with `fault` set */
-  private assist(l1: TlbLevel, e: number, vaHi: number, vaLo: number, access: Access, stamp: number): number {
-    if (!this.walker.svadu) {
-      this.pageFault(vaHi, vaLo, access);
+  /** An L1 hit that needs A or D. @returns the L1 entry to use, or -1 with `fault` set */
+  private assistL1(l1: TlbLevel, e: number, vaHi: number, vaLo: number, access: Access, stamp: number): number {
+    if (!this.walkAgain(vaHi, vaLo, access)) {
+      l1.stamp[e] = stamp;
       return -1;
     }
+    const vpnLo = (vaHi << 20) | (vaLo >>> 12);
+    const vpnHi = vaHi >> 12;
+    const side = access === Access.Fetch ? Side.Fetch : Side.Data;
+    const l2 = access === Access.Fetch ? this.l2i : this.l2d;
+    if (l2 !== null) {
+      const e2 = l2.find(vpnLo, vpnHi, this.asid);
+      if (e2 >= 0) this.follow(l2, e2, vpnLo, vpnHi, access);
+    }
+    // An inclusive L2 that dropped the page has taken the L1 entry along.
+    if (l1.find(vpnLo, vpnHi, this.asid) === e && this.refresh(l1, e, vpnLo, vpnHi, access)) return e;
+    return this.fillL1(l1, l2, this.found, vpnLo, vpnHi, side, stamp);
+  }
+
+  /** The access needs A or D that the cached translation lacks: the walk is done on memory, from the root, and judged anew, into `found`.
+   *  @returns false with `fault` set */
+  private walkAgain(vaHi: number, vaLo: number, access: Access): boolean {
     const w = this.walker;
+    if (!w.svadu) {
+      this.pageFault(vaHi, vaLo, access);
+      return false;
+    }
     const status = w.walk(vaHi, vaLo, this.levels, this.rootPpn, this.asid, this.allowed[access]!, access >= Access.Store, false);
     this.counters.add(Count.Assists);
     this.counters.add(Count.AssistPteReads, w.reads);
     if (status !== WalkStatus.Found) {
       this.walkFault(status, vaHi, vaLo, access);
-      return -1;
+      return false;
     }
-    const vpnLo = (vaHi << 20) | (vaLo >>> 12);
-    const vpnHi = vaHi >> 12;
-    this.takeWalk(vpnLo, vpnHi);
-    const side = access === Access.Fetch ? Side.Fetch : Side.Data;
-    const l2 = access === Access.Fetch ? this.l2i : this.l2d;
-    if (l2 !== null) {
-      const e2 = l2.find(vpnLo, vpnHi, this.asid);
-      if (e2 >= 0 && !this.refresh(l2, e2, vpnLo, vpnHi, access)) {
-        if (!l2.isValid(e2) || !this.keepsPage(l2, e2, vpnLo)) this.fillL2(l2, this.found, vpnLo, vpnHi, side);
-      }
-    }
-    // An inclusive L2's eviction may have taken the entry along.
-    const still = l1.find(vpnLo, vpnHi, this.asid);
-    if (still === e && this.refresh(l1, e, vpnLo, vpnHi, access)) return e;
-    return this.fillL1(l1, l2, this.found, vpnLo, vpnHi, side, stamp);
+    this.takeWalk((vaHi << 20) | (vaLo >>> 12), vaHi >> 12);
+    return true;
   }
-  private keepsPage(level: TlbLevel, e: number, vpnLo: number): boolean {
-    return ((level.pagesOf(e) >> level.pageIn(e, vpnLo)) & 1) !== 0;
+
+  /** Brings L2 in line with `found`: its entry is refreshed, or replaced. */
+  private follow(l2: TlbLevel, e2: number, vpnLo: number, vpnHi: number, access: Access): void {
+    if (this.refresh(l2, e2, vpnLo, vpnHi, access)) return;
+    this.fillL2(l2, this.found, vpnLo, vpnHi, access === Access.Fetch ? Side.Fetch : Side.Data);
   }
 
   /** Brings one entry in line with `found`. @returns false: the page is no longer in the entry, and wants a new one */
   private refresh(level: TlbLevel, e: number, vpnLo: number, vpnHi: number, access: Access): boolean {
     const t = this.found;
-    const page = level.pageIn(e, vpnLo);
     if (level.frameOf(e, vpnLo, vpnHi) !== t.frames[t.own] || level.flagsOf(e) !== t.flags || level.leafOf(e) !== t.leaf || level.ownerOf(e) !== t.asid) {
-      this.beforePageDrop(level, e);
-      level.drop(e);
+      level.drop(e); // the page table has changed under the entry
       return false;
     }
+    const page = level.pageIn(e, vpnLo);
     level.markAccessed(e, page);
     if (access < Access.Store || level.isDirty(e, page)) return true;
     const rule = level.ruleOf(e);
-    if (level.isSinglePiece(e) || rule === 'd-split') {
+    if (rule === 'd-split' || level.isSinglePiece(e)) {
       level.markDirty(e, page);
       return true;
     }
-    this.beforePageDrop(level, e);
     level.dropPage(e, vpnLo, rule === 'd-evict' && level.hasPageBits(e));
     return false;
-  }
-  private beforePageDrop(level: TlbLevel, e: number): void {
-    if (level === this.l2d || level === this.l2i) this.beforeL2Drop(level, e);
   }
 
   /** satp as the CSR: an unsupported MODE changes nothing at all. Drops the filter; neither flushes nor orders anything. */
@@ -452,9 +449,3 @@ export class Mmu {
     return NO_HOST;
   }
 }
-
-const bitsOf = (mask: number): number => {
-  let n = 0;
-  for (let m = mask; m !== 0; m &= m - 1) n++;
-  return n;
-};

@@ -5,15 +5,16 @@ import type { StateHash } from '#base';
 import type { Arena } from './arena.ts';
 
 export const GLOBAL = -1;
+const FREE = -2;
 
 export class PointerCache {
   readonly level: number;
   private readonly shift: number;
   private readonly tagLo: Int32Array;
   private readonly tagHi: Int32Array;
-  /** GLOBAL for a pointer under a G bit. */
+  /** GLOBAL for a pointer under a G bit; FREE. */
   private readonly asid: Int32Array;
-  /** Frame of the next table; 0 for a free entry. */
+  /** Frame of the next table. */
   private readonly table: Float64Array;
   private readonly used: Float64Array;
   private clock = 1;
@@ -25,7 +26,7 @@ export class PointerCache {
     this.shift = 9 * level;
     this.tagLo = arena.int32(entries);
     this.tagHi = arena.int32(entries);
-    this.asid = arena.int32(entries);
+    this.asid = arena.int32(entries).fill(FREE);
     this.table = arena.float64(entries);
     this.used = arena.float64(entries);
   }
@@ -53,7 +54,7 @@ export class PointerCache {
     return i;
   }
   private matches(i: number, lo: number, hi: number, asid: number): boolean {
-    return this.tagLo[i] === lo && this.tagHi[i] === hi && this.table[i] !== 0 && (this.asid[i] === asid || this.asid[i] === GLOBAL);
+    return this.tagLo[i] === lo && this.tagHi[i] === hi && (this.asid[i] === asid || this.asid[i] === GLOBAL);
   }
   tableOf(i: number): number {
     return this.table[i]!;
@@ -66,7 +67,10 @@ export class PointerCache {
   insert(vpnLo: number, vpnHi: number, asid: number, table: number): void {
     let victim = 0;
     for (let i = 0; i < this.table.length; i++) {
-      if (this.table[i] === 0) { victim = i; break; }
+      if (this.asid[i] === FREE) {
+        victim = i;
+        break;
+      }
       if (this.used[i]! < this.used[victim]!) victim = i;
     }
     this.tagLo[victim] = this.lowTag(vpnLo);
@@ -78,18 +82,18 @@ export class PointerCache {
   }
 
   dropAll(): void {
-    this.table.fill(0);
+    this.asid.fill(FREE);
   }
   /** sfence.vma x0, rs2: global pointers stay. */
   dropAsid(asid: number): void {
-    for (let i = 0; i < this.table.length; i++) if (this.asid[i] === asid) this.table[i] = 0;
+    for (let i = 0; i < this.table.length; i++) if (this.asid[i] === asid) this.asid[i] = FREE;
   }
   /** The pointers on one address's path. @param asid null: every space's and global ones */
   dropPath(vpnLo: number, vpnHi: number, asid: number | null): void {
     const lo = this.lowTag(vpnLo);
     const hi = this.highTag(vpnHi);
     for (let i = 0; i < this.table.length; i++) {
-      if (this.tagLo[i] === lo && this.tagHi[i] === hi && (asid === null || this.asid[i] === asid)) this.table[i] = 0;
+      if (this.tagLo[i] === lo && this.tagHi[i] === hi && (asid === null || this.asid[i] === asid)) this.asid[i] = FREE;
     }
   }
 

@@ -90,18 +90,22 @@ export class TlbLevel {
 
   /** L1: the filter tables that may show pages of this level. */
   private readonly shown: readonly Int32Array[];
+  /** Inclusive L2: the L1s that hold nothing which this level does not. */
+  private readonly over: readonly TlbLevel[];
   private readonly stampBase: number;
   private fillClock = 0;
   private touchClock = 0;
   private readonly captured = new Capture();
   private readonly capturedRun = new Capture();
 
-  /** @param shown the filter's tables for an L1, none for an L2. @param name keeps random streams apart. */
-  constructor(arena: Arena, d: TlbLevelDescription, shown: readonly Int32Array[], seed: number, name: string) {
+  /** @param shown the filter's tables for an L1, none for an L2. @param over the L1s that an inclusive L2 contains.
+   *  @param name keeps random streams apart. */
+  constructor(arena: Arena, d: TlbLevelDescription, shown: readonly Int32Array[], over: readonly TlbLevel[], seed: number, name: string) {
     const entries = d.arrays.reduce((n, a) => n + a.entries, 0);
     this.entries = entries;
     this.hitCycles = d.hitCycles;
     this.shown = shown;
+    this.over = over;
     let first = 0;
     const probes: { order: number; array: number }[] = [];
     this.arrays = d.arrays.map((a, index) => {
@@ -202,8 +206,10 @@ export class TlbLevel {
   leafOf(e: number): number {
     return this.leaf[e]!;
   }
-  isAccessed(e: number, page: number): boolean {
-    return ((this.pages[e]! >> (8 + page)) & 1) !== 0;
+  /** Whether an access must set A, or D, of the page in memory first. */
+  needsUpdate(e: number, vpnLo: number, store: boolean): boolean {
+    const bits = this.pages[e]! >> this.pageIn(e, vpnLo);
+    return (bits & 0x100) === 0 || (store && (bits & 0x10000) === 0);
   }
   isDirty(e: number, page: number): boolean {
     return ((this.pages[e]! >> (16 + page)) & 1) !== 0;
@@ -332,6 +338,14 @@ export class TlbLevel {
     return this.probeOrder[this.chosenProbe]!;
   }
 
+  /** Whether the chosen entry will cover every page of entry `e` of another level, around the same access. */
+  chosenHolds(other: TlbLevel, e: number): boolean {
+    if (this.chosenOrder >= NAPOT_ORDER) return this.chosenOrder >= other.orderOf(e);
+    if (other.orderOf(e) >= NAPOT_ORDER) return false;
+    const theirs = (other.pages[e]! & 0xff) << (other.tagLo[e]! & 7);
+    return (theirs & ~this.chosenLine) === 0;
+  }
+
   /** Takes from older entries the pages that the chosen one will hold, so that no page has two. Before victim(). */
   takeOver(t: Translation, vpnLo: number, vpnHi: number): void {
     const line = this.chosenLine;
@@ -341,8 +355,9 @@ export class TlbLevel {
         const at = (vpnLo & ~7) | i;
         for (let p = 0; p < this.nrProbes && this.probeOrder[p]! < NAPOT_ORDER; p++) {
           if (this.live[p] === 0) continue;
-          const e = this.findIn(p, at, vpnHi, t.asid);
-          if (e >= 0) this.dropPage(e, at, this.hasPageBits(e));
+          for (let e = this.findIn(p, at, vpnHi, t.asid); e >= 0; e = this.findIn(p, at, vpnHi, t.asid)) {
+            this.dropPage(e, at, this.hasPageBits(e));
+          }
         }
       }
     }
@@ -399,6 +414,7 @@ export class TlbLevel {
   /** Invalidates an entry. Its stamp stays: a fence does not change the order of the others. */
   drop(e: number): void {
     const p = this.probe[e]!;
+    for (let i = 0; i < this.over.length; i++) this.over[i]!.dropOverlapping(this, e, this.pages[e]! & 0xff);
     this.hide(e, p);
     const heads = this.probeArray[p]!.heads;
     if (heads !== null) {
@@ -425,6 +441,7 @@ export class TlbLevel {
     const others = (this.pages[e]! & 0xff) & ~(1 << page);
     if (keepOthers && others !== 0) {
       this.hidePage(e, vpnLo);
+      for (let i = 0; i < this.over.length; i++) this.over[i]!.dropOverlapping(this, e, 1 << page);
       this.pages[e]! &= ~(0x10101 << page);
       return 0;
     }
@@ -468,12 +485,11 @@ export class TlbLevel {
     }
   }
 
-  /** Drops every entry that shares a page with entry `e` of another level, in the same space: what an inclusive L2 does to L1. */
-  dropOverlapping(other: TlbLevel, e: number): void {
+  /** Drops every entry that shares one of `pages` with entry `e` of another level, in the same space: what an inclusive L2 does to L1. */
+  dropOverlapping(other: TlbLevel, e: number, pages: number): void {
     const p = other.probe[e]!;
     const maskLo = other.probeMaskLo[p]!;
     const maskHi = other.probeMaskHi[p]!;
-    const pages = other.pages[e]! & 0xff;
     const small = other.probeOrder[p]! < NAPOT_ORDER;
     for (let mine = 0; mine < this.entries; mine++) {
       const q = this.probe[mine]!;
@@ -503,10 +519,6 @@ export class TlbLevel {
   orderOf(e: number): number {
     return this.probeOrder[this.probe[e]!]!;
   }
-  pagesOf(e: number): number {
-    return this.pages[e]!;
-  }
-
   /** Removes from the filter whatever stands on an entry's stamp. */
   private hide(e: number, p: number): void {
     if (this.shown.length === 0) return;

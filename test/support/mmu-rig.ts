@@ -59,6 +59,7 @@ export function rigWith(tlb: TlbDescription, options: Partial<Omit<MmuOptions, '
         setWord(at, BigInt(table / 4096) << 10n | BigInt(POINTER));
       } else if ((entry & 0xen) !== 0n) return at;
       else table = Number((entry >> 10n) & 0xfff_ffff_ffffn) * 4096;
+      if (!ram.has(table / 4096)) return at;
     }
     return table + indexOf(va, leafLevel) * 8;
   };
