@@ -10,7 +10,7 @@
 //   replacement.ts  which way a full set gives up: LRU, tree-PLRU, FIFO, random
 //   coalesce.ts     which neighbours of a walked entry join it: Svnapot, Zen, CoLT, clustered; A/D rules
 //   walker.ts       the Sv39/48/57 walk in the spec's numbered steps; A and D bits; pwc.ts caches its upper levels
-//   description.ts  a TLB hierarchy as JSON: types, checks with sentences; presets.ts the named ones
+//   description.ts  a TLB hierarchy as data; parse.ts checks a user's JSON, with sentences; presets.ts has the named ones
 //   counters.ts     what is counted, and the report made from it
 //
 // One load on paper. The engine looks in the read filter: page tag equal -> host offset, one stamp store, done. Otherwise it calls
@@ -23,5 +23,6 @@ export * from './pte.ts';
 export * from './filter.ts';
 export * from './mmu.ts';
 export * from './description.ts';
+export * from './parse.ts';
 export * from './presets.ts';
 export * from './counters.ts';
