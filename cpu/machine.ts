@@ -52,6 +52,7 @@ export class Machine implements Clocks {
   readonly x: BigInt64Array;
   readonly xHalves: Int32Array;
   private readonly engine: ReferenceEngine;
+  readonly timebaseHz: number;
   private readonly cyclesPerTick: number;
 
   constructor(options: MachineOptions) {
@@ -69,7 +70,8 @@ export class Machine implements Clocks {
     this.mmu.setPrivilege(Privilege.User, false, false);
     this.x = this.hart.x;
     this.xHalves = this.hart.xHalves;
-    this.cyclesPerTick = CLOCK_HZ / (options.timebaseHz ?? 10_000_000);
+    this.timebaseHz = options.timebaseHz ?? 10_000_000;
+    this.cyclesPerTick = CLOCK_HZ / this.timebaseHz;
     this.engine = new ReferenceEngine(this.hart, this.mmu, this.ram, this);
   }
 

@@ -21,7 +21,7 @@ export const Kind = {
   Float: 1 << 5,
   /** Has a rounding mode; reserved values of it are illegal when executed. */
   Rm: 1 << 6,
-  /** Nothing behind it in the same decoded block: jumps, traps, fences of code, whatever may change what comes next. */
+  /** What stands behind it does not simply come next: jumps, traps, fences of code. (Behind a branch it may.) */
   EndsBlock: 1 << 7,
   /** CSR instruction or of the privileged architecture. */
   System: 1 << 8,
@@ -121,12 +121,12 @@ line('I', S, f3(0x23, 1), 'sh', 't,q(s)', Store, 2);
 line('I', S, f3(0x23, 2), 'sw', 't,q(s)', Store, 4);
 line('I', S, f3(0x23, 3), 'sd', 't,q(s)', Store, 8);
 // RV64I: control
-line('I', B, f3(0x63, 0), 'beq', 's,t,p', Branch | EndsBlock);
-line('I', B, f3(0x63, 1), 'bne', 's,t,p', Branch | EndsBlock);
-line('I', B, f3(0x63, 4), 'blt', 's,t,p', Branch | EndsBlock);
-line('I', B, f3(0x63, 5), 'bge', 's,t,p', Branch | EndsBlock);
-line('I', B, f3(0x63, 6), 'bltu', 's,t,p', Branch | EndsBlock);
-line('I', B, f3(0x63, 7), 'bgeu', 's,t,p', Branch | EndsBlock);
+line('I', B, f3(0x63, 0), 'beq', 's,t,p', Branch);
+line('I', B, f3(0x63, 1), 'bne', 's,t,p', Branch);
+line('I', B, f3(0x63, 4), 'blt', 's,t,p', Branch);
+line('I', B, f3(0x63, 5), 'bge', 's,t,p', Branch);
+line('I', B, f3(0x63, 6), 'bltu', 's,t,p', Branch);
+line('I', B, f3(0x63, 7), 'bgeu', 's,t,p', Branch);
 line('I', J, 0x6f, 'jal', 'd,a', Jump | EndsBlock);
 line('I', I, f3(0x67, 0), 'jalr', 'd,o(s)', Jump | EndsBlock);
 line('I', Fence, f3(0x0f, 0), 'fence', 'P,Q');

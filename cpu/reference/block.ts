@@ -11,7 +11,6 @@ import { ILLEGAL, INSTRUCTIONS, Kind } from '../isa/table.ts';
 
 /** A record is this many words, the fields at the places below. */
 export const RECORD = 8;
-export const RECORD_SHIFT = 3;
 export const Field = {
   /** Op of the table. */
   Op: 0,

@@ -10,7 +10,7 @@
 //
 // Cases are literal numbers because V8 makes a jump table of nothing else. They are the ops of isa/table.ts, and test/cpu/loop.test.ts holds
 // the names behind them against it.
-import { Access, NO_HOST, slotOf } from '#mmu';
+import { Access, NO_HOST } from '#mmu';
 import type { Mmu, Ram } from '#mmu';
 import type { Clocks } from '../csr.ts';
 import type { Hart } from '../hart.ts';
@@ -18,7 +18,8 @@ import { isCompressed } from '../isa/decode.ts';
 import { ILLEGAL, INSTRUCTIONS } from '../isa/table.ts';
 import { Exit, ExitKind } from '../trap.ts';
 import { atomicMeaning } from './atomic.ts';
-import { BlockCache, Field, RECORD, RECORD_SHIFT } from './block.ts';
+import { BlockCache } from './block.ts';
+import type { Field, RECORD as RecordWords } from './block.ts';
 import { Outcome } from './core.ts';
 import type { Core, Meaning } from './core.ts';
 import { executeFloat, isFloatOp } from './float.ts';
@@ -26,9 +27,6 @@ import * as integer from './integer.ts';
 import { memoryMeaning } from './memory.ts';
 import { illegal, systemMeaning } from './system.ts';
 
-const { D, A, B, Imm, At, Next, Mask } = Field;
-const PAGE_BITS = ~4095;
-const LAST_HALFWORD = 0xffe;
 
 const float: Meaning = (core, d) => (executeFloat(core.hart, d) ? Outcome.Next : illegal(core, d));
 /** By op: what the loop does not do itself. Computing instructions have none. */
@@ -64,6 +62,13 @@ export class ReferenceEngine implements Core {
 
   /** Runs from hart.pc until a trap, or until exactly `budgetInstrs` instructions have retired. @returns `exit`, valid until the next run */
   run(budgetInstrs: number): Exit {
+    // Literals under local names: V8 folds those into the code, while a name of the module or another one is loaded each time it is used.
+    const D: typeof Field.D = 1, A: typeof Field.A = 2, B: typeof Field.B = 3, Imm: typeof Field.Imm = 4;
+    const At: typeof Field.At = 5, Next: typeof Field.Next = 6, Mask: typeof Field.Mask = 7;
+    const RECORD: typeof RecordWords = 8, RECORD_SHIFT = 3;
+    const FETCH: typeof Access.Fetch = 0, LOAD: typeof Access.Load = 1, STORE: typeof Access.Store = 2;
+    const SLOT_SHIFT = 10, SLOT_MASK = 0xffc;  // slotOf(), unfolded: 1024 slots of four words
+    const PAGE_BITS = ~4095, LAST_HALFWORD = 0xffe;
     const { hart, mmu, blocks, exit, i8, i16, u16 } = this;
     const { i32: m, u8, f64 } = this.ram.arena;
     const { code, decoded } = blocks;
@@ -81,7 +86,7 @@ export class ReferenceEngine implements Core {
     run: while (left > 0) {
       // ---- Fetch. `counted`: how many of this block's fetches are in the counters by now.
       const page = pcLo & PAGE_BITS;
-      const slot = slotOf(pcLo);
+      const slot = (pcLo >>> SLOT_SHIFT) & SLOT_MASK;
       let counted = 0;
       let host;
       if (exec[slot] === page && exec[slot + 1] === pcHi) {
@@ -100,7 +105,7 @@ export class ReferenceEngine implements Core {
       let count = 1;
       if ((pcLo & 4095) === LAST_HALFWORD && !isCompressed(u16[host >>> 1]!)) {
         if (counted === 0) {
-          lookups[Access.Fetch]!++;
+          lookups[FETCH]!++;
           f64[stamp] = 2 * tick;
           counted = 1;
         }
@@ -161,9 +166,9 @@ export class ReferenceEngine implements Core {
           case 30: case 31: case 32: case 33: case 34: case 35: case 36: case 129: case 159: { // lb lh lw ld lbu lhu lwu flw fld
             const base = m[a]!, low = (base + imm) | 0;
             const high = (m[a + 1]! + (imm >> 31) + ((low >>> 0) < (base >>> 0) ? 1 : 0)) | 0;
-            const entry = slotOf(low);
+            const entry = (low >>> SLOT_SHIFT) & SLOT_MASK;
             if (read[entry] !== (low & code[k + Mask]!) || read[entry + 1] !== high) break;
-            lookups[Access.Load]!++;
+            lookups[LOAD]!++;
             f64[read[entry + 3]! >>> 3] = stampBase + (k >> 2);
             const at = (low + read[entry + 2]!) | 0;
             switch (code[k]) {
@@ -180,9 +185,9 @@ export class ReferenceEngine implements Core {
           case 37: case 38: case 39: case 40: case 130: case 160: { // sb sh sw sd fsw fsd
             const base = m[a]!, low = (base + imm) | 0;
             const high = (m[a + 1]! + (imm >> 31) + ((low >>> 0) < (base >>> 0) ? 1 : 0)) | 0;
-            const entry = slotOf(low);
+            const entry = (low >>> SLOT_SHIFT) & SLOT_MASK;
             if (write[entry] !== (low & code[k + Mask]!) || write[entry + 1] !== high) break;
-            lookups[Access.Store]!++;
+            lookups[STORE]!++;
             f64[write[entry + 3]! >>> 3] = stampBase + (k >> 2);
             const at = (low + write[entry + 2]!) | 0;
             switch (code[k]) {
@@ -193,12 +198,13 @@ export class ReferenceEngine implements Core {
             }
           }
 
-          case 41: delta = m[a] === m[b] && m[a + 1] === m[b + 1] ? imm : code[k + Next]!; k += RECORD; break walk; // beq
-          case 42: delta = m[a] === m[b] && m[a + 1] === m[b + 1] ? code[k + Next]! : imm; k += RECORD; break walk; // bne
-          case 43: delta = integer.less(m, a, b) ? imm : code[k + Next]!; k += RECORD; break walk; // blt
-          case 44: delta = integer.less(m, a, b) ? code[k + Next]! : imm; k += RECORD; break walk; // bge
-          case 45: delta = integer.lessUnsigned(m, a, b) ? imm : code[k + Next]!; k += RECORD; break walk; // bltu
-          case 46: delta = integer.lessUnsigned(m, a, b) ? code[k + Next]! : imm; k += RECORD; break walk; // bgeu
+          // A branch that is not taken stays in the block.
+          case 41: if (m[a] !== m[b] || m[a + 1] !== m[b + 1]) continue; delta = imm; k += RECORD; break walk; // beq
+          case 42: if (m[a] === m[b] && m[a + 1] === m[b + 1]) continue; delta = imm; k += RECORD; break walk; // bne
+          case 43: if (!integer.less(m, a, b)) continue; delta = imm; k += RECORD; break walk; // blt
+          case 44: if (integer.less(m, a, b)) continue; delta = imm; k += RECORD; break walk; // bge
+          case 45: if (!integer.lessUnsigned(m, a, b)) continue; delta = imm; k += RECORD; break walk; // bltu
+          case 46: if (integer.lessUnsigned(m, a, b)) continue; delta = imm; k += RECORD; break walk; // bgeu
           case 47: { // jal
             const link = (pcLo + code[k + Next]!) | 0;
             m[d] = link;
@@ -281,7 +287,7 @@ export class ReferenceEngine implements Core {
           // ---- What is rare, traps, or looks at counters; and accesses that the filter did not answer. All counts are brought up to date first.
           const before = (k - start) >> RECORD_SHIFT;
           if (before >= counted) {
-            lookups[Access.Fetch]! += before + 1 - counted;
+            lookups[FETCH]! += before + 1 - counted;
             f64[stamp] = 2 * (tick + before);
             counted = before + 1;
           }
@@ -306,7 +312,7 @@ export class ReferenceEngine implements Core {
       // ---- The block is done, to its end or to a jump.
       const done = (k - start) >> RECORD_SHIFT;
       if (done > counted) {
-        lookups[Access.Fetch]! += done - counted;
+        lookups[FETCH]! += done - counted;
         f64[stamp] = 2 * (tick + done - 1);
       }
       tick += done;
