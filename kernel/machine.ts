@@ -70,6 +70,8 @@ export interface Machine {
   // Time. The only clock: instructions plus modelled costs.
   readonly instret: number;
   readonly clockCycles: number;
+  /** Ticks a second of the `time` CSR, where there is one. */
+  readonly timebaseHz?: number;
   /** Adds the modelled cost of work that the kernel did. */
   charge(cycles: number): void;
 }

@@ -1,10 +1,102 @@
-// Every tunable and every cost, with Linux's name, default and source.
-import { bug } from '#base';
+// Every tunable and every cost of the kernel: its name, its default, where that comes from. Here: the two tables, and setting a value by
+// name. Not here: the transparent_hugepage tree (mm/thp.ts), which is files of words rather than numbers.
+import { UserError } from '#base';
 
-export interface KernelParams {
-  /** vm.overcommit_memory, vm.max_map_count, ... by Linux's sysctl name without 'vm.'. */
-  readonly vm: Record<string, number>;
-  /** Modelled cycles by name. */
-  readonly costs: Record<string, number>;
+/** One number that may be set. `path` is where Linux shows it; null: a property of the modelled machine or of Linux's build. */
+export interface TunableRow {
+  readonly name: string;
+  readonly value: number;
+  readonly min: number;
+  readonly max: number;
+  readonly path: string | null;
+  readonly source: string;
 }
-export const defaultParams = (): KernelParams => bug('unwritten');
+
+const tunableRows = [
+  { name: 'overcommit_memory', value: 0, min: 0, max: 2, path: '/proc/sys/vm/overcommit_memory', source: 'Linux default: refuse only what exceeds RAM and swap' },
+  { name: 'overcommit_ratio', value: 50, min: 0, max: 1000, path: '/proc/sys/vm/overcommit_ratio', source: 'Linux default, used when overcommit_memory is 2' },
+  { name: 'overcommit_kbytes', value: 0, min: 0, max: 2 ** 40, path: '/proc/sys/vm/overcommit_kbytes', source: 'Linux default: 0, the ratio counts' },
+  { name: 'admin_reserve_kbytes', value: 8192, min: 0, max: 2 ** 40, path: '/proc/sys/vm/admin_reserve_kbytes', source: 'Linux default (less on machines below 256 MiB)' },
+  { name: 'user_reserve_kbytes', value: 131072, min: 0, max: 2 ** 40, path: '/proc/sys/vm/user_reserve_kbytes', source: 'Linux default (at most 1/32 of free memory at boot)' },
+  { name: 'max_map_count', value: 65530, min: 0, max: 2 ** 31 - 1, path: '/proc/sys/vm/max_map_count', source: 'Linux default' },
+  { name: 'mmap_min_addr', value: 65536, min: 0, max: 2 ** 30, path: '/proc/sys/vm/mmap_min_addr', source: 'CONFIG_DEFAULT_MMAP_MIN_ADDR, the common distribution value' },
+  { name: 'min_free_kbytes', value: 0, min: 0, max: 2 ** 31, path: '/proc/sys/vm/min_free_kbytes', source: '0: computed at boot as init_per_zone_wmark_min() and set_recommended_min_free_kbytes() do' },
+  { name: 'watermark_scale_factor', value: 10, min: 1, max: 3000, path: '/proc/sys/vm/watermark_scale_factor', source: 'Linux default' },
+  { name: 'fault_around_bytes', value: 65536, min: 4096, max: 2 ** 21, path: '/sys/kernel/debug/fault_around_bytes', source: 'Linux default: 16 pages' },
+  { name: 'stack_guard_gap', value: 256, min: 0, max: 65536, path: null, source: 'Linux default, in pages (boot option stack_guard_gap=)' },
+  { name: 'tlb_flush_all_threshold', value: 64, min: 0, max: 2 ** 20, path: null, source: 'arch/riscv/mm/tlbflush.c: a range of more pages than this flushes the whole address space' },
+  { name: 'svnapot_fold', value: 1, min: 0, max: 1, path: null, source: 'folds aligned 64 KiB runs of a folio, as contpte does on arm64; mainline riscv uses Svnapot for hugetlb only' },
+  { name: 'pid_max', value: 32768, min: 301, max: 4194304, path: '/proc/sys/kernel/pid_max', source: 'Linux default on small machines' },
+  { name: 'threads_max', value: 0, min: 0, max: 4194304, path: '/proc/sys/kernel/threads-max', source: '0: computed at boot as set_max_threads() does, RAM over eight kernel stacks of 16 KiB' },
+  { name: 'slice_instructions', value: 100_000, min: 1, max: 2 ** 40, path: null, source: 'assumed: 0.1 ms at one instruction a cycle, 1 GHz; round robin in exact instruction counts' },
+] as const satisfies readonly TunableRow[];
+export type TunableName = (typeof tunableRows)[number]['name'];
+/** The tunables, as data. */
+export const tunables: readonly TunableRow[] = tunableRows;
+
+/** One modelled cost in cycles. */
+export interface CostRow {
+  readonly name: string;
+  readonly cycles: number;
+  readonly of: string;
+  readonly source: string;
+}
+
+const costRows = [
+  { name: 'trap', cycles: 160, of: 'entering the kernel and returning: registers saved and restored, sret', source: 'assumed: 2 x 32 memory operations, CSR accesses, two pipeline refills' },
+  { name: 'syscall', cycles: 60, of: 'dispatching one system call, beyond the trap', source: 'assumed' },
+  { name: 'fault', cycles: 400, of: 'the fixed part of one page fault, beyond the trap: locks, checks, accounting', source: 'assumed: about 1 us in all on a 1 GHz in-order core, of which zeroing is about half' },
+  { name: 'vma_lookup', cycles: 40, of: 'finding the VMA of an address', source: 'assumed: two or three maple tree nodes' },
+  { name: 'vma_op', cycles: 500, of: 'making, splitting, merging or removing one VMA', source: 'assumed: slab allocation and tree update' },
+  { name: 'page_alloc', cycles: 120, of: 'one allocation from the buddy system, of any order', source: 'assumed: per-cpu list mostly' },
+  { name: 'page_free', cycles: 100, of: 'one block given back, of any order', source: 'assumed' },
+  { name: 'page_zero', cycles: 512, of: 'zeroing 4 KiB', source: 'assumed: one 8-byte store a cycle' },
+  { name: 'page_copy', cycles: 1024, of: 'copying 4 KiB', source: 'assumed: one 8-byte load and store in two cycles' },
+  { name: 'pte_set', cycles: 4, of: 'one page-table entry written', source: 'assumed' },
+  { name: 'rmap', cycles: 20, of: 'one mapping added to or taken from a folio: mapcount, references, rss', source: 'assumed: three atomic operations' },
+  { name: 'fence_page', cycles: 20, of: 'sfence.vma of one page', source: 'assumed' },
+  { name: 'fence_all', cycles: 100, of: 'sfence.vma of an address space', source: 'assumed; the misses that follow are counted, not assumed' },
+  { name: 'switch', cycles: 300, of: 'one context switch between tasks', source: 'assumed' },
+  { name: 'task_create', cycles: 4000, of: 'making one task, beyond the copy of its address space', source: 'assumed: stack, descriptors, tables; a few kilobytes written' },
+  { name: 'task_exit', cycles: 3000, of: 'ending one task, beyond freeing its address space', source: 'assumed' },
+  { name: 'exec', cycles: 6000, of: 'execve, beyond mapping and copying', source: 'assumed: path walk, headers, new tables' },
+  { name: 'signal', cycles: 300, of: 'delivering one signal, beyond copying its frame', source: 'assumed' },
+  { name: 'copy_byte', cycles: 0.25, of: 'one byte copied between kernel and user memory', source: 'assumed: 8 bytes in two cycles' },
+] as const satisfies readonly CostRow[];
+export type CostName = (typeof costRows)[number]['name'];
+/** The costs, as data: `quire help costs` and the report print them. */
+export const costs: readonly CostRow[] = costRows;
+
+/** The values in force. Plain numbers in plain objects: they may be changed while the machine runs, as sysctl does. */
+export interface KernelParams {
+  readonly vm: Record<TunableName, number>;
+  readonly cost: Record<CostName, number>;
+}
+
+export function defaultParams(): KernelParams {
+  return {
+    vm: Object.fromEntries(tunableRows.map((row) => [row.name, row.value])) as Record<TunableName, number>,
+    cost: Object.fromEntries(costRows.map((row) => [row.name, row.cycles])) as Record<CostName, number>,
+  };
+}
+
+/** --cost NAME=CYCLES. Throws UserError for a name that is not in the table, or a number below 0. */
+export function setCost(params: KernelParams, name: string, cycles: number): void {
+  if (!costRows.some((row) => row.name === name)) {
+    throw new UserError(`--cost ${name}: no such cost. There are: ${costRows.map((row) => row.name).join(', ')}.`);
+  }
+  if (!Number.isFinite(cycles) || cycles < 0) throw new UserError(`--cost ${name}=${cycles}: cycles are a number from 0 up.`);
+  params.cost[name as CostName] = cycles;
+}
+
+/** The tunable that Linux shows at `path`; null: none. */
+export const tunableAt = (path: string): TunableRow | null => tunableRows.find((row) => row.path === path) ?? null;
+
+/** Sets a tunable by name. @returns false when the number is outside its range. Throws UserError for an unknown name. */
+export function setTunable(params: KernelParams, name: string, value: number): boolean {
+  const row = tunableRows.find((r) => r.name === name);
+  if (row === undefined) throw new UserError(`${name}: no such tunable. There are: ${tunableRows.map((r) => r.name).join(', ')}.`);
+  if (!Number.isInteger(value) || value < row.min || value > row.max) return false;
+  params.vm[row.name] = value;
+  return true;
+}

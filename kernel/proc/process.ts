@@ -12,8 +12,10 @@ export interface ChildUsage { userCycles: number; systemCycles: number; minFlt: 
 export class Process {
   /** Thread-group id: what programs call the process id. */
   readonly tgid: number;
-  /** Live threads, the leader first as long as it lives; a dead leader stays until all are gone. */
+  /** Live threads in order of creation. */
   readonly threads: Task[] = [];
+  /** The thread whose tid is the tgid; as a zombie it stands for the program until that is waited for. */
+  declare leader: Task;
   /** Null: the machine's own init, which waits for everybody. */
   parent: Process | null = null;
   readonly children: Process[] = [];
@@ -36,19 +38,25 @@ export class Process {
   stopSignal = 0;
   /** Parts of the state that wait() has not reported yet. */
   unreported: 'stopped' | 'continued' | null = null;
+  reportedSignal = 0;
   /** Last thread gone: the wait status is final. */
   isZombie = false;
   /** wait status word. */
   exitStatus = 0;
   /** Did an execve() happen since the fork? setpgid() by the parent is refused after it. */
   hasExeced = false;
+  /** setitimer's three and timer_create's. */
   readonly timers: KernelTimer[] = [];
   nextTimerId = 0;
+  /** Second of CPU time at which the next SIGXCPU is due. */
+  nextCpuWarning = 0;
   readonly childUsage: ChildUsage = { userCycles: 0, systemCycles: 0, minFlt: 0, majFlt: 0, maxRssPages: 0, switches: [0, 0] };
   /** What threads that are gone have used. */
   readonly deadUsage = { userCycles: 0, systemCycles: 0, minFlt: 0, majFlt: 0, switches: [0, 0] as [number, number] };
   /** Highest resident set of an address space this program has left (exec, exit), pages. */
   maxRssPages = 0;
+  /** Where the vDSO is mapped: by the last execve, inherited by fork. */
+  vdso = 0;
   oomScoreAdj = 0;
   dumpable = 1;
   noNewPrivs = false;
@@ -65,9 +73,5 @@ export class Process {
   /** 1, the machine's own init, for the first program and for orphans. */
   get parentPid(): number {
     return this.parent?.tgid ?? 1;
-  }
-  /** The task that stands for the program: its leader while that lives, else the oldest thread. */
-  get leader(): Task | undefined {
-    return this.threads.find((t) => t.isLeader) ?? this.threads[0];
   }
 }

@@ -1,6 +1,8 @@
 // Resource limits: what setrlimit(2) knows, with Linux's defaults (include/asm-generic/resource.h). Those of memory are copied into
 // Mm.limits, where mm enforces them. RLIM_INFINITY is Infinity here.
 
+import type { Mm } from '../mm/mm.ts';
+
 export const Rlimit = {
   Cpu: 0, Fsize: 1, Data: 2, Stack: 3, Core: 4, Rss: 5, Nproc: 6, Nofile: 7, Memlock: 8, As: 9, Locks: 10, Sigpending: 11, Msgqueue: 12,
   Nice: 13, Rtprio: 14, Rttime: 15,
@@ -30,3 +32,8 @@ export function defaultLimits(maxTasks: number): Limit[] {
 }
 
 export const copyLimits = (limits: readonly Limit[]): Limit[] => limits.map((l) => ({ ...l }));
+
+/** Tells an address space the limits that mm enforces. */
+export function applyLimits(mm: Mm, limits: readonly Limit[]): void {
+  mm.limits = { as: limits[Rlimit.As]!.cur, data: limits[Rlimit.Data]!.cur, stack: limits[Rlimit.Stack]!.cur, memlock: limits[Rlimit.Memlock]!.cur };
+}

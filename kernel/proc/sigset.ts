@@ -1,5 +1,6 @@
 // Signals as data: numbers, sets, what is pending, what is to be done. Not here: sending and delivering (signal.ts), the frame on the user's
 // stack (sigframe.ts).
+import type { KernelTimer } from './timers.ts';
 
 export const Signal = {
   HUP: 1, INT: 2, QUIT: 3, ILL: 4, TRAP: 5, ABRT: 6, BUS: 7, FPE: 8, KILL: 9, USR1: 10, SEGV: 11, USR2: 12, PIPE: 13, ALRM: 14, TERM: 15, STKFLT: 16,
@@ -24,6 +25,8 @@ export interface SigInfo {
   readonly signo: number;
   readonly code: number;
   readonly bytes: Uint8Array;
+  /** The POSIX timer it came from: its overruns are counted until the signal is taken. */
+  readonly timer?: KernelTimer;
 }
 
 export const SigAction = { Default: 0, Ignore: 1 } as const;

@@ -4,8 +4,11 @@ import type { FileTable, FsContext } from '../fs/file.ts';
 import { CONTEXT_WORDS } from '../machine.ts';
 import type { Mm } from '../mm/mm.ts';
 import type { UserMemory } from '../mm/uaccess.ts';
+import { Interrupted } from '../syscall/row.ts';
 import type { Credentials } from './credentials.ts';
+import type { FutexWaiter } from './futex.ts';
 import type { Process } from './process.ts';
+import type { RunQueue } from './sched.ts';
 import { PendingSignals, type SignalHandlers } from './sigset.ts';
 import type { WaitQueue } from './wait.ts';
 
@@ -40,13 +43,19 @@ export class Task implements FaultCounts {
   timedOut = false;
   /** The call that is asleep or about to run again; null while the program's own instructions run. */
   pendingCall: PendingCall | null = null;
+  /** What a signal does to the call that is asleep: the table's word for it, unless the handler knows better (a futex with a timeout). */
+  interrupted: Interrupted = Interrupted.Restart;
   private readonly queues: WaitQueue[] = [];
 
+  /** Valid while hasMm: from the first execve or clone to the exit. */
   declare mm: Mm;
+  hasMm = false;
   /** The kernel's access to this task's memory: may fault like the program. */
   declare user: UserMemory;
+  /** These two are valid while hasFiles: until the exit. */
   declare files: FileTable;
   declare fs: FsContext;
+  hasFiles = false;
   /** What it shares with the other threads of its program. */
   declare process: Process;
   /** Signal actions; shared under CLONE_SIGHAND. */
@@ -59,6 +68,8 @@ export class Task implements FaultCounts {
   blocked = 0n;
   /** The mask to come back to when a call with a temporary one (sigsuspend, ppoll) ends; null: none is in force. */
   savedMask: bigint | null = null;
+  /** Signals that sigtimedwait unblocked for its sleep: not to be dropped as ignored meanwhile (Linux's real_blocked). */
+  realBlocked = 0n;
   /** Signals sent to this thread alone. */
   readonly pending = new PendingSignals();
   /** Some unblocked signal waits: a sleeping handler may give up with what it has. Linux's TIF_SIGPENDING. */
@@ -70,9 +81,13 @@ export class Task implements FaultCounts {
   /** CLONE_CHILD_SETTID: this word gets the tid when the task first runs; 0: none. */
   setChildTid = 0;
   robustList: RobustList | null = null;
-  /** The parent that vfork() keeps waiting on this queue until the child has another address space; null: nobody waits. */
+  /** Its place on a futex's queue. */
+  futex: FutexWaiter | null = null;
+  /** Somebody's vfork() sleeps on this queue until this task has another address space or is gone; null: nobody. */
   vforkQueue: WaitQueue | null = null;
 
+  /** Where it waits for the hart when it becomes runnable. */
+  runQueue: RunQueue | null = null;
   /** Instructions left of its time slice. */
   sliceLeft = 0;
   /** Clock cycles it has used in user mode and in the kernel. */
@@ -83,6 +98,10 @@ export class Task implements FaultCounts {
   /** Clock cycle at which the task was made. */
   startCycle = 0;
   nice = 0;
+  timerSlackNs = 50_000;
+  /** SCHED_*, kept for sched_getscheduler(2): all tasks take turns. */
+  policy = 0;
+  rtPriority = 0;
   /** wait status word once it is a zombie. */
   exitCode = 0;
 
@@ -116,6 +135,15 @@ export class Task implements FaultCounts {
     this.queues.length = 0;
     this.timedOut = timedOut;
     this.deadline = null;
-    if (this.state === TaskState.Sleeping) this.state = TaskState.Runnable;
+    if (this.state === TaskState.Sleeping) this.makeRunnable();
+  }
+  /** Takes back a sleepOn() of the task on the hart: it goes on running. */
+  cancelSleep(): void {
+    this.state = TaskState.Runnable;
+    this.wake();
+  }
+  makeRunnable(): void {
+    this.state = TaskState.Runnable;
+    this.runQueue?.add(this);
   }
 }

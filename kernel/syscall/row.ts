@@ -21,6 +21,9 @@ export const Interrupted = {
 } as const;
 export type Interrupted = (typeof Interrupted)[keyof typeof Interrupted];
 
+/** A handler's answer when there is nothing to write to a0: the task has a new context, or is gone. */
+export const NO_RESULT = -0x2_0000;
+
 export interface SyscallRow {
   readonly nr: number;
   readonly name: string;

@@ -1,0 +1,25 @@
+// Who runs: round robin on one hart, in the order in which tasks became runnable; a slice is an exact number of instructions. Here: the queue.
+// Not here: slices and switches (entry.ts). Linux's fair scheduler is not modelled: nice values are kept and change nothing.
+import type { Task } from './task.ts';
+
+/** Tasks that are runnable and not on the hart, first come first served. */
+export class RunQueue {
+  private readonly waiting: Task[] = [];
+
+  add(t: Task): void {
+    if (!this.waiting.includes(t)) this.waiting.push(t);
+  }
+  remove(t: Task): void {
+    const at = this.waiting.indexOf(t);
+    if (at >= 0) this.waiting.splice(at, 1);
+  }
+  takeFirst(): Task | null {
+    return this.waiting.shift() ?? null;
+  }
+  get isEmpty(): boolean {
+    return this.waiting.length === 0;
+  }
+  [Symbol.iterator](): Iterator<Task> {
+    return this.waiting[Symbol.iterator]();
+  }
+}

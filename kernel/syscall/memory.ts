@@ -1,0 +1,144 @@
+// System calls about memory: brk, mmap and their kin. Here: arguments as programs pass them, files behind descriptors. What they do is mm's.
+import { PAGE_SIZE } from '#base';
+import type { Kernel } from '../kernel.ts';
+import { MapFlag } from '../mm/mm.ts';
+import type { Task } from '../proc/task.ts';
+import { Errno } from './errno.ts';
+import type { SyscallRow } from './row.ts';
+
+const isAligned = (n: number): boolean => n % PAGE_SIZE === 0;
+/** Addresses and lengths from 2^63 up come as negative numbers: never memory of a program. */
+const inUser = (t: Task, addr: number, len: number): boolean => addr >= 0 && len >= 0 && addr + len <= t.mm.taskSize;
+
+function mmap(_k: Kernel, t: Task, a: readonly number[]): number {
+  const [addr, len, prot, flags, fd, offset] = a as [number, number, number, number, number, number];
+  if (!isAligned(offset)) return -Errno.EINVAL;
+  if (len === 0) return -Errno.EINVAL;
+  if (len < 0 || len > t.mm.taskSize) return -Errno.ENOMEM;
+  const isFixed = (flags & (MapFlag.Fixed | MapFlag.FixedNoReplace)) !== 0;
+  if (isFixed && !isAligned(addr)) return -Errno.EINVAL;
+  if (isFixed && !inUser(t, addr, len)) return -Errno.ENOMEM;
+  const request = { addr: inUser(t, addr, len) ? addr : 0, len, prot: prot | 0, flags: flags | 0 };
+  if ((flags & MapFlag.Anonymous) !== 0) return t.mm.mmap({ ...request, file: null, pgoff: 0 });
+  const file = t.files.get(fd | 0);
+  if (file === null) return -Errno.EBADF;
+  if (offset < 0 || offset + len > 2 ** 52) return -Errno.EOVERFLOW;
+  const mapping = file.mapping();
+  if (typeof mapping === 'number') return mapping;
+  return t.mm.mmap({ ...request, file: mapping, pgoff: offset / PAGE_SIZE });
+}
+
+function munmap(_k: Kernel, t: Task, [addr, len]: readonly number[]): number {
+  if (!isAligned(addr!) || len === 0 || !inUser(t, addr!, len!)) return -Errno.EINVAL;
+  return t.mm.munmap(addr!, len!);
+}
+
+function mprotect(_k: Kernel, t: Task, [addr, len, prot]: readonly number[]): number {
+  if (!isAligned(addr!)) return -Errno.EINVAL;
+  if (len === 0) return 0;
+  if (!inUser(t, addr!, len!)) return -Errno.ENOMEM;
+  return t.mm.mprotect(addr!, len!, prot! | 0);
+}
+
+function mremap(_k: Kernel, t: Task, [old, oldLen, newLen, flags, newAddr]: readonly number[]): number {
+  if (!isAligned(old!)) return -Errno.EINVAL;
+  if (newLen === 0 || newLen! < 0) return -Errno.EINVAL;
+  if (newLen! > t.mm.taskSize) return -Errno.ENOMEM;
+  if (!inUser(t, old!, oldLen!)) return -Errno.EFAULT;
+  return t.mm.mremap(old!, oldLen!, newLen!, flags! | 0, newAddr!);
+}
+
+function madvise(_k: Kernel, t: Task, [addr, len, advice]: readonly number[]): number {
+  if (!isAligned(addr!)) return -Errno.EINVAL;
+  if (len! < 0 || (addr! >= 0 && addr! + len! >= 2 ** 63)) return -Errno.EINVAL;
+  if (len === 0) return t.mm.madvise(0, 0, advice! | 0);
+  if (!inUser(t, addr!, len!)) return -Errno.ENOMEM;
+  return t.mm.madvise(addr!, len!, advice! | 0);
+}
+
+/** Pages asked of mm at a time, so that a huge length costs no host memory. */
+const MINCORE_CHUNK = 4096;
+function mincore(_k: Kernel, t: Task, [addr, len, vec]: readonly number[]): number {
+  if (!isAligned(addr!)) return -Errno.EINVAL;
+  if (!inUser(t, addr!, len!)) return -Errno.ENOMEM;
+  const pages = Math.ceil(len! / PAGE_SIZE);
+  for (let done = 0; done < pages; done += MINCORE_CHUNK) {
+    const into = new Uint8Array(Math.min(MINCORE_CHUNK, pages - done));
+    const error = t.mm.mincore(addr! + done * PAGE_SIZE, into.length * PAGE_SIZE, into);
+    if (error < 0) return error;
+    if (!t.user.write(vec! + done, into)) return -Errno.EFAULT;
+  }
+  return 0;
+}
+
+const MS_ASYNC = 1;
+const MS_INVALIDATE = 2;
+const MS_SYNC = 4;
+function msync(_k: Kernel, t: Task, [addr, len, flags]: readonly number[]): number {
+  if ((flags! & ~(MS_ASYNC | MS_INVALIDATE | MS_SYNC)) !== 0 || !isAligned(addr!)) return -Errno.EINVAL;
+  if ((flags! & MS_ASYNC) !== 0 && (flags! & MS_SYNC) !== 0) return -Errno.EINVAL;
+  if (len === 0) return 0;
+  if (!inUser(t, addr!, len!)) return -Errno.ENOMEM;
+  return t.mm.msync(addr!, len!, flags! | 0);
+}
+
+function mlock(_k: Kernel, t: Task, [addr, len]: readonly number[]): number {
+  if (len === 0) return 0;
+  if (addr! < 0 || len! < 0) return -Errno.EINVAL;
+  if (!inUser(t, addr!, len!)) return -Errno.ENOMEM;
+  return t.mm.mlock(addr!, len!);
+}
+function mlock2(k: Kernel, t: Task, a: readonly number[]): number {
+  return (a[2]! & ~1) !== 0 ? -Errno.EINVAL : mlock(k, t, a);
+}
+function munlock(_k: Kernel, t: Task, [addr, len]: readonly number[]): number {
+  if (len === 0) return 0;
+  if (addr! < 0 || len! < 0) return -Errno.EINVAL;
+  if (!inUser(t, addr!, len!)) return -Errno.ENOMEM;
+  return t.mm.munlock(addr!, len!);
+}
+
+const MCL_CURRENT = 1;
+const MCL_FUTURE = 2;
+const MCL_ONFAULT = 4;
+/** MCL_CURRENT locks what is mapped now; MCL_FUTURE alone is accepted and locks nothing that comes later (not modelled). */
+function mlockall(_k: Kernel, t: Task, [flags]: readonly number[]): number {
+  if (flags === 0 || (flags! & ~(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT)) !== 0 || flags === MCL_ONFAULT) return -Errno.EINVAL;
+  return (flags! & MCL_CURRENT) === 0 ? 0 : forAllVmas(t, (start, len) => t.mm.mlock(start, len));
+}
+function munlockall(_k: Kernel, t: Task): number {
+  return forAllVmas(t, (start, len) => t.mm.munlock(start, len));
+}
+function forAllVmas(t: Task, act: (start: number, len: number) => number): number {
+  for (const { start, end } of t.mm.vmas.map(({ start, end }) => ({ start, end }))) {
+    const error = act(start, end - start);
+    if (error === -Errno.ENOMEM) return error;
+  }
+  return 0;
+}
+
+const MEMBARRIER_ALL = 0b1_1111_1111 & ~0b1_1000_0000; // GLOBAL .. PRIVATE_EXPEDITED_SYNC_CORE registrations, without rseq
+/** One hart, and every kernel entry orders memory: each command is fulfilled by having been called. */
+function membarrier(_k: Kernel, _t: Task, [command, flags]: readonly number[]): number {
+  if (flags !== 0) return -Errno.EINVAL;
+  if (command === 0) return MEMBARRIER_ALL;
+  const isOne = command! > 0 && (command! & (command! - 1)) === 0;
+  return isOne && (command! & MEMBARRIER_ALL) !== 0 ? 0 : -Errno.EINVAL;
+}
+
+export const memorySyscalls: readonly SyscallRow[] = [
+  { nr: 214, name: 'brk', args: 'ptr', run: (_k, t, [to]) => t.mm.brk(to!) },
+  { nr: 215, name: 'munmap', args: 'ptr size', run: munmap },
+  { nr: 216, name: 'mremap', args: 'ptr size size mremap-flags ptr', run: mremap },
+  { nr: 222, name: 'mmap', args: 'ptr size prot mmap-flags fd off', run: mmap },
+  { nr: 226, name: 'mprotect', args: 'ptr size prot', run: mprotect },
+  { nr: 227, name: 'msync', args: 'ptr size msync-flags', run: msync },
+  { nr: 228, name: 'mlock', args: 'ptr size', run: mlock },
+  { nr: 229, name: 'munlock', args: 'ptr size', run: munlock },
+  { nr: 230, name: 'mlockall', args: 'hex', run: mlockall },
+  { nr: 231, name: 'munlockall', args: '', run: munlockall },
+  { nr: 232, name: 'mincore', args: 'ptr size ptr', run: mincore },
+  { nr: 233, name: 'madvise', args: 'ptr size madvice', run: madvise },
+  { nr: 283, name: 'membarrier', args: 'int hex int', run: membarrier },
+  { nr: 284, name: 'mlock2', args: 'ptr size hex', run: mlock2 },
+];

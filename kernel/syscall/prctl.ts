@@ -1,0 +1,110 @@
+// prctl(2): the options that programs of ours use or probe.
+import { utf8Decode, utf8Encode } from '#base';
+import type { Kernel } from '../kernel.ts';
+import { isPrivileged } from '../proc/credentials.ts';
+import { isSignal } from '../proc/sigset.ts';
+import type { Task } from '../proc/task.ts';
+import { Errno } from './errno.ts';
+import type { SyscallRow } from './row.ts';
+
+const Pr = {
+  SetPdeathsig: 1, GetPdeathsig: 2, GetDumpable: 3, SetDumpable: 4, GetKeepcaps: 7, SetKeepcaps: 8, SetName: 15, GetName: 16, GetSeccomp: 21, CapbsetRead: 23,
+  CapbsetDrop: 24, GetSecurebits: 27, SetTimerslack: 29, GetTimerslack: 30, SetChildSubreaper: 36, GetChildSubreaper: 37, SetNoNewPrivs: 38,
+  GetNoNewPrivs: 39, GetTidAddress: 40, SetThpDisable: 41, GetThpDisable: 42, CapAmbient: 47, SetVma: 0x5356_4d41,
+} as const;
+const LAST_CAP = 40;
+const SET_VMA_ANON_NAME = 0;
+const DEFAULT_TIMERSLACK_NS = 50_000;
+
+/** PR_SET_NAME's name: cut at 15 bytes. */
+function readName(t: Task, at: number): string | null {
+  const bytes = new Uint8Array(15);
+  const n = t.user.readPrefix(at, bytes);
+  const end = bytes.subarray(0, n).indexOf(0);
+  return end < 0 && n < bytes.length ? null : utf8Decode(bytes, 0, end < 0 ? n : end);
+}
+
+function prctl(_k: Kernel, t: Task, [option, a2, a3, a4, a5]: readonly number[]): number {
+  const p = t.process;
+  const noMore = a3 === 0 && a4 === 0 && a5 === 0;
+  switch (option! | 0) {
+    case Pr.SetPdeathsig:
+      if (a2 !== 0 && !isSignal(a2!)) return -Errno.EINVAL;
+      p.parentDeathSignal = a2!;
+      return 0;
+    case Pr.GetPdeathsig:
+      return t.user.setU32(a2!, p.parentDeathSignal) ? 0 : -Errno.EFAULT;
+    case Pr.GetDumpable:
+      return p.dumpable;
+    case Pr.SetDumpable:
+      if (a2 !== 0 && a2 !== 1) return -Errno.EINVAL;
+      p.dumpable = a2;
+      return 0;
+    case Pr.SetName: {
+      const name = readName(t, a2!);
+      if (name === null) return -Errno.EFAULT;
+      t.comm = name;
+      return 0;
+    }
+    case Pr.GetName: {
+      const bytes = new Uint8Array(16);
+      bytes.set(utf8Encode(t.comm).subarray(0, 15));
+      return t.user.write(a2!, bytes) ? 0 : -Errno.EFAULT;
+    }
+    case Pr.GetKeepcaps:
+    case Pr.GetSecurebits:
+    case Pr.GetSeccomp:
+      return 0;
+    case Pr.SetKeepcaps:
+      return a2 === 0 || a2 === 1 ? 0 : -Errno.EINVAL;
+    case Pr.CapbsetRead:
+      return a2! < 0 || a2! > LAST_CAP ? -Errno.EINVAL : Number(isPrivileged(t.credentials));
+    case Pr.CapbsetDrop:
+      return a2! < 0 || a2! > LAST_CAP ? -Errno.EINVAL : -Errno.EPERM;
+    case Pr.CapAmbient:
+      return a2 === 1 && a3! <= LAST_CAP ? 0 : a2 === 4 ? 0 : -Errno.EINVAL; // PR_CAP_AMBIENT_IS_SET, CLEAR_ALL
+    case Pr.SetTimerslack:
+      t.timerSlackNs = a2! <= 0 ? DEFAULT_TIMERSLACK_NS : a2!;
+      return 0;
+    case Pr.GetTimerslack:
+      return t.timerSlackNs;
+    case Pr.SetChildSubreaper:
+      p.isSubreaper = a2 !== 0;
+      return 0;
+    case Pr.GetChildSubreaper:
+      return t.user.setU32(a2!, p.isSubreaper ? 1 : 0) ? 0 : -Errno.EFAULT;
+    case Pr.SetNoNewPrivs:
+      if (a2 !== 1 || !noMore) return -Errno.EINVAL;
+      p.noNewPrivs = true;
+      return 0;
+    case Pr.GetNoNewPrivs:
+      return a2 === 0 && noMore ? Number(p.noNewPrivs) : -Errno.EINVAL;
+    case Pr.GetTidAddress:
+      return t.user.setU64(a2!, t.clearChildTid) ? 0 : -Errno.EFAULT;
+    case Pr.SetThpDisable:
+      if (!noMore) return -Errno.EINVAL;
+      t.mm.thpDisabled = a2 !== 0;
+      return 0;
+    case Pr.GetThpDisable:
+      return a2 === 0 && noMore ? Number(t.mm.thpDisabled) : -Errno.EINVAL;
+    case Pr.SetVma:
+      return a2 === SET_VMA_ANON_NAME ? setVmaName(t, a3!, a4!, a5!) : -Errno.EINVAL;
+    default:
+      return -Errno.EINVAL;
+  }
+}
+
+/** PR_SET_VMA_ANON_NAME: checked as Linux checks it, and kept if mm keeps names. */
+function setVmaName(t: Task, start: number, len: number, nameAt: number): number {
+  if (start % 4096 !== 0 || start < 0 || len < 0) return -Errno.EINVAL;
+  const name = nameAt === 0 ? null : t.user.cstring(nameAt, 80);
+  if (nameAt !== 0 && name === null) return t.user.u8(nameAt) === null ? -Errno.EFAULT : -Errno.EINVAL;
+  if (name !== null && !/^[\x20-\x7e]*$/.test(name)) return -Errno.EINVAL;
+  if (name !== null && /[\\`$[\]]/.test(name)) return -Errno.EINVAL;
+  if (len === 0) return 0;
+  const vma = t.mm.findVma(start);
+  if (vma === null || start + len > t.mm.taskSize) return -Errno.ENOMEM;
+  return vma.file === null ? 0 : -Errno.EBADF;
+}
+
+export const prctlSyscalls: readonly SyscallRow[] = [{ nr: 167, name: 'prctl', args: 'prctl ptr ptr ptr ptr', run: prctl }];
