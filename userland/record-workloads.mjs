@@ -29,7 +29,7 @@ const cases = [
   ['sparse'], ['sparse', '--bytes', '64M', '--gap', '200K', '--rounds', '9', '--seed', '7'], ['sparse', '--gap', '4097'],
   ['hotscan'], ['hotscan', '--hot', '64K', '--cold', '1M', '--scans', '1', '--uses', '9', '--seed', '7'], ['hotscan', '--hot', '1'],
   ['phases'], ['phases', '--window', '256K', '--phases', '3', '--accesses', '9000', '--overlap', '50', '--seed', '7'], ['phases', '--help'],
-  ['hello'], ['hello', 'Quire'],
+  ['hello'], ['hello', 'Quire'], ['hello-pie', 'Quire'],
   // The shell, with everything it knows; nothing here depends on the folder, and files go to /tmp.
   ...[
     'echo a b | wc -w; echo $?; false || echo no; true && echo yes; ! true; echo $?',
@@ -51,7 +51,7 @@ const run = (command, args) => {
 };
 /** A program is a .c file, or a folder of them. */
 function sourcesOf(name) {
-  const folder = join(userland, 'programs', name);
+  const folder = join(userland, 'programs', name.replace(/-pie$/, ''));
   return existsSync(folder) ? readdirSync(folder).filter((file) => file.endsWith('.c')).map((file) => join(folder, file)) : [`${folder}.c`];
 }
 const native = new Map();
