@@ -1,28 +1,43 @@
 // mm: physical memory and address spaces.
 //
-// Reading order: params and facts first, then bottom up, then the fault.
+// Reading order: numbers and names first, then bottom up, then the fault, then what programs ask for.
 //   ../params.ts     tunables and costs
 //   reasons.ts       why something fell back, split or was refused: code, sentence, what to try
 //   events.ts        tracepoints and vmstat counters under Linux's names
-//   folio.ts         FolioTable: flags, references, mapcounts, order, the memdesc word; a row a frame
-//   buddy.ts         free frames by order
-//   system.ts        MmSystem: what all address spaces share (Linux's node and zone): buddy, folios, vmstat, THP controls, zero pages
-//   pagetable.ts     entries in guest RAM: set, clear, walk a range, Svnapot runs, PMD entries; batched fences
+//   folio.ts         FolioTable: flags, references, mapcounts, order, the memdesc type; a row a frame
+//   buddy.ts         free frames by order; watermark.ts how much must stay free
+//   thp.ts           the transparent_hugepage tree: controls and per-size counters
+//   system.ts        MmSystem: what all address spaces share (Linux's node and zone)
+//   fences.ts        address-space identifiers, fences and batches of them
+//   pagetable.ts     entries in guest RAM: find, set, clear, walk; Svnapot runs; PMD leaves
+//   rmap.ts          what a mapping does to a folio's counts
 //   vma.ts           Vma; when two merge, how one splits
-//   mm.ts            Mm: VMAs, page-table root, counters; mmap.ts, mprotect.ts, mremap.ts, madvise.ts, brk in mmap.ts
-//   filemap.ts       AddressSpace: the pages of a file; file faults, fault-around, copy on write of file pages
-//   fault.ts         handlePageFault, handleMmFault: the decision; fault-record.ts its phases
-//   anon.ts          first touch, zero page, copy on write; huge.ts the PMD-size folio; folio-order.ts which order
+//   mm.ts            Mm: one address space
+//   fault.ts         handlePageFault, handleMmFault: the decision; fault-record.ts its phases; stack.ts growing a stack
+//   folio-order.ts   which order a first touch gets; anon.ts the first touch; cow.ts writing to what is shared; huge.ts 2 MiB by one entry
+//   filemap.ts       AddressSpace: the pages of a file; filefault.ts faults on mappings of it
+//   mmap.ts          mmap, munmap, brk; mprotect.ts, mremap.ts, madvise.ts, mlock.ts; unmap.ts takes pages out, populate.ts puts them in
 //   fork.ts          dupMm: copying an address space
 //   uaccess.ts       UserMemory: the kernel's own reads and writes of user memory, which fault like the program's
-//   inspect.ts       numbers of smaps, pagemap, kpageflags
-//   check.ts         checkMm, checkBuddy, checkFolios: invariants for tests and fuzzers
+//   inspect.ts       the numbers of smaps, pagemap, kpageflags
+//   check.ts         invariants, for tests and fuzzers
+export * from './reasons.ts';
 export * from './events.ts';
+export { FolioFlag, MemdescType } from './folio.ts';
+export type { FolioTable } from './folio.ts';
+export { MAX_PAGE_ORDER } from './buddy.ts';
+export * from './thp.ts';
 export * from './system.ts';
-export * from './vma.ts';
+export { faultKinds, faultPhases } from './fault-record.ts';
+export type { FaultKind, FaultLog, FaultPhase, FaultPhaseName, FaultRecord, PteChange } from './fault-record.ts';
+export { VM_ACCESS, VmFlag, Vma } from './vma.ts';
+export type { VmaView } from './vma.ts';
 export * from './mm.ts';
 export * from './filemap.ts';
-export * from './fault.ts';
-export * from './fork.ts';
-export * from './uaccess.ts';
+export { FaultAccess, FaultResult, handlePageFault } from './fault.ts';
+export { linuxFolioOrder } from './folio-order.ts';
+export type { FolioOrderPolicy } from './folio-order.ts';
+export { Madvise } from './madvise.ts';
+export { dupMm } from './fork.ts';
+export { UserMemory } from './uaccess.ts';
 export * from './inspect.ts';

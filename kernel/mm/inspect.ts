@@ -1,20 +1,119 @@
-// What /proc shows of an address space page by page: smaps, pagemap, kpageflags. Numbers only; the text is procfs's.
-import { bug } from '#base';
+// What /proc shows of an address space page by page: smaps, pagemap, kpageflags, kpagecount. Numbers only; the text is procfs's.
+// Mirrors fs/proc/task_mmu.c and fs/proc/page.c, 6.18.
+import { PAGE_SIZE, asPfn } from '#base';
 import type { Pfn } from '#base';
+import { Pte, PteSoft, ptePfn } from '#mmu';
+import { FolioFlag, MemdescType } from './folio.ts';
+import { isThpEligible } from './folio-order.ts';
 import type { Mm } from './mm.ts';
+import { ptePresent } from './pagetable.ts';
 import type { MmSystem } from './system.ts';
-import type { VmaView } from './vma.ts';
+import { VmFlag } from './vma.ts';
+import type { Vma, VmaView } from './vma.ts';
 
-/** /proc/PID/smaps of one VMA, in bytes (pss with its fraction, already divided). Fields as Linux names them. */
+/** /proc/PID/smaps of one VMA, in bytes (pss divided already, with its fraction). Fields as Linux names them. */
 export interface Smaps {
   size: number; rss: number; pss: number; pssDirty: number; pssAnon: number; pssFile: number; pssShmem: number;
   sharedClean: number; sharedDirty: number; privateClean: number; privateDirty: number;
   referenced: number; anonymous: number; lazyFree: number; anonHugePages: number; locked: number; thpEligible: boolean;
 }
-export function smapsOf(_mm: Mm, _vma: VmaView): Smaps { return bug('unwritten'); }
-/** VmFlags: of smaps, two letters each: 'rd wr mr mw me ac'. */
-export function vmFlagsText(_flags: number): string { return bug('unwritten'); }
-/** The u64 of /proc/PID/pagemap for the page at `va`. */
-export function pagemapWord(_mm: Mm, _va: number): bigint { return bug('unwritten'); }
-export function kpageflagsWord(_system: MmSystem, _pfn: Pfn): bigint { return bug('unwritten'); }
-export function kpagecountWord(_system: MmSystem, _pfn: Pfn): bigint { return bug('unwritten'); }
+
+/** Mirrors smap_gather_stats(): a walk over the entries of the VMA. */
+export function smapsOf(mm: Mm, vma: VmaView): Smaps {
+  const s: Smaps = { size: vma.end - vma.start, rss: 0, pss: 0, pssDirty: 0, pssAnon: 0, pssFile: 0, pssShmem: 0, sharedClean: 0, sharedDirty: 0,
+    privateClean: 0, privateDirty: 0, referenced: 0, anonymous: 0, lazyFree: 0, anonHugePages: 0, locked: 0, thpEligible: isThpEligible(mm, vma as Vma) };
+  const end = vma.end / PAGE_SIZE;
+  for (let vpn = mm.tables.skipAbsent(vma.start / PAGE_SIZE, end); vpn < end; vpn = mm.tables.skipAbsent(vpn + 1, end)) {
+    const leaf = mm.tables.pmdLeaf(vpn);
+    const low = leaf !== 0 ? leaf : mm.tables.get(vpn);
+    if (low === 0 || !ptePresent(low) || (low & PteSoft.Special) !== 0) continue;
+    if (leaf !== 0) s.anonHugePages += PAGE_SIZE;
+    addPage(mm.system, s, leaf !== 0 ? asPfn(ptePfn(leaf) + (vpn & 511)) : ptePfn(low), low, (vma.flags & VmFlag.Locked) !== 0);
+  }
+  return s;
+}
+/** smaps_account() for one page. */
+function addPage({ folios }: MmSystem, s: Smaps, page: Pfn, low: number, locked: boolean): void {
+  const folio = folios.folioOf(page);
+  const mapcount = folios.pageMapcount(page);
+  const dirty = (low & Pte.D) !== 0 || folios.test(folio, FolioFlag.Dirty);
+  const share = PAGE_SIZE / mapcount;
+  s.rss += PAGE_SIZE;
+  s.pss += share;
+  if (folios.isAnon(folio)) {
+    s.anonymous += PAGE_SIZE;
+    s.pssAnon += share;
+    if (!folios.test(folio, FolioFlag.SwapBacked) && !dirty) s.lazyFree += PAGE_SIZE;
+  } else if (folios.test(folio, FolioFlag.SwapBacked)) s.pssShmem += share;
+  else s.pssFile += share;
+  if ((low & Pte.A) !== 0 || folios.test(folio, FolioFlag.Referenced)) s.referenced += PAGE_SIZE;
+  if (dirty) s.pssDirty += share;
+  // One mapping of the page, by whatever kind of entry, is private.
+  if (mapcount > 1) {
+    if (dirty) s.sharedDirty += PAGE_SIZE;
+    else s.sharedClean += PAGE_SIZE;
+  } else if (dirty) s.privateDirty += PAGE_SIZE;
+  else s.privateClean += PAGE_SIZE;
+  if (locked) s.locked += share;
+}
+
+/** Codes of smaps' VmFlags, by bit, in the order of the bits. */
+const vmFlagCodes: readonly (readonly [number, string])[] = [
+  [VmFlag.Read, 'rd'], [VmFlag.Write, 'wr'], [VmFlag.Exec, 'ex'], [VmFlag.Shared, 'sh'], [VmFlag.MayRead, 'mr'], [VmFlag.MayWrite, 'mw'],
+  [VmFlag.MayExec, 'me'], [VmFlag.MayShare, 'ms'], [VmFlag.GrowsDown, 'gd'], [VmFlag.Locked, 'lo'], [VmFlag.SeqRead, 'sr'], [VmFlag.RandRead, 'rr'],
+  [VmFlag.DontCopy, 'dc'], [VmFlag.DontExpand, 'de'], [VmFlag.LockOnFault, 'lf'], [VmFlag.Account, 'ac'], [VmFlag.NoReserve, 'nr'],
+  [VmFlag.WipeOnFork, 'wf'], [VmFlag.DontDump, 'dd'], [VmFlag.HugePage, 'hg'], [VmFlag.NoHugePage, 'nh'],
+];
+/** VmFlags of smaps, two letters each: 'rd wr mr mw me ac'. Linux prints a blank after each, the last included. */
+export const vmFlagsText = (flags: number): string => vmFlagCodes.filter(([bit]) => (flags & bit) !== 0).map(([, code]) => code).join(' ');
+
+/** The u64 of /proc/PID/pagemap for the page at `va`, frame number included (as root sees it). */
+export function pagemapWord(mm: Mm, va: number): bigint {
+  const vpn = Math.floor(va / PAGE_SIZE);
+  const leaf = mm.tables.pmdLeaf(vpn);
+  const low = leaf !== 0 ? leaf : mm.tables.get(vpn);
+  if (low === 0 || !ptePresent(low)) return 0n;
+  const { folios } = mm.system;
+  const page = leaf !== 0 ? asPfn(ptePfn(leaf) + (vpn & 511)) : ptePfn(low);
+  let word = (1n << 63n) | BigInt(page);
+  if ((low & PteSoft.Special) !== 0) return word;
+  if (folios.pageMapcount(page) === 1 && !folios.maybeMappedShared(folios.folioOf(page))) word |= 1n << 56n;
+  if (!folios.isAnon(folios.folioOf(page))) word |= 1n << 61n;
+  return word;
+}
+
+/** Bits of /proc/kpageflags. */
+const Kpf = { Referenced: 2n, Uptodate: 3n, Dirty: 4n, Lru: 5n, Buddy: 10n, Mmap: 11n, Anon: 12n, SwapBacked: 14n, CompoundHead: 15n, CompoundTail: 16n,
+  Unevictable: 18n, NoPage: 20n, Thp: 22n, ZeroPage: 24n, PgTable: 26n, Reserved: 32n, Mlocked: 33n, Owner2: 34n } as const;
+
+export function kpageflagsWord(system: MmSystem, pfn: Pfn): bigint {
+  const { folios } = system;
+  if (!folios.has(pfn)) return 1n << Kpf.NoPage;
+  let word = 0n;
+  const add = (bit: bigint, when: boolean): void => {
+    if (when) word |= 1n << bit;
+  };
+  const type = folios.typeOf(pfn);
+  if (type === MemdescType.Buddy) return system.buddy.blockAt(pfn) >= 0 ? 1n << Kpf.Buddy : 0n;
+  const folio = folios.folioOf(pfn);
+  const isFolio = type === MemdescType.AnonFolio || type === MemdescType.FileFolio;
+  add(Kpf.Mmap, folios.pageMapcount(pfn) > 0);
+  add(Kpf.Anon, type === MemdescType.AnonFolio);
+  add(Kpf.CompoundHead, folios.isLarge(folio) && folio === pfn);
+  add(Kpf.CompoundTail, folios.isTail(pfn));
+  add(Kpf.Thp, isFolio && folios.isLarge(folio));
+  add(Kpf.ZeroPage, system.isZeroFrame(pfn));
+  add(Kpf.PgTable, type === MemdescType.PageTable);
+  add(Kpf.Reserved, folios.test(pfn, FolioFlag.Reserved));
+  add(Kpf.Referenced, folios.test(folio, FolioFlag.Referenced));
+  add(Kpf.Uptodate, folios.test(folio, FolioFlag.Uptodate));
+  add(Kpf.Dirty, folios.test(folio, FolioFlag.Dirty));
+  add(Kpf.SwapBacked, folios.test(folio, FolioFlag.SwapBacked));
+  add(Kpf.Unevictable, folios.test(folio, FolioFlag.Unevictable));
+  add(Kpf.Mlocked, folios.test(folio, FolioFlag.Mlocked));
+  add(Kpf.Owner2, folios.isAnonExclusive(pfn));
+  return word;
+}
+export function kpagecountWord(system: MmSystem, pfn: Pfn): bigint {
+  return system.folios.has(pfn) ? BigInt(system.folios.pageMapcount(pfn)) : 0n;
+}

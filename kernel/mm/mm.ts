@@ -1,22 +1,39 @@
-// Mm: one address space (struct mm_struct).
-import { bug } from '#base';
-import type { Asid, Pfn } from '#base';
+// Mm: one address space (struct mm_struct). Here: what it holds, its counters, its life. Not here: the system calls that change it
+// (mmap.ts, mprotect.ts, mremap.ts, madvise.ts, mlock.ts), faults (fault.ts). Tasks that share an address space share the Mm; who uses it
+// is process management's to count.
+import { PAGE_SIZE, bug } from '#base';
+import type { Asid, Pfn, StateHash } from '#base';
+import type { FaultCounts } from '../proc/task.ts';
+import { exitMmap, rssStat } from './events.ts';
+import { FenceBatch, Fences } from './fences.ts';
 import type { FileMapping } from './filemap.ts';
+import { splitHugeAt } from './huge.ts';
+import { madvise } from './madvise.ts';
+import { mincore, mlock, mlockAll, msync, munlock, munlockAll } from './mlock.ts';
+import { brk, mmap, munmap } from './mmap.ts';
+import { mprotect } from './mprotect.ts';
+import { mremap } from './mremap.ts';
+import { PageTables } from './pagetable.ts';
 import type { MmSystem } from './system.ts';
-import type { VmaView } from './vma.ts';
+import { unmapRegion } from './unmap.ts';
+import { VmFlag, VmaList, isDataMapping, isExecMapping, isStackMapping, modifyVma, splitVma } from './vma.ts';
+import type { Vma } from './vma.ts';
 
-export const Prot = { None: 0, Read: 1, Write: 2, Exec: 4, GrowsDown: 0x0100_0000 } as const;
+export const Prot = { None: 0, Read: 1, Write: 2, Exec: 4, Sem: 8, GrowsDown: 0x0100_0000, GrowsUp: 0x0200_0000 } as const;
 export const MapFlag = {
-  Shared: 1, Private: 2, SharedValidate: 3, Fixed: 0x10, Anonymous: 0x20, GrowsDown: 0x100, DenyWrite: 0x800, Executable: 0x1000,
-  Locked: 0x2000, NoReserve: 0x4000, Populate: 0x8000, NonBlock: 0x1_0000, Stack: 0x2_0000, FixedNoReplace: 0x10_0000,
+  Shared: 1, Private: 2, SharedValidate: 3, Type: 0xf, Fixed: 0x10, Anonymous: 0x20, GrowsDown: 0x100, DenyWrite: 0x800, Executable: 0x1000,
+  Locked: 0x2000, NoReserve: 0x4000, Populate: 0x8000, NonBlock: 0x1_0000, Stack: 0x2_0000, HugeTlb: 0x4_0000, Sync: 0x8_0000, FixedNoReplace: 0x10_0000,
 } as const;
 export const MremapFlag = { MayMove: 1, Fixed: 2, DontUnmap: 4 } as const;
 
 export interface MmapRequest {
   addr: number;
   len: number;
+  /** Prot bits. */
   prot: number;
+  /** MapFlag bits. */
   flags: number;
+  /** null: anonymous, whatever the flags say about it. */
   file: FileMapping | null;
   /** In pages. */
   pgoff: number;
@@ -25,44 +42,220 @@ export interface MmapRequest {
 /** RLIMIT_AS, _DATA, _STACK, _MEMLOCK in bytes; Infinity: none. */
 export interface MmLimits { as: number; data: number; stack: number; memlock: number }
 
+const STACK_GAP_MIN = 128 << 20;
+
 export class Mm {
   readonly system: MmSystem;
+  /** Small and unique: mm_struct's mm_id, and the one that tracepoints print. */
+  readonly id: number;
+  readonly vmaList: VmaList;
+  readonly tables: PageTables;
+  readonly fences: Fences;
   exePath = '';
+  /** The program's file, while it may not be written. */
+  exeFile: FileMapping | null = null;
   startCode = 0; endCode = 0; startData = 0; endData = 0; startBrk = 0;
-  /** The break as brk(2) gives it. */
+  /** The break as brk(2) gives it: mm_struct's brk. */
   brkEnd = 0;
   startStack = 0; argStart = 0; argEnd = 0; envStart = 0; envEnd = 0;
+  /** Where mappings without a wish are placed below. Set from the stack limit by pickLayout(). */
+  mmapBase = 0;
   limits: MmLimits = { as: Infinity, data: Infinity, stack: 8 << 20, memlock: 8 << 20 };
-  readonly rss = { anonPages: 0, filePages: 0, shmemPages: 0, swapEntries: 0 };
-  hiwaterRss = 0; totalVm = 0; hiwaterVm = 0; dataVm = 0; stackVm = 0; execVm = 0; lockedVm = 0; pgtablesBytes = 0;
-  /** Set by prctl(PR_SET_THP_DISABLE). */
+  /** VmFlag bits that every new mapping gets: mlockall(MCL_FUTURE). */
+  defFlags = 0;
+  /** prctl(PR_SET_THP_DISABLE). */
   thpDisabled = false;
-  readonly id = 0;
-  readonly vmas: readonly VmaView[] = [];
-  readonly root: Pfn = bug('unwritten');
-  asid: Asid = bug('unwritten');
+  /** Whose counts grow when the kernel touches pages on its own (MAP_POPULATE, mlock): the task that runs. */
+  counts: FaultCounts = { minFlt: 0, majFlt: 0 };
+  /** Resident pages by kind. */
+  readonly rss = { filePages: 0, anonPages: 0, swapEntries: 0, shmemPages: 0 };
+  /** All in pages. */
+  hiwaterRss = 0; totalVm = 0; hiwaterVm = 0; dataVm = 0; stackVm = 0; execVm = 0; lockedVm = 0;
 
-  private constructor(system: MmSystem) { this.system = system; }
+  private constructor(system: MmSystem, tables: PageTables, fences: Fences) {
+    this.system = system;
+    this.id = system.newMmId();
+    this.vmaList = new VmaList(this);
+    this.tables = tables;
+    this.fences = fences;
+    this.pickLayout();
+  }
   /** An empty address space; null: no memory for its root table. */
-  static create(_system: MmSystem): Mm | null { return bug('unwritten'); }
+  static create(system: MmSystem): Mm | null {
+    const fences = new Fences(system.machine, system.params, system.asids);
+    const tables = PageTables.create(system, fences);
+    if (tables === null) return null;
+    const mm = new Mm(system, tables, fences);
+    system.mms.push(mm);
+    return mm;
+  }
+  /** exit_mmap(): unmaps everything, frees the tables. The Mm is not to be used afterwards. */
+  dispose(): void {
+    if (exitMmap.enabled) exitMmap.emit(this.id);
+    const batch = new FenceBatch(this.fences);
+    const vmas = [...this.vmaList.all];
+    for (const vma of vmas) this.dropVma(vma);
+    unmapRegion(this, vmas, batch);
+    this.fences.all();
+    if (this.rss.anonPages !== 0 || this.rss.filePages !== 0 || this.rss.shmemPages !== 0) bug(`rss of address space ${this.id} at exit: ${JSON.stringify(this.rss)}`);
+    this.tables.freeRoot();
+    this.system.mms.splice(this.system.mms.indexOf(this), 1);
+  }
 
-  get taskSize(): number { return bug('unwritten'); }
-  /** The VMA that holds `va`. */
-  findVma(_va: number): VmaView | null { return bug('unwritten'); }
-  /** Address or -errno. */
-  mmap(_request: MmapRequest): number { return bug('unwritten'); }
-  munmap(_addr: number, _len: number): number { return bug('unwritten'); }
-  mprotect(_addr: number, _len: number, _prot: number): number { return bug('unwritten'); }
-  mremap(_old: number, _oldLen: number, _newLen: number, _flags: number, _newAddr: number): number { return bug('unwritten'); }
-  madvise(_addr: number, _len: number, _advice: number): number { return bug('unwritten'); }
-  /** brk(2): the new break, or the old one when it cannot be had. */
-  brk(_to: number): number { return bug('unwritten'); }
-  mincore(_addr: number, _len: number, _into: Uint8Array): number { return bug('unwritten'); }
-  msync(_addr: number, _len: number, _flags: number): number { return bug('unwritten'); }
-  mlock(_addr: number, _len: number): number { return bug('unwritten'); }
-  munlock(_addr: number, _len: number): number { return bug('unwritten'); }
+  // Where things are.
+
+  get root(): Pfn {
+    return this.tables.root;
+  }
+  get asid(): Asid {
+    return this.fences.asid;
+  }
   /** The hart's satp := this address space; hands out an ASID when it needs one. */
-  activate(): void { bug('unwritten'); }
-  /** exit_mmap: unmaps everything, frees the tables. */
-  dispose(): void { bug('unwritten'); }
+  activate(): void {
+    this.fences.activate(this.tables.root);
+  }
+  /** TASK_SIZE: the first address that is not the program's. */
+  get taskSize(): number {
+    return this.system.machine.sv === 39 ? 2 ** 38 : this.system.machine.sv === 48 ? 2 ** 47 : 2 ** 52;
+  }
+  /** Where the stack begins, and above which nothing is placed unasked: DEFAULT_MAP_WINDOW. */
+  get stackTop(): number {
+    return Math.min(this.taskSize, 2 ** 47);
+  }
+  get tableCeiling(): number {
+    return this.taskSize;
+  }
+  /** arch_pick_mmap_layout(), without randomness: mappings grow down from below the stack limit. Call again when the limit has changed. */
+  pickLayout(): void {
+    const gap = this.limits.stack + this.system.params.vm.stack_guard_gap * PAGE_SIZE;
+    const clamped = Math.min(Math.max(gap, STACK_GAP_MIN), Math.floor(this.stackTop / 6) * 5);
+    this.mmapBase = Math.ceil((this.stackTop - clamped) / PAGE_SIZE) * PAGE_SIZE;
+  }
+  /** In order of address. */
+  get vmas(): readonly Vma[] {
+    return this.vmaList.all;
+  }
+  /** The VMA that holds `va`. */
+  findVma(va: number): Vma | null {
+    return this.vmaList.at(va);
+  }
+
+  // The system calls. Addresses and lengths in bytes as the program gave them; the answer is an address, 0, or -errno.
+
+  mmap(request: MmapRequest): number {
+    return mmap(this, request);
+  }
+  munmap(addr: number, len: number): number {
+    return munmap(this, addr, len);
+  }
+  /** brk(2): the new break, or the old one when it cannot be had. */
+  brk(to: number): number {
+    return brk(this, to);
+  }
+  mprotect(addr: number, len: number, prot: number): number {
+    return mprotect(this, addr, len, prot);
+  }
+  mremap(old: number, oldLen: number, newLen: number, flags: number, newAddr: number): number {
+    return mremap(this, old, oldLen, newLen, flags, newAddr);
+  }
+  madvise(addr: number, len: number, advice: number): number {
+    return madvise(this, addr, len, advice);
+  }
+  /** @param into one byte a page, bit 0: in memory. Long enough for the range. */
+  mincore(addr: number, len: number, into: Uint8Array): number {
+    return mincore(this, addr, len, into);
+  }
+  msync(addr: number, len: number, flags: number): number {
+    return msync(this, addr, len, flags);
+  }
+  /** @param onFault MLOCK_ONFAULT of mlock2 */
+  mlock(addr: number, len: number, onFault = false): number {
+    return mlock(this, addr, len, onFault);
+  }
+  munlock(addr: number, len: number): number {
+    return munlock(this, addr, len);
+  }
+  mlockAll(flags: number): number {
+    return mlockAll(this, flags);
+  }
+  munlockAll(): number {
+    return munlockAll(this);
+  }
+
+  // Counting. kB in /proc are these times four.
+
+  get pgtablesBytes(): number {
+    return this.tables.bytes;
+  }
+  get rssPages(): number {
+    return this.rss.anonPages + this.rss.filePages + this.rss.shmemPages;
+  }
+  addFilePages(n: number): void {
+    this.rss.filePages += n;
+    this.rssChanged(0, this.rss.filePages);
+  }
+  addAnonPages(n: number): void {
+    this.rss.anonPages += n;
+    this.rssChanged(1, this.rss.anonPages);
+  }
+  addShmemPages(n: number): void {
+    this.rss.shmemPages += n;
+    this.rssChanged(3, this.rss.shmemPages);
+  }
+  private rssChanged(member: number, pages: number): void {
+    if (this.rssPages > this.hiwaterRss) this.hiwaterRss = this.rssPages;
+    if (rssStat.enabled) rssStat.emit(this.id, 1, member, pages * PAGE_SIZE);
+  }
+  /** vm_stat_account(). @param pages negative when they go */
+  accountVm(flags: number, pages: number): void {
+    this.totalVm += pages;
+    if (this.totalVm > this.hiwaterVm) this.hiwaterVm = this.totalVm;
+    if (isExecMapping(flags)) this.execVm += pages;
+    else if (isStackMapping(flags)) this.stackVm += pages;
+    else if (isDataMapping(flags)) this.dataVm += pages;
+  }
+  /** RLIMIT_AS and RLIMIT_DATA: may_expand_vm(). */
+  mayExpand(flags: number, pages: number): boolean {
+    if (this.totalVm + pages > this.limits.as / PAGE_SIZE) return false;
+    return !isDataMapping(flags) || this.dataVm + pages <= this.limits.data / PAGE_SIZE;
+  }
+  /** RLIMIT_MEMLOCK: mlock_future_ok(). */
+  mayLock(pages: number): boolean {
+    return this.lockedVm + pages <= this.limits.memlock / PAGE_SIZE;
+  }
+
+  // Changing VMAs. What lies across a new boundary is split first.
+
+  chargeVmaOp(): void {
+    this.system.machine.charge(this.system.params.cost.vma_op);
+  }
+  /** VMAs that may still be added. */
+  get mapCountLeft(): number {
+    return this.system.params.vm.max_map_count - this.vmaList.count;
+  }
+  splitVma(vma: Vma, at: number): Vma {
+    splitHugeAt(this, vma, at);
+    this.chargeVmaOp();
+    return splitVma(this.vmaList, vma, at);
+  }
+  /** Gives [start, end) of a VMA other flags, merging and splitting as needed; null: too many VMAs. */
+  modifyVma(vma: Vma, start: number, end: number, flags: number): Vma | null {
+    if (start > vma.start) splitHugeAt(this, vma, start);
+    if (end < vma.end) splitHugeAt(this, vma, end);
+    this.chargeVmaOp();
+    return modifyVma(this.vmaList, vma, start, end, flags, this.mapCountLeft);
+  }
+  /** Takes a VMA off the list with its accounts; its pages are still mapped. */
+  dropVma(vma: Vma): void {
+    this.vmaList.remove(vma);
+    this.accountVm(vma.flags, -vma.nrPages);
+    if (vma.has(VmFlag.Account)) this.system.uncommit(vma.nrPages);
+    if (vma.has(VmFlag.Locked)) this.lockedVm -= vma.nrPages;
+    this.chargeVmaOp();
+  }
+
+  hash(into: StateHash): void {
+    this.vmaList.hash(into);
+    into.numbers([this.id, this.brkEnd, this.mmapBase, this.tables.bytes, this.totalVm, this.lockedVm, this.rss.anonPages, this.rss.filePages, this.rss.shmemPages, this.hiwaterRss]);
+  }
 }

@@ -1,40 +1,254 @@
-// MmSystem: what all address spaces share.
-import { bug } from '#base';
-import type { Pfn, StateHash } from '#base';
+// MmSystem: what all address spaces share; Linux's node and zone. Here: the frames' owner (memory map, buddy system, watermarks), getting
+// and giving back folios with everything that is counted for it, the zero pages, accounting of promised memory. Not here: address spaces.
+import { PAGE_SIZE, UserError, asPfn, bug } from '#base';
+import type { Folio, Pfn, StateHash } from '#base';
 import type { Machine } from '../machine.ts';
 import type { KernelParams } from '../params.ts';
-import { VmStat } from './events.ts';
+import { Buddy } from './buddy.ts';
+import { checkSystem } from './check.ts';
+import { VmItem, VmStat, mmPageAlloc, mmPageFree } from './events.ts';
+import { FaultLog, faultKinds } from './fault-record.ts';
+import type { FaultKind } from './fault-record.ts';
+import { AsidAllocator } from './fences.ts';
+import { FolioFlag, FolioTable, MemdescType } from './folio.ts';
+import { linuxFolioOrder } from './folio-order.ts';
+import type { FolioOrderPolicy } from './folio-order.ts';
+import type { Mm } from './mm.ts';
+import { PMD_ORDER, ThpControls, ThpStat } from './thp.ts';
+import { minFreeKbytes, watermarks } from './watermark.ts';
+import type { Watermarks } from './watermark.ts';
+
+/** How an allocation may be served, with Linux's bits; the ones that mm uses. */
+export const Gfp = {
+  /** Page tables: GFP_PGTABLE_USER. */
+  PageTable: 0x40_0dc0,
+  /** One page of anonymous memory or of a file: GFP_HIGHUSER_MOVABLE. */
+  User: 0x10_0cca,
+  /** The same, zeroed. */
+  UserZero: 0x10_0dca,
+  /** A large folio at a fault without MADV_HUGEPAGE: GFP_TRANSHUGE_LIGHT, no reclaim of any kind. */
+  ThpLight: 0x1c_20ca,
+  /** With MADV_HUGEPAGE: direct reclaim too. */
+  Thp: 0x1c_24ca,
+} as const;
+
+/** The least RAM that boots: below, the memory map and the marks leave nothing to run a program in. */
+const MIN_FRAMES = 1024;
 
 export class MmSystem {
   readonly machine: Machine;
   readonly params: KernelParams;
+  readonly folios: FolioTable;
+  readonly buddy: Buddy;
   readonly vmstat = new VmStat();
-  readonly thp: ThpControls = bug('unwritten');
-  readonly zeroPage: Pfn = bug('unwritten');
-  constructor(machine: Machine, params: KernelParams, _memmapBytesPerFrame = 64) {
-    this.machine = machine;
-    this.params = params;
-  }
-  /** MemTotal: RAM less the memory map. */
-  get memTotalBytes(): number { return bug('unwritten'); }
-  get freeBytes(): number { return bug('unwritten'); }
-  /** Bytes of RAM that the memory map takes. */
-  get memmapBytes(): number { return bug('unwritten'); }
-  /** Free blocks by order, 0 to 10: /proc/buddyinfo. */
-  freeBlocks(): readonly number[] { return bug('unwritten'); }
+  readonly thp = new ThpControls();
+  readonly faults: FaultLog;
+  readonly asids: AsidAllocator;
+  /** Which order the first touch of anonymous memory asks for. */
+  orderPolicy: FolioOrderPolicy;
+  /** The page of zeros that reads of untouched memory map; never written, never freed. */
+  readonly zeroPage: Pfn;
+  /** Frames that the buddy system manages: MemTotal. */
+  readonly managedPages: number;
+  /** The memory map's first frame and its bytes for each frame of RAM. */
+  readonly memmapPfn: Pfn;
+  readonly memmapBytesPerFrame: number;
+  readonly memmapBytes: number;
   /** Committed_AS in pages. */
   committedPages = 0;
-  /** Throws Bug when an invariant fails. Slow: tests, fuzzers, --sanitize. */
-  check(): void { bug('unwritten'); }
-  hash(_into: StateHash): void { bug('unwritten'); }
-}
+  /** Every live address space, in order of creation: for check(), the hash, and walks over all. */
+  readonly mms: Mm[] = [];
+  /** Allocations that still succeed, for tests of what happens when they do not: Linux's fail_page_alloc. */
+  allocationsUntilFailure = Infinity;
+  private hugeZero: Folio | 0 = 0;
+  private readonly kindCounts = new Float64Array(faultKinds.length);
+  private nextMmId = 1;
+  private nextMappingId = 1;
+  private nextAnonVmaId = 1;
+  private marks: Watermarks;
 
-/** The transparent_hugepage tree. Files are named by their path below /sys/kernel/mm/transparent_hugepage. */
-export interface ThpControls {
-  /** Every file below transparent_hugepage/, in order: 'enabled', 'hugepages-64kB/enabled', 'hugepages-64kB/stats/anon_fault_alloc', ... */
-  paths(): readonly string[];
-  /** Contents with the newline; null: no such file. */
-  get(path: string): string | null;
-  /** What write(2) of `text` answers: 0, or -EINVAL for a bad word, -EACCES for a read-only file, -ENOENT. */
-  set(path: string, text: string): number;
+  /** @param memmapBytesPerFrame what the memory map takes of RAM for each frame: 64 as in Linux today, 32, 16 or 8 as planned. */
+  constructor(machine: Machine, params: KernelParams, memmapBytesPerFrame = 64) {
+    const { firstPfn, nrFrames } = machine.ram;
+    if (nrFrames < MIN_FRAMES) throw new UserError(`--mem: ${nrFrames * 4} kB of RAM is too little to boot. Give at least ${MIN_FRAMES * 4 / 1024}M.`);
+    this.machine = machine;
+    this.params = params;
+    this.memmapBytesPerFrame = memmapBytesPerFrame;
+    this.memmapBytes = Math.ceil((nrFrames * memmapBytesPerFrame) / PAGE_SIZE) * PAGE_SIZE;
+    const memmapPages = this.memmapBytes / PAGE_SIZE;
+    this.folios = new FolioTable(firstPfn, nrFrames);
+    this.buddy = new Buddy(firstPfn, nrFrames);
+    this.faults = new FaultLog(machine);
+    this.asids = new AsidAllocator(machine);
+    this.orderPolicy = linuxFolioOrder;
+    // The memory map lies at the top of RAM, the zero page below it; the rest is free.
+    const end = firstPfn + nrFrames;
+    this.memmapPfn = asPfn(end - memmapPages);
+    this.zeroPage = asPfn(this.memmapPfn - 1);
+    for (let pfn: number = this.zeroPage; pfn < end; pfn++) {
+      this.folios.prepare(asPfn(pfn), 0, MemdescType.Misc);
+      this.folios.set(asPfn(pfn), FolioFlag.Reserved);
+    }
+    machine.zeroFrames(this.zeroPage, 1);
+    this.buddy.addRange(firstPfn, this.zeroPage);
+    this.managedPages = this.buddy.freePages;
+    this.vmstat.add(VmItem.nr_free_pages, this.managedPages);
+    this.vmstat.add(VmItem.nr_memmap_boot_pages, memmapPages);
+    if (params.vm.min_free_kbytes === 0) params.vm.min_free_kbytes = minFreeKbytes(this.managedPages, true);
+    this.marks = watermarks(this.managedPages, params.vm.min_free_kbytes, params.vm.watermark_scale_factor);
+  }
+
+  get memTotalBytes(): number {
+    return this.managedPages * PAGE_SIZE;
+  }
+  get freeBytes(): number {
+    return this.buddy.freePages * PAGE_SIZE;
+  }
+  /** Free blocks by order, 0 to 10: /proc/buddyinfo. */
+  freeBlocks(): readonly number[] {
+    return this.buddy.counts();
+  }
+  get watermarks(): Watermarks {
+    return this.marks;
+  }
+  /** After min_free_kbytes or watermark_scale_factor changed. */
+  setupWatermarks(): void {
+    this.marks = watermarks(this.managedPages, this.params.vm.min_free_kbytes, this.params.vm.watermark_scale_factor);
+  }
+  newMmId(): number {
+    return this.nextMmId++;
+  }
+  newMappingId(): number {
+    return this.nextMappingId++;
+  }
+  newAnonVmaId(): number {
+    return this.nextAnonVmaId++;
+  }
+
+  // Frames.
+
+  /** 2^order frames as one folio with one reference, contents undefined; 0: none is free above the minimum mark. Nothing is reclaimed. */
+  allocFolio(order: number, type: MemdescType, gfp: number): Folio | 0 {
+    const nr = 1 << order;
+    if (this.buddy.freePages - nr < this.marks.min) return 0;
+    if (this.allocationsUntilFailure <= 0) return 0;
+    const pfn = this.buddy.alloc(order);
+    if (pfn === 0) return 0;
+    this.allocationsUntilFailure--;
+    this.vmstat.add(VmItem.nr_free_pages, -nr);
+    this.vmstat.add(VmItem.pgalloc_normal, nr);
+    this.machine.charge(this.params.cost.page_alloc);
+    if (mmPageAlloc.enabled) mmPageAlloc.emit(pfn, order, gfp);
+    const folio = this.folios.prepare(pfn, order, type);
+    if (type === MemdescType.AnonFolio) this.thp.count(order, ThpStat.nr_anon, 1);
+    return folio;
+  }
+  /** The same with zeroed contents. */
+  allocZeroed(order: number, type: MemdescType, gfp: number): Folio | 0 {
+    const folio = this.allocFolio(order, type, gfp);
+    if (folio !== 0) this.zeroFolio(folio, 1 << order);
+    return folio;
+  }
+  zeroFolio(folio: Folio, nrPages: number): void {
+    this.machine.zeroFrames(folio, nrPages);
+    this.machine.charge(this.params.cost.page_zero * nrPages);
+  }
+  copyPage(to: Pfn, from: Pfn): void {
+    this.machine.copyFrame(to, from);
+    this.machine.charge(this.params.cost.page_copy);
+  }
+  /** Drops references; the last one frees the folio. Mirrors folio_put_refs(). */
+  putFolio(folio: Folio, nr = 1): void {
+    if (!this.folios.put(folio, nr)) return;
+    const order = this.folios.order(folio);
+    const pages = 1 << order;
+    if (this.folios.isAnon(folio)) {
+      this.thp.count(order, ThpStat.nr_anon, -1);
+      if (this.folios.test(folio, FolioFlag.PartiallyMapped)) this.thp.count(order, ThpStat.nr_anon_partially_mapped, -1);
+    }
+    if (this.folios.test(folio, FolioFlag.Mlocked)) {
+      this.vmstat.add(VmItem.nr_mlock, -pages);
+      this.vmstat.add(VmItem.unevictable_pgs_cleared, pages);
+    }
+    this.folios.retire(folio);
+    this.buddy.free(folio, order);
+    this.vmstat.add(VmItem.nr_free_pages, pages);
+    this.vmstat.add(VmItem.pgfree, pages);
+    this.machine.charge(this.params.cost.page_free);
+    if (mmPageFree.enabled) mmPageFree.emit(folio, order);
+  }
+  /** The 2 MiB folio of zeros, made at first use; 0: no memory. Mirrors mm_get_huge_zero_folio(), which frees it only under pressure. */
+  getHugeZeroFolio(): Folio | 0 {
+    if (this.hugeZero !== 0) return this.hugeZero;
+    const folio = this.allocZeroed(PMD_ORDER, MemdescType.Misc, Gfp.Thp);
+    this.vmstat.add(folio === 0 ? VmItem.thp_zero_page_alloc_failed : VmItem.thp_zero_page_alloc, 1);
+    this.hugeZero = folio;
+    return folio;
+  }
+  get hugeZeroFolio(): Folio | 0 {
+    return this.hugeZero;
+  }
+  /** Is the frame one of those that stand for zeros, which no mapping counts? */
+  isZeroFrame(pfn: Pfn): boolean {
+    return pfn === this.zeroPage || (this.hugeZero !== 0 && pfn >= this.hugeZero && pfn < this.hugeZero + (1 << PMD_ORDER));
+  }
+
+  /** The memdesc word of a frame: the descriptor's physical address with its type in the low four bits. 0, 4, 8, 12 mean free. */
+  memdescWord(pfn: Pfn): number {
+    const type = this.folios.typeOf(pfn);
+    if (type === MemdescType.Buddy) return 0;
+    const head = this.folios.folioOf(pfn);
+    const descriptor = this.memmapPfn * PAGE_SIZE + (head - this.folios.firstPfn) * this.memmapBytesPerFrame;
+    return Math.floor(descriptor / 16) * 16 + type;
+  }
+
+  // Promised memory.
+
+  /** May so many more pages be promised, and if so promises them. Mirrors __vm_enough_memory(). */
+  commit(pages: number, mm: Mm | null): boolean {
+    const { overcommit_memory: mode } = this.params.vm;
+    if (mode === 0 && pages > this.managedPages) return false;
+    if (mode === 2) {
+      const reserve = mm === null ? 0 : Math.min(Math.floor(mm.totalVm / 32), this.params.vm.user_reserve_kbytes / 4);
+      if (this.committedPages + pages > this.commitLimitPages - reserve) return false;
+    }
+    this.committedPages += pages;
+    return true;
+  }
+  /** Counts a promise that has been made already, under another name. */
+  promise(pages: number): void {
+    this.committedPages += pages;
+  }
+  uncommit(pages: number): void {
+    this.committedPages -= pages;
+    if (this.committedPages < 0) bug('Committed_AS below zero');
+  }
+  /** CommitLimit in pages. */
+  get commitLimitPages(): number {
+    const { overcommit_kbytes: kb, overcommit_ratio: ratio } = this.params.vm;
+    return kb !== 0 ? Math.floor(kb / 4) : Math.floor((this.managedPages * ratio) / 100);
+  }
+
+  // Faults by what they turned out to be.
+
+  countFault(kind: FaultKind): void {
+    this.kindCounts[faultKinds.indexOf(kind)]!++;
+  }
+  faultsByKind(): Record<FaultKind, number> {
+    return Object.fromEntries(faultKinds.map((kind, i) => [kind, this.kindCounts[i]!])) as Record<FaultKind, number>;
+  }
+
+  /** Throws Bug when an invariant fails. Walks everything: for tests, fuzzers and --sanitize. */
+  check(): void {
+    checkSystem(this);
+  }
+  hash(into: StateHash): void {
+    this.folios.hash(into);
+    this.buddy.hash(into);
+    this.vmstat.hash(into);
+    this.thp.hash(into);
+    into.numbers(this.kindCounts);
+    into.numbers([this.committedPages, this.hugeZero, this.nextMmId, this.nextMappingId, this.nextAnonVmaId, this.asids.generation]);
+    for (const mm of this.mms) mm.hash(into);
+  }
 }

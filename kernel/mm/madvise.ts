@@ -1,0 +1,150 @@
+// madvise: what a program says about its future use of a range. Mirrors mm/madvise.c, 6.18.
+// Without reclaim, COLD and PAGEOUT are accepted and change nothing that a program could see, and what FREE marks is never dropped. Not there, as in a kernel built without them: MERGEABLE (KSM), HWPOISON, COLLAPSE, GUARD_*.
+import { PAGE_SIZE } from '#base';
+import { Pte, PteSoft, ptePfn } from '#mmu';
+import { Errno } from '../syscall/errno.ts';
+import { VmItem } from './events.ts';
+import { FaultResult } from './fault.ts';
+import { FenceBatch } from './fences.ts';
+import { FolioFlag } from './folio.ts';
+import type { Mm } from './mm.ts';
+import { pageAlignUp } from './mmap.ts';
+import { ptePresent } from './pagetable.ts';
+import { populateVma } from './populate.ts';
+import { zapRange } from './unmap.ts';
+import { VmFlag } from './vma.ts';
+import type { Vma } from './vma.ts';
+
+export const Madvise = {
+  Normal: 0, Random: 1, Sequential: 2, WillNeed: 3, DontNeed: 4, Free: 8, Remove: 9, DontFork: 10, DoFork: 11, HugePage: 14, NoHugePage: 15,
+  DontDump: 16, DoDump: 17, WipeOnFork: 18, KeepOnFork: 19, Cold: 20, PageOut: 21, PopulateRead: 22, PopulateWrite: 23, DontNeedLocked: 24,
+} as const;
+const known: readonly number[] = Object.values(Madvise);
+
+export function madvise(mm: Mm, addr: number, rawLen: number, advice: number): number {
+  if (!known.includes(advice) || addr % PAGE_SIZE !== 0) return -Errno.EINVAL;
+  const end = addr + pageAlignUp(rawLen);
+  if (rawLen < 0 || end < addr) return -Errno.EINVAL;
+  if (end === addr) return 0;
+  if (advice === Madvise.PopulateRead || advice === Madvise.PopulateWrite) return populateRange(mm, addr, end, advice === Madvise.PopulateWrite);
+  // Holes are skipped, and reported at the end.
+  let result = 0;
+  let at = addr;
+  for (;;) {
+    const vma = mm.vmaList.firstEndingAbove(at);
+    if (vma === null || vma.start >= end) return -Errno.ENOMEM;
+    if (vma.start > at) {
+      result = -Errno.ENOMEM;
+      at = vma.start;
+    }
+    const stop = Math.min(end, vma.end);
+    const failed = adviseVma(mm, vma, at, stop, advice);
+    if (failed !== 0) return failed;
+    at = stop;
+    if (at >= end) return result;
+  }
+}
+
+function adviseVma(mm: Mm, vma: Vma, start: number, end: number, advice: number): number {
+  switch (advice) {
+    case Madvise.DontNeed:
+      return vma.has(VmFlag.Locked) ? -Errno.EINVAL : zap(mm, vma, start, end);
+    case Madvise.DontNeedLocked:
+      return zap(mm, vma, start, end);
+    case Madvise.Free:
+      if (!vma.isAnonymous || vma.has(VmFlag.Locked)) return -Errno.EINVAL;
+      return lazyFree(mm, start / PAGE_SIZE, end / PAGE_SIZE);
+    case Madvise.Remove: {
+      if (vma.file === null || vma.has(VmFlag.Locked)) return -Errno.EINVAL;
+      if ((vma.flags & (VmFlag.Shared | VmFlag.Write)) !== (VmFlag.Shared | VmFlag.Write)) return -Errno.EACCES;
+      const from = vma.pgoffOf(start) * PAGE_SIZE;
+      vma.file.space.punchHole(from, from + end - start);
+      return 0;
+    }
+    case Madvise.WillNeed:
+      return vma.file === null ? -Errno.EBADF : 0;
+    case Madvise.Cold:
+    case Madvise.PageOut:
+      return vma.has(VmFlag.Locked) ? -Errno.EINVAL : 0;
+    default: {
+      const flags = flagsAfter(vma, advice);
+      if (flags < 0) return flags;
+      if (flags === vma.flags) return 0;
+      return mm.modifyVma(vma, start, end, flags) === null ? -Errno.ENOMEM : 0;
+    }
+  }
+}
+
+/** vm_flags after advice that only changes them; -errno. */
+function flagsAfter({ flags, file }: Vma, advice: number): number {
+  switch (advice) {
+    case Madvise.Normal: return flags & ~(VmFlag.RandRead | VmFlag.SeqRead);
+    case Madvise.Sequential: return (flags & ~VmFlag.RandRead) | VmFlag.SeqRead;
+    case Madvise.Random: return (flags & ~VmFlag.SeqRead) | VmFlag.RandRead;
+    case Madvise.DontFork: return flags | VmFlag.DontCopy;
+    case Madvise.DoFork: return flags & ~VmFlag.DontCopy;
+    case Madvise.WipeOnFork: return file !== null || (flags & VmFlag.Shared) !== 0 ? -Errno.EINVAL : flags | VmFlag.WipeOnFork;
+    case Madvise.KeepOnFork: return flags & ~VmFlag.WipeOnFork;
+    case Madvise.DontDump: return flags | VmFlag.DontDump;
+    case Madvise.DoDump: return flags & ~VmFlag.DontDump;
+    case Madvise.HugePage: return (flags & ~VmFlag.NoHugePage) | VmFlag.HugePage;
+    case Madvise.NoHugePage: return (flags & ~VmFlag.HugePage) | VmFlag.NoHugePage;
+    default: return -Errno.EINVAL;
+  }
+}
+
+function zap(mm: Mm, vma: Vma, start: number, end: number): number {
+  const batch = new FenceBatch(mm.fences);
+  zapRange(mm, vma, start / PAGE_SIZE, end / PAGE_SIZE, batch);
+  batch.flush();
+  return 0;
+}
+/** MADV_FREE: the pages may be dropped under pressure as long as they stay clean. They lose A and D and PG_swapbacked; nothing else happens,
+ *  for there is no reclaim yet. Part of a large folio is left alone, as Linux leaves what it cannot split. */
+function lazyFree(mm: Mm, start: number, end: number): number {
+  const { tables, system } = mm;
+  const { folios, vmstat } = system;
+  const batch = new FenceBatch(mm.fences);
+  for (let vpn = tables.skipAbsent(start, end); vpn < end; vpn = tables.skipAbsent(vpn, end)) {
+    const leaf = tables.pmdLeaf(vpn);
+    const low = leaf !== 0 ? leaf : tables.get(vpn);
+    let step = leaf !== 0 ? 512 - (vpn % 512) : 1;
+    if (low !== 0 && ptePresent(low) && (low & PteSoft.Special) === 0) {
+      const folio = folios.folioOf(ptePfn(low));
+      const nr = folios.nrPages(folio);
+      const whole = ptePfn(low) === folio && vpn + nr <= end && (leaf === 0 || vpn % 512 === 0) && tables.isRun(vpn, folio, nr);
+      if (folios.isAnon(folio) && whole && !folios.maybeMappedShared(folio)) {
+        if (leaf !== 0) tables.setPmdLeaf(vpn, low & ~(Pte.A | Pte.D));
+        else for (let at = vpn; at < vpn + nr; ) at = clearAccess(mm, at, vpn + nr);
+        batch.add(vpn, nr, leaf !== 0);
+        folios.clear(folio, FolioFlag.SwapBacked | FolioFlag.Dirty);
+        vmstat.add(VmItem.pglazyfree, nr);
+        step = nr;
+      }
+    }
+    vpn += step;
+  }
+  batch.flush();
+  return 0;
+}
+function clearAccess({ tables }: Mm, vpn: number, end: number): number {
+  const nr = tables.unitAt(vpn, end);
+  tables.setUnit(vpn, tables.get(vpn) & ~(Pte.A | Pte.D), nr);
+  return vpn + nr;
+}
+
+/** MADV_POPULATE_READ and _WRITE: unlike MAP_POPULATE they report what goes wrong. Mirrors faultin_page_range(). */
+function populateRange(mm: Mm, start: number, end: number, write: boolean): number {
+  for (let at = start; at < end; ) {
+    const vma = mm.vmaList.at(at);
+    if (vma === null) return -Errno.ENOMEM;
+    if (write ? !vma.has(VmFlag.Write) : !vma.has(VmFlag.Read | VmFlag.Write)) return -Errno.EINVAL;
+    const stop = Math.min(end, vma.end);
+    switch (populateVma(mm, vma, at, stop, write)) {
+      case FaultResult.OutOfMemory: return -Errno.ENOMEM;
+      case FaultResult.BusError: return -Errno.EFAULT;
+    }
+    at = stop;
+  }
+  return 0;
+}

@@ -1,0 +1,44 @@
+// Why something fell back, split, was refused or went one way rather than another: each reason once, with a code, a sentence, and what to
+// try. Whoever decides names the code; traces, `quire why` and reports print the sentence.
+
+/** One reason. `hint` is empty where nothing need be done. */
+export interface Reason { readonly sentence: string; readonly hint: string }
+
+export const reasons = {
+  // Which VMA, and may it?
+  'no-vma': { sentence: 'No mapping covers the address.', hint: 'Look at the pointer: /proc/self/maps shows what is mapped.' },
+  'stack-limit': { sentence: 'The stack may not grow to the address: RLIMIT_STACK, RLIMIT_AS or the guard gap stands in the way.', hint: 'Raise the stack limit, or use less stack.' },
+  'no-right': { sentence: 'The mapping does not allow this kind of access.', hint: 'mprotect() the range, or mmap() it with that right.' },
+  'beyond-eof': { sentence: 'The page lies beyond the end of the file.', hint: 'ftruncate() the file before touching the mapping.' },
+  'out-of-memory': { sentence: 'No frame is free above the minimum watermark.', hint: 'Give the machine more memory with --mem.' },
+  // Which order?
+  'order-wanted': { sentence: 'The largest enabled size fits and was free.', hint: '' },
+  'thp-off': { sentence: 'No size above 4 kB is enabled for this mapping.', hint: 'Enable one: hugepages-64kB/enabled = always, or --mthp 64k=always.' },
+  'thp-no-vma': { sentence: 'The mapping is marked MADV_NOHUGEPAGE, or the process switched large folios off by prctl.', hint: 'Remove the advice or the prctl.' },
+  'vma-too-small': { sentence: 'The aligned window of the larger size does not fit inside the mapping.', hint: 'Map a larger, aligned range.' },
+  'ptes-not-none': { sentence: 'Some page of the larger aligned window is mapped already.', hint: 'First touches in between, or a partial MADV_DONTNEED, leave only smaller windows.' },
+  'fragmented': { sentence: 'No free block of the larger order: memory is fragmented or short.', hint: 'buddyinfo shows what is free; give the machine more memory.' },
+  'order-cow': { sentence: 'A copy on write takes one page, whatever the order of the folio it copies from.', hint: '' },
+  'order-file': { sentence: 'Pages of a file are single pages here.', hint: '' },
+  // What was done?
+  'zero-page': { sentence: 'A read of untouched anonymous memory maps the shared zero page.', hint: 'The first write will fault again; write first to save a fault.' },
+  'huge-zero': { sentence: 'A read of untouched anonymous memory maps the shared huge zero folio.', hint: 'transparent_hugepage/use_zero_page = 0 maps a folio of its own.' },
+  'reuse-exclusive': { sentence: 'The page belongs to this address space alone, so it is made writable in place.', hint: '' },
+  'reuse-last': { sentence: 'All other users have gone, so the page is made writable in place.', hint: '' },
+  'copy-shared': { sentence: 'Another address space may map the page, so it is copied.', hint: '' },
+  'copy-one-left': { sentence: 'Only one page of the large folio is still mapped, so it is copied and the folio let go.', hint: '' },
+  'copy-file': { sentence: 'A private mapping is written: the page of the file is copied.', hint: '' },
+  'copy-zero': { sentence: 'The zero page is written: a page of its own takes its place.', hint: '' },
+  'young': { sentence: 'The entry lacked its accessed or dirty bit (the hart leaves them to software).', hint: '--svadu lets the hart set them.' },
+  'spurious': { sentence: 'The entry already allows the access; a stale translation was in the way.', hint: '' },
+  'map-around': { sentence: 'Pages of the file that are in memory are mapped around the address.', hint: 'fault_around_bytes sets the window.' },
+  'file-page': { sentence: 'One page of the file is mapped.', hint: '' },
+  // Splits.
+  'split-partial-zap': { sentence: 'Part of a 2 MiB mapping was unmapped.', hint: 'Unmap whole aligned 2 MiB ranges.' },
+  'split-partial-protect': { sentence: 'The rights of a part of a 2 MiB mapping changed.', hint: 'mprotect() whole aligned 2 MiB ranges.' },
+  'split-cow': { sentence: 'A shared 2 MiB mapping was written: it is split, and one page copied.', hint: '' },
+  'split-move': { sentence: 'A 2 MiB mapping was moved by mremap() to an address that is not aligned alike.', hint: 'mremap() to an address with the same offset in 2 MiB.' },
+  'split-vma': { sentence: 'The mapping was cut inside a 2 MiB folio.', hint: '' },
+  'unfold-part': { sentence: 'A part of a Svnapot run of 16 pages changed, so the run is written as single entries.', hint: '' },
+} as const satisfies Record<string, Reason>;
+export type ReasonCode = keyof typeof reasons;

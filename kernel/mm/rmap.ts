@@ -1,0 +1,179 @@
+// What a mapping does to the counts of a folio: mapcounts, references, exclusivity, rss, the gauges. Here: adding and removing mappings by
+// PTE and by PMD. Not here: finding the mappings of a folio. Mirrors folio_add_*_rmap_*() and folio_remove_rmap_*() (mm/rmap.c), 6.18.
+//
+// Every mapping by PTE holds one reference of the folio, a mapping by PMD one in all.
+import type { Folio, Pfn } from '#base';
+import { VmItem } from './events.ts';
+import { ENTIRELY_MAPPED, FolioFlag } from './folio.ts';
+import type { Mm } from './mm.ts';
+import type { MmSystem } from './system.ts';
+import { PMD_ORDER, ThpStat } from './thp.ts';
+import { VmFlag } from './vma.ts';
+import type { Vma } from './vma.ts';
+
+const PMD_PAGES = 1 << PMD_ORDER;
+
+/** A fresh anonymous folio, mapped for the first time, whole and by PTEs: every page is exclusive. The allocation's reference becomes the
+ *  first page's. Mirrors folio_add_new_anon_rmap(). */
+export function addNewAnonRmap(mm: Mm, vma: Vma, folio: Folio, vpn: number): void {
+  const { folios, vmstat } = mm.system;
+  const nr = folios.nrPages(folio);
+  for (let i = 0; i < nr; i++) {
+    folios.addMapcount((folio + i) as Pfn, 1);
+    folios.set((folio + i) as Pfn, FolioFlag.AnonExclusive);
+  }
+  if (nr > 1) {
+    folios.get(folio, nr - 1);
+    folios.addLargeMapcount(folio, nr, mm.id);
+    folios.addPagesMapped(folio, nr);
+  }
+  nameAnon(mm, vma, folio, vpn);
+  vmstat.add(VmItem.nr_anon_pages, nr);
+  mm.addAnonPages(nr);
+  mm.system.machine.charge(mm.system.params.cost.rmap * nr);
+}
+/** The same for a folio mapped by one PMD entry. */
+export function addNewAnonRmapPmd(mm: Mm, vma: Vma, folio: Folio, vpn: number): void {
+  const { folios, vmstat } = mm.system;
+  folios.addEntireMapcount(folio, 1);
+  folios.addPagesMapped(folio, ENTIRELY_MAPPED);
+  folios.addLargeMapcount(folio, 1, mm.id);
+  folios.set(folio, FolioFlag.AnonExclusive);
+  nameAnon(mm, vma, folio, vpn);
+  vmstat.add(VmItem.nr_anon_pages, PMD_PAGES);
+  vmstat.add(VmItem.nr_anon_transparent_hugepages, 1);
+  mm.addAnonPages(PMD_PAGES);
+  mm.system.machine.charge(mm.system.params.cost.rmap);
+}
+function nameAnon(mm: Mm, vma: Vma, folio: Folio, vpn: number): void {
+  const { folios } = mm.system;
+  folios.set(folio, FolioFlag.SwapBacked | FolioFlag.Uptodate);
+  folios.setMapping(folio, -(vma.anonVma?.id ?? 0), vma.pgoff + vpn - vma.start / 4096);
+  if ((vma.flags & VmFlag.Locked) !== 0) mlockFolio(mm.system, folio);
+}
+
+/** One more PTE maps a page that is in use: fork, or a page of a file. Takes the reference. */
+export function addPteRmap(mm: Mm, vma: Vma, page: Pfn): void {
+  const { system } = mm;
+  const { folios } = system;
+  const folio = folios.folioOf(page);
+  folios.get(folio);
+  const first = folios.addMapcount(page, 1) === 1;
+  let newlyMapped = first;
+  if (folios.isLarge(folio)) {
+    folios.addLargeMapcount(folio, 1, mm.id);
+    if (first) newlyMapped = folios.addPagesMapped(folio, 1) < ENTIRELY_MAPPED;
+  }
+  if (newlyMapped) system.vmstat.add(folios.isAnon(folio) ? VmItem.nr_anon_pages : VmItem.nr_mapped, 1);
+  countRss(mm, folio, 1);
+  if ((vma.flags & VmFlag.Locked) !== 0) mlockFolio(system, folio);
+  system.machine.charge(system.params.cost.rmap);
+}
+/** One more PMD maps an anonymous folio whole: fork. Takes the reference. */
+export function addPmdRmap(mm: Mm, folio: Folio): void {
+  const { folios, vmstat } = mm.system;
+  folios.get(folio);
+  folios.addLargeMapcount(folio, 1, mm.id);
+  if (folios.addEntireMapcount(folio, 1) === 1) {
+    const mapped = folios.addPagesMapped(folio, ENTIRELY_MAPPED) - ENTIRELY_MAPPED;
+    vmstat.add(VmItem.nr_anon_pages, PMD_PAGES - mapped);
+    vmstat.add(VmItem.nr_anon_transparent_hugepages, 1);
+  }
+  mm.addAnonPages(PMD_PAGES);
+  mm.system.machine.charge(mm.system.params.cost.rmap);
+}
+
+/** A PTE no longer maps the page. Drops its reference, which may free the folio. */
+export function removePteRmap(mm: Mm, vma: Vma, page: Pfn): void {
+  const { system } = mm;
+  const { folios } = system;
+  const folio = folios.folioOf(page);
+  const last = folios.addMapcount(page, -1) === 0;
+  let unmapped = last;
+  let partially = false;
+  if (folios.isLarge(folio)) {
+    folios.subLargeMapcount(folio, 1, mm.id);
+    if (last) {
+      const mapped = folios.addPagesMapped(folio, -1);
+      unmapped = mapped < ENTIRELY_MAPPED;
+      partially = unmapped && mapped > 0;
+    }
+  }
+  const anon = folios.isAnon(folio);
+  if (unmapped) system.vmstat.add(anon ? VmItem.nr_anon_pages : VmItem.nr_mapped, -1);
+  if (partially && anon) deferSplit(system, folio);
+  countRss(mm, folio, -1);
+  if ((vma.flags & VmFlag.Locked) !== 0 && !folios.isLarge(folio)) munlockFolio(system, folio);
+  system.machine.charge(system.params.cost.rmap);
+  system.putFolio(folio);
+}
+/** A PMD no longer maps the folio whole. Drops its reference. */
+export function removePmdRmap(mm: Mm, vma: Vma, folio: Folio): void {
+  const { system } = mm;
+  forgetPmd(mm, folio);
+  mm.addAnonPages(-PMD_PAGES);
+  if ((vma.flags & VmFlag.Locked) !== 0) munlockFolio(system, folio);
+  system.machine.charge(system.params.cost.rmap);
+  system.putFolio(folio);
+}
+/** One PMD mapping becomes 512 PTE mappings of the same address space; rss stays. Mirrors the counting of __split_huge_pmd_locked(). */
+export function splitPmdRmap(mm: Mm, folio: Folio): void {
+  const { folios, vmstat } = mm.system;
+  const exclusive = folios.isAnonExclusive(folio);
+  folios.get(folio, PMD_PAGES - 1);
+  folios.addLargeMapcount(folio, PMD_PAGES, mm.id);
+  for (let i = 0; i < PMD_PAGES; i++) {
+    const page = (folio + i) as Pfn;
+    if (folios.addMapcount(page, 1) === 1 && folios.addPagesMapped(folio, 1) < ENTIRELY_MAPPED) vmstat.add(VmItem.nr_anon_pages, 1);
+    if (exclusive) folios.set(page, FolioFlag.AnonExclusive);
+  }
+  forgetPmd(mm, folio);
+}
+function forgetPmd(mm: Mm, folio: Folio): void {
+  const { system } = mm;
+  const { folios, vmstat } = system;
+  folios.subLargeMapcount(folio, 1, mm.id);
+  if (folios.addEntireMapcount(folio, -1) !== 0) return;
+  const stillMapped = folios.addPagesMapped(folio, -ENTIRELY_MAPPED);
+  const unmapped = PMD_PAGES - stillMapped;
+  vmstat.add(VmItem.nr_anon_pages, -unmapped);
+  vmstat.add(VmItem.nr_anon_transparent_hugepages, -1);
+  if (unmapped > 0 && stillMapped > 0) deferSplit(system, folio);
+}
+
+/** Notes that a large folio has lost some of its pages: it is worth splitting when memory gets tight. Mirrors deferred_split_folio(). */
+function deferSplit(system: MmSystem, folio: Folio): void {
+  const { folios, thp, vmstat } = system;
+  if (folios.test(folio, FolioFlag.PartiallyMapped)) return;
+  const order = folios.order(folio);
+  folios.set(folio, FolioFlag.PartiallyMapped | FolioFlag.DeferredSplit);
+  if (order === PMD_ORDER) vmstat.add(VmItem.thp_deferred_split_page, 1);
+  thp.count(order, ThpStat.split_deferred);
+  thp.count(order, ThpStat.nr_anon_partially_mapped);
+}
+
+function countRss(mm: Mm, folio: Folio, n: number): void {
+  const { folios } = mm.system;
+  if (folios.isAnon(folio)) mm.addAnonPages(n);
+  else if (folios.test(folio, FolioFlag.SwapBacked)) mm.addShmemPages(n);
+  else mm.addFilePages(n);
+}
+
+/** mlock_folio(): counted once a mapping of a small folio; a large one is marked at most once. */
+export function mlockFolio(system: MmSystem, folio: Folio): void {
+  const { folios, vmstat } = system;
+  folios.addMlockCount(folio, 1);
+  if (folios.test(folio, FolioFlag.Mlocked)) return;
+  folios.set(folio, FolioFlag.Mlocked | FolioFlag.Unevictable);
+  vmstat.add(VmItem.nr_mlock, folios.nrPages(folio));
+  vmstat.add(VmItem.unevictable_pgs_mlocked, folios.nrPages(folio));
+}
+/** munlock_folio(). */
+export function munlockFolio(system: MmSystem, folio: Folio): void {
+  const { folios, vmstat } = system;
+  if (!folios.test(folio, FolioFlag.Mlocked)) return;
+  if (folios.addMlockCount(folio, -1) > 0) return;
+  folios.clear(folio, FolioFlag.Mlocked | FolioFlag.Unevictable);
+  vmstat.add(VmItem.nr_mlock, -folios.nrPages(folio));
+  vmstat.add(VmItem.unevictable_pgs_munlocked, folios.nrPages(folio));
+}

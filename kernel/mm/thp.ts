@@ -1,0 +1,127 @@
+// The transparent_hugepage tree: which sizes anonymous memory may use, and what became of the attempts. Here: the settings, the per-size
+// counters, both as the files that Linux shows. Not here: the choice of an order for one fault (folio-order.ts).
+// Mirrors mm/huge_memory.c, 6.18. Left out: khugepaged/, shrink_underused, shmem_enabled, swap counters: not modelled, so absent.
+import { bug } from '#base';
+import type { StateHash } from '#base';
+import { Errno } from '../syscall/errno.ts';
+
+export const PMD_ORDER = 9;
+/** Sizes that anonymous memory can have, as a set of orders: 16 kB to 2 MiB. Order 1 cannot be. */
+export const ANON_ORDERS = 0b11_1111_1100;
+
+/** A set of orders: bit n is order n. */
+export type OrderSet = number;
+export const hasOrder = (orders: OrderSet, order: number): boolean => (orders & (1 << order)) !== 0;
+/** -1: the set is empty. */
+export const highestOrder = (orders: OrderSet): number => 31 - Math.clz32(orders);
+
+const sizeWords = ['always', 'inherit', 'madvise', 'never'] as const;
+const globalWords = ['always', 'madvise', 'never'] as const;
+const defragWords = ['always', 'defer', 'defer+madvise', 'madvise', 'never'] as const;
+export type ThpSizeMode = (typeof sizeWords)[number];
+export type ThpGlobalMode = (typeof globalWords)[number];
+export type ThpDefrag = (typeof defragWords)[number];
+
+const statNames = ['anon_fault_alloc', 'anon_fault_fallback', 'anon_fault_fallback_charge', 'split', 'split_failed', 'split_deferred', 'nr_anon', 'nr_anon_partially_mapped'] as const;
+export type ThpStatName = (typeof statNames)[number];
+export const ThpStat = Object.fromEntries(statNames.map((name, i) => [name, i])) as { readonly [N in ThpStatName]: number };
+
+const orders = [2, 3, 4, 5, 6, 7, 8, 9] as const;
+const folderOf = (order: number): string => `hugepages-${4 << order}kB`;
+const orderOfFolder = new Map<string, number>(orders.map((order) => [folderOf(order), order]));
+const showWords = (words: readonly string[], now: string): string => `${words.map((word) => (word === now ? `[${word}]` : word)).join(' ')}\n`;
+/** sysfs_streq(): equal but for one newline at the end. */
+const strip = (text: string): string => (text.endsWith('\n') ? text.slice(0, -1) : text);
+const pick = <Word extends string>(words: readonly Word[], text: string): Word | null => words.find((word) => word === strip(text)) ?? null;
+
+export class ThpControls {
+  /** Linux's defaults without boot options: the top-level switch at madvise, 2 MiB inherits it, every other size is off. */
+  enabled: ThpGlobalMode = 'madvise';
+  defrag: ThpDefrag = 'madvise';
+  useZeroPage = true;
+  private readonly modes: ThpSizeMode[] = orders.map((order) => (order === PMD_ORDER ? 'inherit' : 'never'));
+  private readonly counts = new Float64Array(orders.length * statNames.length);
+
+  modeOf(order: number): ThpSizeMode {
+    return this.modes[order - 2]!;
+  }
+  setMode(order: number, mode: ThpSizeMode): void {
+    if (order < 2 || order > PMD_ORDER) bug(`no folio size of order ${order}`);
+    this.modes[order - 2] = mode;
+  }
+  /** The orders that the controls allow a VMA. Mirrors the anonymous part of thp_vma_allowable_orders(). @param advised MADV_HUGEPAGE */
+  ordersFor(advised: boolean): OrderSet {
+    const inherits = this.enabled === 'always' || (this.enabled === 'madvise' && advised);
+    let set = 0;
+    for (const order of orders) {
+      const mode = this.modes[order - 2]!;
+      if (mode === 'always' || (mode === 'madvise' && advised) || (mode === 'inherit' && inherits)) set |= 1 << order;
+    }
+    return set;
+  }
+
+  /** @param stat ThpStat.something */
+  count(order: number, stat: number, n = 1): void {
+    if (order >= 2 && order <= PMD_ORDER) this.counts[(order - 2) * statNames.length + stat]! += n;
+  }
+  stat(order: number, name: ThpStatName): number {
+    return this.counts[(order - 2) * statNames.length + ThpStat[name]]!;
+  }
+  /** 'hugepages-64kB' -> {anon_fault_alloc: 3, ...}: for reports. */
+  stats(): Record<string, Record<ThpStatName, number>> {
+    return Object.fromEntries(orders.map((order) => [folderOf(order), Object.fromEntries(statNames.map((name) => [name, this.stat(order, name)])) as Record<ThpStatName, number>]));
+  }
+
+  /** Every file below transparent_hugepage/, in order: 'enabled', ..., 'hugepages-64kB/stats/anon_fault_alloc', ... */
+  paths(): readonly string[] {
+    return ['defrag', 'enabled', 'hpage_pmd_size', 'use_zero_page',
+      ...orders.flatMap((order) => [`${folderOf(order)}/enabled`, ...statNames.map((name) => `${folderOf(order)}/stats/${name}`)])];
+  }
+  /** Contents, newline included; null: no such file. */
+  get(path: string): string | null {
+    switch (path) {
+      case 'enabled': return showWords(globalWords, this.enabled);
+      case 'defrag': return showWords(defragWords, this.defrag);
+      case 'use_zero_page': return this.useZeroPage ? '1\n' : '0\n';
+      case 'hpage_pmd_size': return `${4096 << PMD_ORDER}\n`;
+    }
+    const [folder = '', ...rest] = path.split('/');
+    const order = orderOfFolder.get(folder);
+    if (order === undefined) return null;
+    if (rest.length === 1 && rest[0] === 'enabled') return showWords(sizeWords, this.modeOf(order));
+    if (rest.length === 2 && rest[0] === 'stats' && rest[1]! in ThpStat) return `${this.stat(order, rest[1] as ThpStatName)}\n`;
+    return null;
+  }
+  isWritable(path: string): boolean {
+    return this.get(path) !== null && path !== 'hpage_pmd_size' && !path.includes('/stats/');
+  }
+  /** What write(2) of the whole text answers: 0, -EINVAL for a word that is not there, -EACCES for a read-only file, -ENOENT. */
+  set(path: string, text: string): number {
+    if (this.get(path) === null) return -Errno.ENOENT;
+    if (!this.isWritable(path)) return -Errno.EACCES;
+    if (path === 'enabled') {
+      const word = pick(globalWords, text);
+      if (word === null) return -Errno.EINVAL;
+      this.enabled = word;
+    } else if (path === 'defrag') {
+      const word = pick(defragWords, text);
+      if (word === null) return -Errno.EINVAL;
+      this.defrag = word;
+    } else if (path === 'use_zero_page') {
+      const digits = strip(text).trim();
+      if (!/^[01]$/.test(digits)) return -Errno.EINVAL;
+      this.useZeroPage = digits === '1';
+    } else {
+      const word = pick(sizeWords, text);
+      if (word === null) return -Errno.EINVAL;
+      this.setMode(orderOfFolder.get(path.split('/')[0]!)!, word);
+    }
+    return 0;
+  }
+
+  hash(into: StateHash): void {
+    for (const path of ['enabled', 'defrag', 'use_zero_page']) into.text(this.get(path)!);
+    for (const mode of this.modes) into.text(mode);
+    into.numbers(this.counts);
+  }
+}

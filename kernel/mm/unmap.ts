@@ -1,0 +1,68 @@
+// Taking pages out of an address space. Here: removing the entries of a range, and with them mappings and references; freeing the tables
+// that become empty. Not here: VMAs. Mirrors zap_pte_range() and unmap_region() (mm/memory.c, mm/vma.c).
+import { PAGE_SIZE } from '#base';
+import { Pte, PteSoft, ptePfn } from '#mmu';
+import type { FenceBatch } from './fences.ts';
+import { FolioFlag } from './folio.ts';
+import { splitHugePmd, zapHugePmd } from './huge.ts';
+import type { Mm } from './mm.ts';
+import { ptePresent } from './pagetable.ts';
+import { removePteRmap } from './rmap.ts';
+import type { Vma } from './vma.ts';
+
+const PMD_PAGES = 512;
+export const pmdEnd = (vpn: number): number => (Math.floor(vpn / PMD_PAGES) + 1) * PMD_PAGES;
+
+/** Removes every entry of [start, end), in pages, which lies in `vma`. A 2 MiB mapping that is only covered in part is split first. */
+export function zapRange(mm: Mm, vma: Vma, start: number, end: number, batch: FenceBatch): void {
+  const { tables } = mm;
+  for (let vpn = tables.skipAbsent(start, end); vpn < end; vpn = tables.skipAbsent(vpn, end)) {
+    const stop = Math.min(end, pmdEnd(vpn));
+    if (tables.pmdLeaf(vpn) !== 0) {
+      if (stop - vpn === PMD_PAGES) {
+        zapHugePmd(mm, vma, vpn, batch);
+        vpn = stop;
+        continue;
+      }
+      splitHugePmd(mm, vma, vpn, 'split-partial-zap');
+    }
+    zapPtes(mm, vma, vpn, stop, batch);
+    vpn = stop;
+  }
+}
+
+function zapPtes(mm: Mm, vma: Vma, start: number, end: number, batch: FenceBatch): void {
+  const { tables, system } = mm;
+  for (let vpn = start; vpn < end; ) {
+    const nr = tables.unitAt(vpn, end);
+    const low = tables.get(vpn);
+    if (low === 0) {
+      vpn++;
+      continue;
+    }
+    tables.setUnit(vpn, 0, nr);
+    if (ptePresent(low)) {
+      batch.add(vpn, nr);
+      if ((low & PteSoft.Special) === 0) {
+        const first = ptePfn(low);
+        // What the program wrote through this entry is now known of the page alone.
+        if ((low & Pte.D) !== 0 && !system.folios.isAnon(system.folios.folioOf(first))) system.folios.set(first, FolioFlag.Dirty);
+        for (let i = 0; i < nr; i++) removePteRmap(mm, vma, (first + i) as typeof first);
+      }
+    }
+    vpn += nr;
+  }
+}
+
+/** unmap_region(): empties VMAs that have left the list already, frees the tables that no neighbour needs, fences once.
+ *  @param vmas in order of address */
+export function unmapRegion(mm: Mm, vmas: readonly Vma[], batch: FenceBatch): void {
+  const first = vmas[0];
+  const last = vmas[vmas.length - 1];
+  if (first === undefined || last === undefined) return;
+  for (const vma of vmas) zapRange(mm, vma, vma.start / PAGE_SIZE, vma.end / PAGE_SIZE, batch);
+  const floor = (mm.vmaList.prevOf(first.start)?.end ?? 0) / PAGE_SIZE;
+  const ceiling = (mm.vmaList.nextOf(last.end)?.start ?? mm.tableCeiling) / PAGE_SIZE;
+  if (mm.tables.freeRange(first.start / PAGE_SIZE, last.end / PAGE_SIZE, floor, ceiling)) batch.tablesFreed();
+  batch.flush();
+}
