@@ -1,5 +1,5 @@
-// Key-value store: gets and puts with Zipf keys, and in the middle a snapshot by fork, as Redis saves itself: the child reads everything
-// while the parent goes on writing, and each page that the parent writes then is copied.
+// Key-value store: gets and puts with Zipf keys, and in the middle a snapshot by fork, as Redis saves itself.
+// The child reads everything while the parent goes on writing, and each page that the parent writes then is copied.
 #include "common.h"
 #include <sys/wait.h>
 

@@ -1,5 +1,5 @@
-// Which part of this program runs: the tool it was called as (argv[0]), else the one its first argument names, else the shell.
-// Here too: what all parts share, which is messages and memory.
+// A small shell, and the tools that make it pleasant, in one program.
+// It runs as the tool it was called as (argv[0]), else as the shell. Here: that choice, and what all parts share, which is messages and memory.
 #include "sh.h"
 
 const struct tool tools[] = {
