@@ -12,7 +12,7 @@
 //   pagetable.ts     entries in guest RAM: find, set, clear, walk; Svnapot runs; PMD leaves
 //   rmap.ts          what a mapping does to a folio's counts
 //   vma.ts           Vma; when two merge, how one splits
-//   mm.ts            Mm: one address space
+//   mm.ts            Mm: one address space; mman.ts the numbers of mmap and its sisters
 //   fault.ts         handlePageFault, handleMmFault: the decision; fault-record.ts its phases; stack.ts growing a stack
 //   folio-order.ts   which order a first touch gets; anon.ts the first touch; cow.ts writing to what is shared; huge.ts 2 MiB by one entry
 //   filemap.ts       AddressSpace: the pages of a file; filefault.ts faults on mappings of it
@@ -32,6 +32,7 @@ export { faultKinds, faultPhases } from './fault-record.ts';
 export type { FaultKind, FaultLog, FaultPhase, FaultPhaseName, FaultRecord, PteChange } from './fault-record.ts';
 export { VM_ACCESS, VmFlag, Vma } from './vma.ts';
 export type { VmaView } from './vma.ts';
+export * from './mman.ts';
 export * from './mm.ts';
 export * from './filemap.ts';
 export { FaultAccess, FaultResult, handlePageFault } from './fault.ts';

@@ -11,6 +11,7 @@ import { splitHugeAt } from './huge.ts';
 import { madvise } from './madvise.ts';
 import { mincore, mlock, mlockAll, msync, munlock, munlockAll } from './mlock.ts';
 import { brk, mmap, munmap } from './mmap.ts';
+import type { MmapRequest } from './mman.ts';
 import { mprotect } from './mprotect.ts';
 import { mremap } from './mremap.ts';
 import { PageTables } from './pagetable.ts';
@@ -19,25 +20,7 @@ import { unmapRegion } from './unmap.ts';
 import { VmFlag, VmaList, isDataMapping, isExecMapping, isStackMapping, modifyVma, splitVma } from './vma.ts';
 import type { Vma } from './vma.ts';
 
-export const Prot = { None: 0, Read: 1, Write: 2, Exec: 4, Sem: 8, GrowsDown: 0x0100_0000, GrowsUp: 0x0200_0000 } as const;
-export const MapFlag = {
-  Shared: 1, Private: 2, SharedValidate: 3, Type: 0xf, Fixed: 0x10, Anonymous: 0x20, GrowsDown: 0x100, DenyWrite: 0x800, Executable: 0x1000,
-  Locked: 0x2000, NoReserve: 0x4000, Populate: 0x8000, NonBlock: 0x1_0000, Stack: 0x2_0000, HugeTlb: 0x4_0000, Sync: 0x8_0000, FixedNoReplace: 0x10_0000,
-} as const;
-export const MremapFlag = { MayMove: 1, Fixed: 2, DontUnmap: 4 } as const;
-
-export interface MmapRequest {
-  addr: number;
-  len: number;
-  /** Prot bits. */
-  prot: number;
-  /** MapFlag bits. */
-  flags: number;
-  /** null: anonymous, whatever the flags say about it. */
-  file: FileMapping | null;
-  /** In pages. */
-  pgoff: number;
-}
+export * from './mman.ts';
 
 /** RLIMIT_AS, _DATA, _STACK, _MEMLOCK in bytes; Infinity: none. */
 export interface MmLimits { as: number; data: number; stack: number; memlock: number }

@@ -4,7 +4,7 @@ import { Pte, PteSoft, ptePfn } from '#mmu';
 import { Errno } from '../syscall/errno.ts';
 import { FenceBatch } from './fences.ts';
 import { splitHugePmd } from './huge.ts';
-import { Prot } from './mm.ts';
+import { Prot } from './mman.ts';
 import type { Mm } from './mm.ts';
 import { pageAlignUp, protFlags } from './mmap.ts';
 import { ptePresent } from './pagetable.ts';

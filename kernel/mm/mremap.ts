@@ -5,7 +5,7 @@ import { makePte, ptePfn } from '#mmu';
 import { Errno } from '../syscall/errno.ts';
 import { FenceBatch } from './fences.ts';
 import { splitHugePmd } from './huge.ts';
-import { MremapFlag } from './mm.ts';
+import { MremapFlag } from './mman.ts';
 import type { Mm } from './mm.ts';
 import { munmap, pageAlignUp, unmappedArea } from './mmap.ts';
 import { populate } from './populate.ts';

@@ -1,7 +1,8 @@
 // An address space on the fake machine, and the ways a test touches it.
 import { PAGE_SIZE } from '#base';
 import { FaultAccess, FaultResult, handlePageFault } from '#kernel/mm/fault.ts';
-import { MapFlag, Mm, Prot } from '#kernel/mm/mm.ts';
+import { Mm } from '#kernel/mm/mm.ts';
+import { MapFlag, Prot } from '#kernel/mm/mman.ts';
 import { MmSystem } from '#kernel/mm/system.ts';
 import { UserMemory } from '#kernel/mm/uaccess.ts';
 import { defaultParams } from '#kernel/params.ts';

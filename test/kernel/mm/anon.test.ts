@@ -1,7 +1,7 @@
 // First touches of anonymous memory: what is mapped, how many faults it takes.
 import { describe, expect, test } from 'vitest';
 import { FaultResult } from '#kernel/mm/fault.ts';
-import { Prot } from '#kernel/mm/mm.ts';
+import { Prot } from '#kernel/mm/mman.ts';
 import { boot } from '../../support/mm-fixture.ts';
 import { entryPicture, picture } from '../../support/picture.ts';
 
