@@ -196,6 +196,7 @@ export class Kernel {
       this.machine.clearReservation();
       this.loadedTask = t;
     }
+    t.mm.counts = t;
     if (this.activeMm !== t.mm) {
       t.mm.activate();
       this.activeMm = t.mm;

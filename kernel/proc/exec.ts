@@ -56,6 +56,8 @@ export function exec(k: Kernel, t: Task, request: ExecRequest): ExecError | null
     return { errno: Errno.ENOMEM, sentence: 'no memory is left for its page tables.' };
   }
   applyLimits(mm, t.process.limits);
+  mm.pickLayout();
+  mm.counts = t;
   const user = new UserMemory(mm, t);
   const creds = credentialsFor(t, file);
   const built = buildImage(k, mm, user, { mapping, image, argv, env: request.env, path: request.path, credentials: creds });

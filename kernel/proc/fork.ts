@@ -54,6 +54,7 @@ export function cloneTask(k: Kernel, parent: Task, request: CloneRequest): Task 
     const mm = dupMm(parent.mm);
     if (mm === null) return -Errno.ENOMEM;
     child.mm = mm;
+    mm.counts = child;
   }
   child.hasMm = true;
   child.user = new UserMemory(child.mm, child);

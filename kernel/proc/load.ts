@@ -4,7 +4,8 @@
 import { alignDown, alignUp, PAGE_SIZE, utf8Encode } from '#base';
 import type { Kernel } from '../kernel.ts';
 import type { FileMapping } from '../mm/filemap.ts';
-import { MapFlag, type Mm, Prot } from '../mm/mm.ts';
+import { MapFlag, Prot } from '../mm/mman.ts';
+import type { Mm } from '../mm/mm.ts';
 import type { UserMemory } from '../mm/uaccess.ts';
 import { Errno } from '../syscall/errno.ts';
 import type { Credentials } from './credentials.ts';
@@ -102,13 +103,13 @@ function noteLayout(mm: Mm, image: ElfImage, bias: number): void {
   mm.endData = Math.max(...loads.map((s) => s.vaddr + s.fileBytes)) + bias;
   const bssEnd = alignUp(Math.max(...loads.map((s) => s.vaddr + s.memBytes)) + bias, PAGE_SIZE);
   // A static-PIE lies in the mmap area, where a heap could not grow: it gets the place of ELF_ET_DYN_BASE instead.
-  mm.startBrk = image.isPie ? alignDown((Math.min(mm.taskSize, 2 ** 47) / 3) * 2, PAGE_SIZE) : bssEnd;
+  mm.startBrk = image.isPie ? alignDown((mm.stackTop / 3) * 2, PAGE_SIZE) : bssEnd;
   mm.brkEnd = mm.startBrk;
 }
 
 /** Maps and fills the first stack. @returns sp */
 function buildStack(k: Kernel, mm: Mm, user: UserMemory, request: ImageRequest, bias: number): number | ExecError {
-  const top = Math.min(mm.taskSize, 2 ** 47);
+  const top = mm.stackTop;
   const path = utf8Encode(request.path);
   const env = request.env.map(utf8Encode);
   const argv = request.argv.map(utf8Encode);
@@ -143,7 +144,7 @@ function buildStack(k: Kernel, mm: Mm, user: UserMemory, request: ImageRequest, 
   const start = lowest - alignDown(room, PAGE_SIZE);
   const mapped = mm.mmap({
     addr: start, len: top - start, prot: Prot.Read | Prot.Write,
-    flags: MapFlag.Private | MapFlag.Fixed | MapFlag.Anonymous | MapFlag.GrowsDown | MapFlag.Stack, file: null, pgoff: 0,
+    flags: MapFlag.Private | MapFlag.Fixed | MapFlag.Anonymous | MapFlag.GrowsDown, file: null, pgoff: 0,
   });
   if (mapped < 0) return noRoom('its stack');
   mm.startStack = sp;

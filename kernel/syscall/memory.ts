@@ -1,7 +1,7 @@
 // System calls about memory: brk, mmap and their kin. Here: arguments as programs pass them, files behind descriptors. What they do is mm's.
 import { PAGE_SIZE } from '#base';
 import type { Kernel } from '../kernel.ts';
-import { MapFlag } from '../mm/mm.ts';
+import { MapFlag } from '../mm/mman.ts';
 import type { Task } from '../proc/task.ts';
 import { Errno } from './errno.ts';
 import type { SyscallRow } from './row.ts';
@@ -82,14 +82,14 @@ function msync(_k: Kernel, t: Task, [addr, len, flags]: readonly number[]): numb
   return t.mm.msync(addr!, len!, flags! | 0);
 }
 
-function mlock(_k: Kernel, t: Task, [addr, len]: readonly number[]): number {
+function mlock(_k: Kernel, t: Task, [addr, len]: readonly number[], onFault = false): number {
   if (len === 0) return 0;
   if (addr! < 0 || len! < 0) return -Errno.EINVAL;
   if (!inUser(t, addr!, len!)) return -Errno.ENOMEM;
-  return t.mm.mlock(addr!, len!);
+  return t.mm.mlock(addr!, len!, onFault);
 }
 function mlock2(k: Kernel, t: Task, a: readonly number[]): number {
-  return (a[2]! & ~1) !== 0 ? -Errno.EINVAL : mlock(k, t, a);
+  return (a[2]! & ~1) !== 0 ? -Errno.EINVAL : mlock(k, t, a, (a[2]! & 1) !== 0);
 }
 function munlock(_k: Kernel, t: Task, [addr, len]: readonly number[]): number {
   if (len === 0) return 0;
@@ -101,20 +101,9 @@ function munlock(_k: Kernel, t: Task, [addr, len]: readonly number[]): number {
 const MCL_CURRENT = 1;
 const MCL_FUTURE = 2;
 const MCL_ONFAULT = 4;
-/** MCL_CURRENT locks what is mapped now; MCL_FUTURE alone is accepted and locks nothing that comes later (not modelled). */
 function mlockall(_k: Kernel, t: Task, [flags]: readonly number[]): number {
   if (flags === 0 || (flags! & ~(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT)) !== 0 || flags === MCL_ONFAULT) return -Errno.EINVAL;
-  return (flags! & MCL_CURRENT) === 0 ? 0 : forAllVmas(t, (start, len) => t.mm.mlock(start, len));
-}
-function munlockall(_k: Kernel, t: Task): number {
-  return forAllVmas(t, (start, len) => t.mm.munlock(start, len));
-}
-function forAllVmas(t: Task, act: (start: number, len: number) => number): number {
-  for (const { start, end } of t.mm.vmas.map(({ start, end }) => ({ start, end }))) {
-    const error = act(start, end - start);
-    if (error === -Errno.ENOMEM) return error;
-  }
-  return 0;
+  return t.mm.mlockAll(flags! | 0);
 }
 
 const MEMBARRIER_ALL = 0b1_1111_1111 & ~0b1_1000_0000; // GLOBAL .. PRIVATE_EXPEDITED_SYNC_CORE registrations, without rseq
@@ -133,10 +122,10 @@ export const memorySyscalls: readonly SyscallRow[] = [
   { nr: 222, name: 'mmap', args: 'ptr size prot mmap-flags fd off', run: mmap },
   { nr: 226, name: 'mprotect', args: 'ptr size prot', run: mprotect },
   { nr: 227, name: 'msync', args: 'ptr size msync-flags', run: msync },
-  { nr: 228, name: 'mlock', args: 'ptr size', run: mlock },
+  { nr: 228, name: 'mlock', args: 'ptr size', run: (k, t, a) => mlock(k, t, a) },
   { nr: 229, name: 'munlock', args: 'ptr size', run: munlock },
   { nr: 230, name: 'mlockall', args: 'hex', run: mlockall },
-  { nr: 231, name: 'munlockall', args: '', run: munlockall },
+  { nr: 231, name: 'munlockall', args: '', run: (_k, t) => t.mm.munlockAll() },
   { nr: 232, name: 'mincore', args: 'ptr size ptr', run: mincore },
   { nr: 233, name: 'madvise', args: 'ptr size madvice', run: madvise },
   { nr: 283, name: 'membarrier', args: 'int hex int', run: membarrier },
