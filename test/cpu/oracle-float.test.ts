@@ -1,0 +1,34 @@
+// Every computing instruction of F and D on a dense grid of corner operands, in every rounding mode: result and flags as under qemu-riscv64.
+import { describe, expect, test } from 'vitest';
+import { isRecording, readGolden, writeGolden } from '../support/oracle/golden.ts';
+import { firstDifferences, gridInstructions, gridOf, hashesOf } from '../support/oracle/grid.ts';
+import { runHere } from '../support/oracle/ours.ts';
+import { qemuVersion, runOnQemu } from '../support/oracle/qemu.ts';
+
+const version = qemuVersion();
+/** By instruction: 'hash variant', one a variant. */
+interface Golden { readonly results: Readonly<Record<string, readonly string[]>> }
+
+test.runIf(isRecording)('qemu-riscv64 is asked for the grid', () => {
+  const results = Object.fromEntries(gridInstructions.map((row) => {
+    const grid = gridOf(row);
+    const hashes = hashesOf(grid, runOnQemu(grid.program));
+    return [row.name, hashes.map((hash, v) => `${hash} ${grid.variants[v]!}`)];
+  }));
+  writeGolden('float', 'Floating point on corner operands: by instruction and rounding mode a hash of all results and flags (test/support/oracle/grid.ts)', { results });
+});
+
+if (!isRecording) describe('golden', () => {
+  const golden = readGolden<Golden>('float');
+  test.each(gridInstructions.map((row) => [row.name, row] as const))('%s', (name, row) => {
+    const grid = gridOf(row);
+    const ours = runHere(grid.program).data;
+    const hashes = hashesOf(grid, ours).map((hash, v) => `${hash} ${grid.variants[v]!}`);
+    const isSame = hashes.join() === golden.results[name]?.join();
+    const report = isSame || version === null ? [] : firstDifferences(row, grid, ours, runOnQemu(grid.program));
+    expect(hashes, report.join('\n')).toEqual(golden.results[name]);
+  });
+  test('nothing is in the recording that is no longer in the table', () => {
+    expect(Object.keys(golden.results).sort()).toEqual(gridInstructions.map(({ name }) => name).sort());
+  });
+});
