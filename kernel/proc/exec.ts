@@ -134,7 +134,7 @@ function findImage(k: Kernel, t: Task, request: ExecRequest): Found | ExecError 
   let path = request.path;
   for (let depth = 0; ; depth++) {
     const mapping = file.mapping();
-    if (typeof mapping === 'number') {
+    if (mapping === null || typeof mapping === 'number') {
       file.unref();
       return { errno: Errno.EACCES, sentence: 'not a regular file.' };
     }

@@ -11,7 +11,7 @@ import type { Task } from './task.ts';
 const NEVER = -1000;
 
 /** What a program's death would free, in pages, weighted by its oom_score_adj; null: not to be killed. */
-export function oomPoints(k: Kernel, p: Process): number | null {
+export function oomPoints(k: Pick<Kernel, 'system'>, p: Process): number | null {
   const user = p.threads.find((t) => t.hasMm);
   if (user === undefined || p.oomScoreAdj === NEVER) return null;
   const { rss, pgtablesBytes } = user.mm;

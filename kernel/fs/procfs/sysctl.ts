@@ -1,0 +1,62 @@
+// /proc/sys: settings by name. Here: which there are, how a write is judged. The numbers live in params.ts, which names the paths of those
+// that Linux shows. Mirrors kernel/sysctl.c: a number outside its range is EINVAL, a read-only entry cannot be opened for writing.
+import { setTunable, tunables, type TunableRow } from '../../params.ts';
+import { Errno } from '../../syscall/errno.ts';
+import { UTS } from '../../syscall/misc.ts';
+import { PIPE_MAX_BYTES } from '../pipe.ts';
+import { parseNumber, type TextRow } from '../pseudo.ts';
+import type { Vfs } from '../vfs.ts';
+import type { KernelView } from '../view.ts';
+
+/** By path below /proc/sys. */
+export function sysctlRows(view: KernelView, vfs: Vfs): Readonly<Record<string, TextRow<null>>> {
+  const rows: Record<string, TextRow<null>> = {};
+  for (const row of tunables) if (row.path?.startsWith('/proc/sys/')) rows[row.path.slice('/proc/sys/'.length)] = tunableFile(view, row);
+  const text = (show: () => string): TextRow<null> => ({ mode: 0o444, show: () => `${show()}\n` });
+  /** A fact of this machine behind a switch of Linux: only what is so may be written. */
+  const fact = (value: number): TextRow<null> => ({ mode: 0o644, show: () => `${value}\n`, store: (_s, word) => (parseNumber(word) === value ? 0 : -Errno.EINVAL) });
+  return {
+    ...rows,
+    'fs/file-max': { ...tunableOf(() => vfs.registry.maxFiles, (n) => { vfs.registry.maxFiles = n; }, 64, 2 ** 31) },
+    'fs/file-nr': text(() => `${vfs.registry.nrOpen}\t0\t${vfs.registry.maxFiles}`),
+    'fs/nr_open': text(() => '1048576'),
+    'fs/pipe-max-size': text(() => `${PIPE_MAX_BYTES}`),
+    'kernel/cap_last_cap': text(() => '40'),
+    'kernel/domainname': text(() => view.domainname),
+    'kernel/hostname': text(() => view.hostname),
+    'kernel/osrelease': text(() => UTS.release),
+    'kernel/ostype': text(() => UTS.sysname),
+    'kernel/randomize_va_space': fact(0),
+    'kernel/tainted': text(() => '0'),
+    'kernel/threads-max': text(() => `${view.maxTasks}`),
+    'kernel/version': text(() => UTS.version),
+    // Clean pages of disks would be dropped; there are none, and pages of tmpfs are not dropped by Linux either.
+    'vm/drop_caches': { mode: 0o200, store: (_s, word) => inRange(parseNumber(word), 1, 4) },
+  };
+}
+
+/** The file of one tunable, also used below /sys. */
+export function tunableFile(view: KernelView, row: TunableRow): TextRow<null> {
+  const { params } = view;
+  const name = row.name as keyof typeof params.vm;
+  return tunableOf(() => params.vm[name], (n) => {
+    setTunable(params, name, n);
+    // One limit in two units: the last one written counts (overcommit_ratio_handler, overcommit_kbytes_handler).
+    if (name === 'overcommit_ratio') params.vm.overcommit_kbytes = 0;
+    if (name === 'overcommit_kbytes') params.vm.overcommit_ratio = 0;
+    if (name === 'min_free_kbytes' || name === 'watermark_scale_factor') view.system.setupWatermarks();
+  }, row.min, row.max);
+}
+function tunableOf(get: () => number, set: (n: number) => void, min: number, max: number): TextRow<null> {
+  return {
+    mode: 0o644,
+    show: () => `${get()}\n`,
+    store(_subject, text) {
+      const n = parseNumber(text);
+      const error = inRange(n, min, max);
+      if (error === 0) set(n!);
+      return error;
+    },
+  };
+}
+const inRange = (n: number | null, min: number, max: number): number => (n !== null && n >= min && n <= max ? 0 : -Errno.EINVAL);

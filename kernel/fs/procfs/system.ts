@@ -1,0 +1,84 @@
+// Files of /proc about the whole machine: meminfo, vmstat, buddyinfo, cpuinfo, stat and their like. Linux's formats for what is modelled.
+// Here: the text. Not here: the numbers (mm/), /proc/sys (sysctl.ts). Mirrors fs/proc/meminfo.c, mm/vmstat.c, arch/riscv/kernel/cpu.c.
+import { PAGE_SIZE } from '#base';
+import { NS_PER_SECOND, ticksOfCycles } from '../../proc/clock.ts';
+import { TaskState } from '../../proc/task.ts';
+import { UTS } from '../../syscall/misc.ts';
+import { bareFilePath } from '../dentry.ts';
+import type { TextRow } from '../pseudo.ts';
+import type { Vfs } from '../vfs.ts';
+import type { KernelView } from '../view.ts';
+
+interface SystemSubject { readonly view: KernelView; readonly vfs: Vfs }
+
+function meminfo({ view }: SystemSubject): string {
+  const { system } = view;
+  const { vmstat } = system;
+  const line = (label: string, kilobytes: number): string => `${`${label}:`.padEnd(16)}${String(Math.floor(kilobytes)).padStart(8)} kB\n`;
+  const pages = (label: string, nr: number): string => line(label, nr * (PAGE_SIZE / 1024));
+  const free = system.freeBytes / PAGE_SIZE;
+  const hugeTotals = ['Total', 'Free', 'Rsvd', 'Surp'].map((name) => `${`HugePages_${name}:`.padEnd(16)}${'0'.padStart(8)}\n`).join('');
+  // Everything in the page cache is tmpfs here: Cached counts it, and nothing of it can be reclaimed without swap.
+  return pages('MemTotal', system.managedPages) + pages('MemFree', free) + pages('MemAvailable', Math.max(0, free - system.watermarks.high)) +
+    pages('Buffers', 0) + pages('Cached', vmstat.get('nr_file_pages')) + pages('SwapCached', 0) +
+    pages('Mlocked', vmstat.get('nr_mlock')) + pages('SwapTotal', 0) + pages('SwapFree', 0) + pages('Dirty', 0) + pages('Writeback', 0) +
+    pages('AnonPages', vmstat.get('nr_anon_pages')) + pages('Mapped', vmstat.get('nr_mapped')) + pages('Shmem', vmstat.get('nr_shmem')) +
+    pages('PageTables', vmstat.get('nr_page_table_pages')) + pages('CommitLimit', system.commitLimitPages) + pages('Committed_AS', system.committedPages) +
+    pages('AnonHugePages', vmstat.get('nr_anon_transparent_hugepages') * PMD_PAGES) + pages('ShmemHugePages', 0) + pages('ShmemPmdMapped', 0) +
+    pages('FileHugePages', 0) + pages('FilePmdMapped', 0) + hugeTotals + line('Hugepagesize', 2048) + line('Hugetlb', 0);
+}
+const PMD_PAGES = 512;
+
+function buddyinfo({ view }: SystemSubject): string {
+  return `Node 0, zone ${'Normal'.padStart(8)} ${view.system.freeBlocks().map((n) => `${String(n).padStart(6)} `).join('')}\n`;
+}
+
+/** One hart. The extensions in Linux's order (riscv_isa_ext[] of cpufeature.c). */
+function cpuinfo({ view }: SystemSubject): string {
+  const isa = 'rv64imafdc_zicntr_zicond_zicsr_zifencei_zihpm_zba_zbb_zbs_svnapot';
+  return `processor\t: 0\nhart\t\t: 0\nisa\t\t: ${isa}\nmmu\t\t: sv${view.system.machine.sv}\nmvendorid\t: 0x0\nmarchid\t\t: 0x0\nmimpid\t\t: 0x0\nhart isa\t: ${isa}\n\n`;
+}
+
+const hundredths = (ns: number): string => `${Math.floor(ns / NS_PER_SECOND)}.${String(Math.floor((ns % NS_PER_SECOND) / 1e7)).padStart(2, '0')}`;
+
+/** cpu times in ticks: what programs used is known, what nobody used too; the rest is the kernel's. */
+function stat({ view }: SystemSubject): string {
+  let user = 0;
+  let switches = 0;
+  let running = 0;
+  for (const p of view.processes.values()) {
+    user += p.deadUsage.userCycles + p.childUsage.userCycles;
+    switches += p.deadUsage.switches[0] + p.deadUsage.switches[1] + p.childUsage.switches[0] + p.childUsage.switches[1];
+    for (const t of p.threads) {
+      user += t.userCycles;
+      switches += t.voluntarySwitches + t.involuntarySwitches;
+      if (t.state === TaskState.Runnable) running++;
+    }
+  }
+  const system = Math.max(0, view.uptimeNs() - view.idleCycles - user);
+  const times = `${ticksOfCycles(user)} 0 ${ticksOfCycles(system)} ${ticksOfCycles(view.idleCycles)} 0 0 0 0 0 0`;
+  return `cpu  ${times}\ncpu0 ${times}\nctxt ${switches}\nbtime ${view.host.epochSeconds}\nprocs_running ${running}\nprocs_blocked 0\n`;
+}
+
+/** What follows a blank, tab or newline in a field of mounts, as octal. */
+const escaped = (word: string): string => word.replace(/[ \t\n\\#]/g, (c) => `\\${c.charCodeAt(0).toString(8).padStart(3, '0')}`);
+
+export function mountsText(vfs: Vfs): string {
+  return vfs.mounts.map(({ source, root }) => {
+    const { type, options } = root.inode.fs;
+    return `${escaped(source)} ${escaped(bareFilePath(root))} ${type} rw,relatime${options} 0 0\n`;
+  }).join('');
+}
+
+export const systemRows: Readonly<Record<string, TextRow<SystemSubject>>> = {
+  buddyinfo: { mode: 0o444, show: buddyinfo },
+  cpuinfo: { mode: 0o444, show: cpuinfo },
+  filesystems: { mode: 0o444, show: () => ['sysfs', 'tmpfs', 'proc', 'devtmpfs', 'sockfs', 'pipefs'].map((type) => `nodev\t${type}\n`).join('') },
+  meminfo: { mode: 0o444, show: meminfo },
+  partitions: { mode: 0o444, show: () => 'major minor  #blocks  name\n\n' },
+  stat: { mode: 0o444, show: stat },
+  swaps: { mode: 0o444, show: () => 'Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n' },
+  uptime: { mode: 0o444, show: ({ view }) => `${hundredths(view.uptimeNs())} ${hundredths(view.idleCycles)}\n` },
+  version: { mode: 0o444, show: () => `${UTS.sysname} version ${UTS.release} (quire@quire) ${UTS.version}\n` },
+  vmstat: { mode: 0o444, show: ({ view }) => `${view.system.vmstat.lines().join('\n')}\n` },
+};

@@ -1,0 +1,202 @@
+// Files that are not stored but told: what /proc and /sys are made of. Here: directories of fixed names with room for names that come and go,
+// text files with show and store, links. Not here: what any file says (procfs/, sysfs.ts). Mirrors fs/proc/generic.c, fs/seq_file.c and
+// fs/kernfs/file.c: a text is made whole when a read begins at offset 0, and later reads of the same open file go on in that text.
+import { utf8Decode, utf8Encode } from '#base';
+import type { Task } from '../proc/task.ts';
+import { Errno } from '../syscall/errno.ts';
+import { Dentry } from './dentry.ts';
+import { type FileOps, Open, type OpenFile, Seek } from './file.ts';
+import { type Directory, type DirEntry, type FileSystem, FileType, type FsUsage, Inode, type LinkTarget, type Openable, type Timespec } from './inode.ts';
+import type { IoBuffer } from './io-buffer.ts';
+import { FIRST_POSITION } from './tmpfs.ts';
+import { type KernelView, stamp } from './view.ts';
+
+const PAGE_BYTES = 4096;
+
+/** What a text file says and takes. `S` is what it is about: nothing for most of /proc, a task below /proc/PID. */
+export interface TextRow<S> {
+  readonly mode: number;
+  /** The whole text (or bytes), or -errno. */
+  show?(subject: S, reader: Task | null): string | Uint8Array | number;
+  /** What one write(2) of this text comes to: 0 or -errno. At most a page of text arrives. */
+  store?(subject: S, text: string, writer: Task | null): number;
+}
+
+export class PseudoFs implements FileSystem {
+  readonly type: string;
+  readonly magic: number;
+  readonly devMajor = 0;
+  readonly devMinor: number;
+  readonly options = '';
+  readonly refusal: number;
+  /** st_size of every text file here. */
+  readonly textSize: number;
+  private readonly view: KernelView;
+  private nextIno: number;
+
+  constructor(view: KernelView, type: 'proc' | 'sysfs', magic: number, devMinor: number) {
+    this.view = view;
+    this.type = type;
+    this.magic = magic;
+    this.devMinor = devMinor;
+    this.refusal = type === 'proc' ? -Errno.ENOENT : -Errno.EPERM;
+    this.textSize = type === 'proc' ? 0 : PAGE_BYTES;
+    this.nextIno = type === 'proc' ? 0xf000_0000 : 2;
+  }
+  get now(): Timespec {
+    return stamp(this.view);
+  }
+  /** A fixed file's inode number. */
+  number(): number {
+    return this.nextIno++;
+  }
+  directory(mode: number, names: PseudoDirectory, ino = this.number()): Inode {
+    const inode = new Inode(this, ino, FileType.Directory | mode, this.now, { dir: names });
+    inode.nlink = 2;
+    return inode;
+  }
+  file<S>(row: TextRow<S>, subject: S, ino = this.number()): Inode {
+    return new Inode(this, ino, FileType.Regular | row.mode, this.now, { content: new TextContent(row, subject, this.textSize) });
+  }
+  usage(): FsUsage {
+    return { blockSize: PAGE_BYTES, blocks: 0, blocksFree: 0, files: 0, filesFree: 0 };
+  }
+}
+
+/** Names that come and go, as processes do. */
+export interface LiveNames {
+  /** null: not there now. */
+  find(name: string): Inode | null;
+  /** Positions are above those of the fixed names (2 and up), and stay the same while the name is there. */
+  list(): readonly DirEntry[];
+}
+
+/** Names that the kernel gives: some fixed, made at boot; perhaps some that come and go. */
+export class PseudoDirectory implements Directory {
+  private readonly fixed = new Map<string, Inode>();
+  private readonly live: LiveNames | null;
+
+  constructor(live: LiveNames | null = null) {
+    this.live = live;
+  }
+  put(name: string, inode: Inode): void {
+    this.fixed.set(name, inode);
+  }
+  get(name: string): Inode | null {
+    return this.fixed.get(name) ?? null;
+  }
+  lookup(at: Dentry, name: string): Dentry | null {
+    const inode = this.fixed.get(name) ?? this.live?.find(name) ?? null;
+    return inode === null ? null : new Dentry(name, at, inode);
+  }
+  list(_at: Dentry, position: number): readonly DirEntry[] {
+    const entries: DirEntry[] = [];
+    let at = FIRST_POSITION;
+    for (const [name, { ino, mode }] of this.fixed) entries.push({ name, ino, mode, position: at++ });
+    if (this.live !== null) entries.push(...this.live.list());
+    return entries.filter((entry) => entry.position >= position);
+  }
+}
+
+/** A link of the kernel's: its text is told, and it may lead to a place rather than to a path. */
+export class PseudoLink implements LinkTarget {
+  readonly size: number;
+  private readonly tell: (t: Task | null) => string | number;
+  private readonly place: ((t: Task | null) => Dentry | number | null) | null;
+  constructor(tell: (t: Task | null) => string | number, place: ((t: Task | null) => Dentry | number | null) | null = null, size = 0) {
+    this.tell = tell;
+    this.place = place;
+    this.size = size;
+  }
+  text(t: Task | null): string | number {
+    return this.tell(t);
+  }
+  jump(t: Task | null): Dentry | number | null {
+    return this.place?.(t) ?? null;
+  }
+}
+
+class TextContent<S> implements Openable {
+  private readonly row: TextRow<S>;
+  private readonly subject: S;
+  private readonly shownSize: number;
+  constructor(row: TextRow<S>, subject: S, shownSize: number) {
+    this.row = row;
+    this.subject = subject;
+    this.shownSize = shownSize;
+  }
+  /** Files of /sys and /proc/sys obey their mode bits even for root (kernfs_fop_open, sysctl_perm). */
+  open(inode: Inode, flags: number): FileOps | number {
+    const isStrict = inode.fs.type === 'sysfs' || this.row.store !== undefined || (this.row.mode & 0o200) !== 0;
+    const access = flags & Open.ACCMODE;
+    if (isStrict && access !== Open.RDONLY && (inode.mode & 0o222) === 0) return -Errno.EACCES;
+    if (isStrict && access !== Open.WRONLY && (inode.mode & 0o444) === 0) return -Errno.EACCES;
+    return new TextFile(this.row, this.subject);
+  }
+  size(): number {
+    return this.shownSize;
+  }
+}
+
+class TextFile<S> implements FileOps {
+  readonly seekable = true;
+  private readonly row: TextRow<S>;
+  private readonly subject: S;
+  private text: Uint8Array | null = null;
+  constructor(row: TextRow<S>, subject: S) {
+    this.row = row;
+    this.subject = subject;
+  }
+
+  read(_file: OpenFile, io: IoBuffer, pos: number, t: Task | null): number {
+    if (this.row.show === undefined) return -Errno.EINVAL;
+    if (this.text === null || pos === 0) {
+      const told = this.row.show(this.subject, t);
+      if (typeof told === 'number') return told;
+      this.text = typeof told === 'string' ? utf8Encode(told) : told;
+    }
+    if (pos >= this.text.length) return 0;
+    const n = io.put(this.text.subarray(pos, pos + io.left));
+    return n === 0 && io.faulted ? -Errno.EFAULT : n;
+  }
+  write(file: OpenFile, io: IoBuffer, _pos: number, t: Task | null): number {
+    if (this.row.store === undefined) return file.inode.fs.type === 'sysfs' ? -Errno.EIO : -Errno.EINVAL;
+    const wanted = Math.min(io.left, PAGE_BYTES);
+    const bytes = io.take(wanted);
+    if (bytes.length < wanted) return -Errno.EFAULT;
+    const error = this.row.store(this.subject, utf8Decode(bytes), t);
+    return error < 0 ? error : bytes.length;
+  }
+  seek(file: OpenFile, offset: number, whence: number): number {
+    const to = whence === Seek.Set ? offset : whence === Seek.Cur ? file.pos + offset : -1;
+    return to < 0 ? -Errno.EINVAL : to;
+  }
+}
+
+/** Puts a text file at a path below `root`, making the directories above it. @returns its inode */
+export function putText<S>(fs: PseudoFs, root: PseudoDirectory, path: string, row: TextRow<S>, subject: S): Inode {
+  const names = path.split('/');
+  const last = names.pop()!;
+  let at = root;
+  for (const name of names) {
+    const next = at.get(name)?.dir;
+    if (next instanceof PseudoDirectory) {
+      at = next;
+    } else {
+      const made = new PseudoDirectory();
+      at.put(name, fs.directory(fs.type === 'proc' ? 0o555 : 0o755, made));
+      at = made;
+    }
+  }
+  const inode = fs.file(row, subject);
+  at.put(last, inode);
+  return inode;
+}
+
+/** A number as /proc/sys takes it: decimal or 0x, blanks around it; null: not one. Mirrors proc_get_long(). */
+export function parseNumber(text: string): number | null {
+  const word = text.trim();
+  if (!/^-?(?:0[xX][0-9a-fA-F]+|[0-9]+)$/.test(word)) return null;
+  const n = word.startsWith('-') ? -Number(word.slice(1)) : Number(word);
+  return Number.isSafeInteger(n) ? n : null;
+}

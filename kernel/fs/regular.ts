@@ -1,0 +1,179 @@
+// A regular file: bytes in pages of guest RAM. Here: read, write, holes, fallocate, what mmap gets, the seals of a memfd. Not here: the pages
+// themselves (mm/filemap.ts). Mirrors shmem_file_operations (mm/shmem.c) and mm/memfd.c.
+import { AddressSpace, type FileMapping, type PageQuota } from '../mm/filemap.ts';
+import type { MmSystem } from '../mm/system.ts';
+import { Errno } from '../syscall/errno.ts';
+import { type Dentry, pathOf } from './dentry.ts';
+import { type FileOps, MAX_OFFSET, type OpenFile, Open, Seek } from './file.ts';
+import type { Inode, Openable } from './inode.ts';
+import type { IoBuffer } from './io-buffer.ts';
+import { type KernelView, stamp } from './view.ts';
+
+const PAGE_BYTES = 4096;
+/** Bytes moved at a time between pages and program: the size of the buffer in between. */
+const CHUNK_BYTES = 65536;
+const chunk = new Uint8Array(CHUNK_BYTES);
+
+/** F_SEAL_*: what may no longer be done to a memfd. */
+export const Seal = { Seal: 1, Shrink: 2, Grow: 4, Write: 8, FutureWrite: 0x10, Exec: 0x20 } as const;
+
+/** Modes of fallocate(2). */
+export const Falloc = { KeepSize: 1, PunchHole: 2 } as const;
+
+export class RegularFile implements Openable, FileOps {
+  readonly seekable = true;
+  readonly pages: AddressSpace;
+  /** Seal bits; a file that was not made to be sealed has Seal.Seal from the start. */
+  seals: number = Seal.Seal;
+  private readonly view: KernelView;
+
+  constructor(system: MmSystem, quota: PageQuota | null, view: KernelView) {
+    this.pages = new AddressSpace(system, 'shmem', quota);
+    this.view = view;
+  }
+
+  open(): FileOps {
+    return this;
+  }
+  size(): number {
+    return this.pages.sizeBytes;
+  }
+  blocks(): number {
+    return this.pages.nrPages * (PAGE_BYTES / 512);
+  }
+
+  read(file: OpenFile, io: IoBuffer, pos: number): number {
+    let done = 0;
+    while (io.left > 0) {
+      const got = this.pages.read(pos + done, chunk.subarray(0, Math.min(CHUNK_BYTES, io.left)));
+      if (got <= 0) break;
+      const moved = io.put(chunk.subarray(0, got));
+      done += moved;
+      if (moved < got) break;
+    }
+    if (done === 0 && io.faulted) return -Errno.EFAULT;
+    touchAccess(file, this.view);
+    return done;
+  }
+
+  write(file: OpenFile, io: IoBuffer, pos: number): number {
+    if (io.left === 0) return 0;
+    if (pos >= MAX_OFFSET) return -Errno.EFBIG;
+    if ((this.seals & (Seal.Write | Seal.FutureWrite)) !== 0) return -Errno.EPERM;
+    if ((this.seals & Seal.Grow) !== 0 && pos + io.left > this.size()) return -Errno.EPERM;
+    let done = 0;
+    let error = 0;
+    while (io.left > 0 && pos + done < MAX_OFFSET) {
+      const length = io.takeInto(chunk.subarray(0, Math.min(CHUNK_BYTES, io.left, MAX_OFFSET - pos - done)));
+      const put = length === 0 ? 0 : this.pages.write(pos + done, chunk.subarray(0, length));
+      if (put < 0) error = put;
+      else done += put;
+      if (put < length || io.faulted) break;
+    }
+    if (done === 0) return error !== 0 ? error : io.faulted ? -Errno.EFAULT : -Errno.ENOSPC;
+    const { inode } = file;
+    inode.mtime = inode.ctime = stamp(this.view);
+    return done;
+  }
+
+  /** SEEK_DATA and SEEK_HOLE; the rest goes by size. A page that fallocate set aside counts as data here, unlike in Linux. */
+  seek(_file: OpenFile, offset: number, whence: number): number {
+    const size = this.size();
+    if (offset < 0 || offset >= size) return -Errno.ENXIO;
+    let index: number = Math.floor(offset / PAGE_BYTES);
+    if (whence === Seek.Hole) {
+      while (this.pages.pageFor(index, false) !== 0) index++;
+      return Math.min(size, Math.max(offset, index * PAGE_BYTES));
+    }
+    const found = this.pages.indices().find((i) => i >= index);
+    if (found === undefined || found * PAGE_BYTES >= size) return -Errno.ENXIO;
+    return Math.max(offset, found * PAGE_BYTES);
+  }
+
+  /** @returns 0 or -errno. The size limit of the program was checked by the caller. */
+  truncate(inode: Inode, size: number): number {
+    if (size > MAX_OFFSET) return -Errno.EFBIG;
+    const now = this.size();
+    if (size < now && (this.seals & Seal.Shrink) !== 0) return -Errno.EPERM;
+    if (size > now && (this.seals & Seal.Grow) !== 0) return -Errno.EPERM;
+    this.pages.truncate(size);
+    inode.mtime = inode.ctime = stamp(this.view);
+    return 0;
+  }
+
+  fallocate(file: OpenFile, mode: number, offset: number, len: number): number {
+    if ((mode & ~(Falloc.KeepSize | Falloc.PunchHole)) !== 0) return -Errno.EOPNOTSUPP;
+    const end = offset + len;
+    const { inode } = file;
+    if ((mode & Falloc.PunchHole) !== 0) {
+      if ((this.seals & (Seal.Write | Seal.FutureWrite)) !== 0) return -Errno.EPERM;
+      this.pages.punchHole(offset, Math.min(end, MAX_OFFSET));
+      inode.mtime = inode.ctime = stamp(this.view);
+      return 0;
+    }
+    if (end > MAX_OFFSET) return -Errno.EFBIG;
+    const grows = (mode & Falloc.KeepSize) === 0 && end > this.size();
+    if (grows && (this.seals & Seal.Grow) !== 0) return -Errno.EPERM;
+    if (!this.setAside(Math.floor(offset / PAGE_BYTES), Math.ceil(end / PAGE_BYTES))) return -Errno.ENOSPC;
+    if (grows) this.pages.truncate(end);
+    inode.ctime = stamp(this.view);
+    if (grows) inode.mtime = inode.ctime;
+    return 0;
+  }
+
+  /** Makes every page of [first, end); false: no room, and those made here are gone again (shmem_fallocate). */
+  private setAside(first: number, end: number): boolean {
+    if (end - first > this.pages.system.managedPages) return false;
+    const made: number[] = [];
+    for (let index = first; index < end; index++) {
+      if (this.pages.pageFor(index, false) !== 0) continue;
+      if (this.pages.pageFor(index, true) === 0) {
+        for (const back of made) this.pages.punchHole(back * PAGE_BYTES, (back + 1) * PAGE_BYTES);
+        return false;
+      }
+      made.push(index);
+    }
+    return true;
+  }
+
+  mapping(file: OpenFile): FileMapping {
+    return new MappedFile(this.pages, file.dentry, file.canWrite && (this.seals & (Seal.Write | Seal.FutureWrite)) === 0);
+  }
+}
+
+/** A regular file as its mappings hold it: alive after close and unlink, its name as it stands now. */
+export class MappedFile implements FileMapping {
+  readonly space: AddressSpace;
+  readonly mayWrite: boolean;
+  readonly dentry: Dentry;
+  constructor(space: AddressSpace, dentry: Dentry, mayWrite: boolean) {
+    this.space = space;
+    this.dentry = dentry;
+    this.mayWrite = mayWrite;
+  }
+  get path(): string {
+    return pathOf(this.dentry);
+  }
+  get ino(): number {
+    return this.dentry.inode.ino;
+  }
+  get devMajor(): number {
+    return this.dentry.inode.fs.devMajor;
+  }
+  get devMinor(): number {
+    return this.dentry.inode.fs.devMinor;
+  }
+}
+
+/** The access time, by the rule of relatime: only when it is not newer than the last change, or a day old. */
+export function touchAccess(file: OpenFile, view: KernelView): void {
+  if ((file.flags & Open.NOATIME) !== 0) return;
+  const { inode } = file;
+  const now = stamp(view);
+  const isAfter = (a: { sec: number; nsec: number }, b: { sec: number; nsec: number }): boolean => a.sec > b.sec || (a.sec === b.sec && a.nsec > b.nsec);
+  if (isAfter(inode.atime, inode.mtime) && isAfter(inode.atime, inode.ctime) && now.sec - inode.atime.sec < 86400) return;
+  inode.atime = now;
+}
+
+/** The content of a regular file; null for everything else. */
+export const regularOf = (inode: Inode): RegularFile | null => (inode.content instanceof RegularFile ? inode.content : null);

@@ -1,0 +1,37 @@
+// /sys: the transparent_hugepage tree and the processors. Here: which files there are and whom they ask. Not here: the settings themselves
+// (mm/thp.ts). Files of what is not modelled are absent.
+import { tunables } from '../params.ts';
+import { Errno } from '../syscall/errno.ts';
+import { Dentry } from './dentry.ts';
+import { tunableFile } from './procfs/sysctl.ts';
+import { PseudoDirectory, PseudoFs, putText, type TextRow } from './pseudo.ts';
+import type { KernelView } from './view.ts';
+
+const SYSFS_MAGIC = 0x62656572;
+
+export function makeSysfs(view: KernelView): Dentry {
+  const fs = new PseudoFs(view, 'sysfs', SYSFS_MAGIC, 4);
+  const root = new PseudoDirectory();
+  const rootInode = fs.directory(0o555, root, 1);
+  const { thp } = view.system;
+  for (const path of thp.paths()) {
+    const row: TextRow<string> = {
+      mode: thp.isWritable(path) ? 0o644 : 0o444,
+      show: (name) => thp.get(name) ?? -Errno.ENOENT,
+      store: (name, text) => thp.set(name, text),
+    };
+    putText(fs, root, `kernel/mm/transparent_hugepage/${path}`, row, path);
+  }
+  for (const tunable of tunables) {
+    if (tunable.path?.startsWith('/sys/')) putText(fs, root, tunable.path.slice('/sys/'.length), tunableFile(view, tunable), null);
+  }
+  const text = (words: string): TextRow<null> => ({ mode: 0o444, show: () => `${words}\n` });
+  for (const name of ['online', 'possible', 'present']) putText(fs, root, `devices/system/cpu/${name}`, text('0'), null);
+  putText(fs, root, 'devices/system/cpu/offline', text(''), null);
+  putText(fs, root, 'devices/system/cpu/kernel_max', text('63'), null);
+  putText(fs, root, 'devices/system/cpu/cpu0/topology/core_id', text('0'), null);
+  putText(fs, root, 'devices/system/cpu/cpu0/topology/physical_package_id', text('0'), null);
+  putText(fs, root, 'devices/system/node/online', text('0'), null);
+  putText(fs, root, 'devices/system/node/possible', text('0'), null);
+  return new Dentry('', null, rootInode);
+}
