@@ -90,7 +90,7 @@ static u64 scan(const struct node *node, u64 *last, u64 *seen, u64 sum) {
 }
 
 int main(int argc, char **argv) {
-    u64 keys = 40000, lookups = 60000, seed = 1;
+    u64 keys = 30000, lookups = 40000, seed = 1;
     const struct parameter rows[] = {
         { "keys", &keys, 1, 1ull << 32, NULL, "keys to insert" },
         { "lookups", &lookups, 0, UINT64_MAX, NULL, "keys to look up" },

@@ -8,7 +8,7 @@ static void merge(u64 *restrict to, const u64 *restrict from, u64 low, u64 middl
 }
 
 int main(int argc, char **argv) {
-    u64 count = 96 * KIB, seed = 1;
+    u64 count = 64 * KIB, seed = 1;
     const struct parameter rows[] = {
         { "count", &count, 1, 1ull << 36, NULL, "8-byte keys to sort" },
         { "seed", &seed, 0, UINT64_MAX, NULL, "seed of the keys" },

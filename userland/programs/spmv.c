@@ -3,7 +3,7 @@
 #include "common.h"
 
 int main(int argc, char **argv) {
-    u64 size = 64 * KIB, per_row = 8, rounds = 3, seed = 1;
+    u64 size = 64 * KIB, per_row = 8, rounds = 2, seed = 1;
     const struct parameter rows[] = {
         { "size", &size, 1, 1ull << 31, NULL, "rows and columns of the matrix" },
         { "per-row", &per_row, 1, 1024, NULL, "entries in each row" },

@@ -15,7 +15,7 @@ static void add(double *restrict to, const double *restrict x, const double *res
 static void triad(double *restrict to, const double *restrict x, const double *restrict y, double factor, u64 n) { for (u64 i = 0; i < n; i++) to[i] = x[i] + factor * y[i]; }
 
 int main(int argc, char **argv) {
-    u64 elements = 384 * KIB, rounds = 2, seed = 1;
+    u64 elements = 256 * KIB, rounds = 2, seed = 1;
     const struct parameter rows[] = {
         { "elements", &elements, 1, 1ull << 36, NULL, "doubles in each of the three arrays" },
         { "rounds", &rounds, 1, 8, NULL, "times to run the four kernels" },
