@@ -14,9 +14,20 @@ const COALESCING: readonly CoalescingName[] = ['none', 'svnapot', 'zen', 'colt-s
 const AD_RULES: readonly AdRule[] = ['strict', 'loose-a', 'd-split', 'd-evict'];
 const INCLUSIONS = ['inclusive', 'exclusive', 'neither'] as const;
 
-/** @param json what JSON.parse gave. @throws UserError naming the first field that is wrong */
-export function parseTlbDescription(json: unknown): TlbDescription {
-  const top = fieldsOf(json, 'the TLB description',
+/** @param json a file's text, or what JSON.parse gave of it. @param where what the sentences begin with: '--tlb my.json'
+ *  @throws UserError naming the first field that is wrong */
+export function parseTlbDescription(json: unknown, where = 'TLB description'): TlbDescription {
+  try {
+    return topOf(typeof json === 'string' ? JSON.parse(json) : json);
+  } catch (error) {
+    if (error instanceof UserError) throw new UserError(`${where}: ${error.message}`);
+    if (error instanceof SyntaxError) throw new UserError(`${where}: not JSON: ${error.message}.`);
+    throw error;
+  }
+}
+
+function topOf(json: unknown): TlbDescription {
+  const top = fieldsOf(json, 'the description',
     ['name', 'source', 'l1i', 'l1d', 'l2', 'l2i', 'inclusion', 'pwc', 'pageFenceDropsPwc', 'walkCycles', 'pteReadCycles']);
   const pageFenceDropsPwc = optionalBoolean(top['pageFenceDropsPwc'], 'pageFenceDropsPwc');
   return {
@@ -42,20 +53,20 @@ function levelOf(json: unknown, where: string): TlbLevelDescription {
   }
   const arrays = (list as unknown[]).map((a, i) => arrayOf(a, `${where}.arrays[${i}]`));
   if (!arrays.some((a) => a.pageSizes.includes('4K'))) {
-    throw new UserError(`TLB description: ${where}: no array holds 4K pages. Add "4K" to one array's pageSizes.`);
+    throw new UserError(`${where}: no array holds 4K pages. Add "4K" to one array's pageSizes.`);
   }
   const holders = new Map<PageSizeName, number>();
   arrays.forEach((a, i) => {
     for (const size of new Set<PageSizeName>([...a.pageSizes, ...(honoursNapot(a) ? ['64K' as const] : [])])) {
       const other = holders.get(size);
       if (other !== undefined) {
-        throw new UserError(`TLB description: ${where}: arrays ${other} and ${i} both hold ${size}. Each size belongs to one array of a level.`);
+        throw new UserError(`${where}: arrays ${other} and ${i} both hold ${size}. Each size belongs to one array of a level.`);
       }
       holders.set(size, i);
     }
   });
   if (arrays.filter((a) => a.coalescing === 'colt-fa').length > 1) {
-    throw new UserError(`TLB description: ${where}: two arrays have coalescing "colt-fa". Only one can take the runs.`);
+    throw new UserError(`${where}: two arrays have coalescing "colt-fa". Only one can take the runs.`);
   }
   return { arrays, hitCycles: cyclesOf(level['hitCycles'], `${where}.hitCycles`) };
 }
@@ -64,30 +75,30 @@ function arrayOf(json: unknown, where: string): TlbArrayDescription {
   const a = fieldsOf(json, where, ['entries', 'ways', 'pageSizes', 'replacement', 'coalescing', 'adRule', 'svnapot']);
   const entries = countOf(a['entries'], `${where}.entries`, 1, MAX_ENTRIES);
   const ways = countOf(a['ways'] ?? entries, `${where}.ways`, 1, entries);
-  if (entries % ways !== 0) throw new UserError(`TLB description: ${where}: ${entries} entries are not a multiple of ${ways} ways.`);
+  if (entries % ways !== 0) throw new UserError(`${where}: ${entries} entries are not a multiple of ${ways} ways.`);
   if (!isPowerOfTwo(entries / ways)) {
-    throw new UserError(`TLB description: ${where}: ${entries} entries in ${ways} ways make ${entries / ways} sets, which is not a power of two, so no bits of an address can choose one.`);
+    throw new UserError(`${where}: ${entries} entries in ${ways} ways make ${entries / ways} sets, which is not a power of two, so no bits of an address can choose one.`);
   }
   const replacement = oneOf(a['replacement'] ?? 'lru', `${where}.replacement`, REPLACEMENTS);
   if (replacement === 'plru' && !isPowerOfTwo(ways)) {
-    throw new UserError(`TLB description: ${where}: tree-PLRU needs a power of two of ways, not ${ways}. Choose lru, fifo or random, or other ways.`);
+    throw new UserError(`${where}: tree-PLRU needs a power of two of ways, not ${ways}. Choose lru, fifo or random, or other ways.`);
   }
   const sizes = a['pageSizes'];
   if (!Array.isArray(sizes) || sizes.length === 0) fail(`${where}.pageSizes`, sizes, `a list of ${SIZES.join(', ')}`);
   const pageSizes = (sizes as unknown[]).map((s, i) => oneOf(s, `${where}.pageSizes[${i}]`, SIZES));
-  if (new Set(pageSizes).size !== pageSizes.length) throw new UserError(`TLB description: ${where}.pageSizes names a size twice.`);
+  if (new Set(pageSizes).size !== pageSizes.length) throw new UserError(`${where}.pageSizes names a size twice.`);
   const coalescing = oneOf(a['coalescing'] ?? 'none', `${where}.coalescing`, COALESCING);
   for (const size of ['16K', '32K'] as const) {
     if (pageSizes.includes(size) && coalescing !== 'zen') {
-      throw new UserError(`TLB description: ${where}.pageSizes: RISC-V has no ${size} pages; they exist only as what coalescing "zen" joins. Set coalescing to "zen", or leave ${size} out.`);
+      throw new UserError(`${where}.pageSizes: RISC-V has no ${size} pages; they exist only as what coalescing "zen" joins. Set coalescing to "zen", or leave ${size} out.`);
     }
   }
   if (!pageSizes.includes('4K') && coalescing !== 'none' && coalescing !== 'svnapot' && coalescing !== 'colt-fa') {
-    throw new UserError(`TLB description: ${where}: coalescing "${coalescing}" joins 4K pages, which this array does not hold. Add "4K", or leave coalescing out.`);
+    throw new UserError(`${where}: coalescing "${coalescing}" joins 4K pages, which this array does not hold. Add "4K", or leave coalescing out.`);
   }
   const svnapot = optionalBoolean(a['svnapot'], `${where}.svnapot`);
   if (svnapot === false && (pageSizes.includes('64K') || coalescing === 'svnapot')) {
-    throw new UserError(`TLB description: ${where}: svnapot is false, but 64K entries are asked for. Leave one of the two out.`);
+    throw new UserError(`${where}: svnapot is false, but 64K entries are asked for. Leave one of the two out.`);
   }
   const adRule = a['adRule'] === undefined ? undefined : oneOf(a['adRule'], `${where}.adRule`, AD_RULES);
   return {
@@ -110,12 +121,12 @@ function pwcOf(json: unknown): TlbDescription['pwc'] {
 // Fields, each with its sentence.
 function fail(where: string, value: unknown, wanted: string): never {
   const shown = value === undefined ? 'is missing' : `is ${JSON.stringify(value)?.slice(0, 60)}`;
-  throw new UserError(`TLB description: ${where} ${shown}; it must be ${wanted}.`);
+  throw new UserError(`${where} ${shown}; it must be ${wanted}.`);
 }
 function fieldsOf(json: unknown, where: string, known: readonly string[]): Record<string, unknown> {
   if (typeof json !== 'object' || json === null || Array.isArray(json)) fail(where, json, `an object with ${known.join(', ')}`);
   for (const key of Object.keys(json)) {
-    if (!known.includes(key)) throw new UserError(`TLB description: ${where} has a field "${key}", which means nothing. It may have ${known.join(', ')}.`);
+    if (!known.includes(key)) throw new UserError(`${where} has a field "${key}", which means nothing. It may have ${known.join(', ')}.`);
   }
   return json as Record<string, unknown>;
 }
