@@ -63,7 +63,7 @@ export class UserMemory {
       else machine.readFrame(pfn, offset, part);
       done += chunk;
     }
-    machine.charge(params.cost.copy_byte * done);
+    machine.charge(Math.ceil(params.cost.copy_byte * done)); // whole cycles: programs read the clock
     return done;
   }
   read(va: number, into: Uint8Array): boolean {
