@@ -1,0 +1,161 @@
+// The one place where machine, kernel and programs meet. boot() makes a session of a RunConfig; the session runs in steps, takes and gives
+// bytes, and reports. It knows no host: Node's side is drive.ts and host.ts, and the browser page drives the same session.
+import { asPfn, StateHash, UserError, utf8Encode } from '#base';
+import type { Pfn } from '#base';
+import { Machine } from '#cpu';
+import { Console, defaultParams, errnoName, Kernel, setCost, Signal } from '#kernel';
+import type { OutputChunk } from '#kernel';
+import type { RunConfig } from './config.ts';
+import type { Trace } from './trace/sink.ts';
+
+/** Modelled time at boot, seconds since 1970: 2026-01-01. A constant, so that every run sees the same dates. */
+export const EPOCH_SECONDS = 1_767_225_600;
+
+/** Between two checks of --sanitize. */
+const SANITIZE_INSTRS = 100_000;
+
+export type StepResult = 'running' | 'exited' | 'input' | 'budget' | 'deadlock';
+
+export class Session {
+  readonly config: RunConfig;
+  readonly machine: Machine;
+  readonly kernel: Kernel;
+  /** What listens to the run; null: nothing. */
+  trace: Trace | null = null;
+  private readonly console: Console;
+  /** The clock when all files were in place and the program not yet begun. */
+  private readonly bootCycles: number;
+  private inputEnded = false;
+
+  constructor(config: RunConfig, machine: Machine, kernel: Kernel, console: Console) {
+    this.config = config;
+    this.machine = machine;
+    this.kernel = kernel;
+    this.console = console;
+    this.bootCycles = machine.clockCycles;
+  }
+
+  /** Modelled cycles since the program was started: what the kernel did to fill the file system is not the program's. */
+  get cycles(): number {
+    return this.machine.clockCycles - this.bootCycles;
+  }
+  get instructions(): number {
+    return this.machine.instret;
+  }
+
+  /** Runs up to `instrs` instructions. 'input': every task sleeps and standard input could wake one: feed(). */
+  step(instrs: number): StepResult {
+    const { maxInsn } = this.config.machine;
+    const left = maxInsn === null ? Infinity : maxInsn - this.instructions;
+    if (left <= 0) return 'budget';
+    const { sanitize } = this.config.machine;
+    const result = this.kernel.run(Math.min(instrs, left, sanitize ? SANITIZE_INSTRS : Infinity));
+    if (sanitize) this.kernel.system.check();
+    if (result === 'budget') return maxInsn !== null && this.instructions >= maxInsn ? 'budget' : 'running';
+    if (result === 'input' && this.inputEnded) return 'deadlock';
+    return result === 'breakpoint' ? 'running' : result;
+  }
+
+  /** Bytes for standard input; none: its end. */
+  feed(bytes: Uint8Array): void {
+    if (bytes.length === 0) {
+      this.inputEnded = true;
+      this.console.close();
+    } else {
+      this.console.feed(bytes);
+    }
+  }
+
+  /** Ctrl-C: SIGINT to the program and what it started. */
+  interrupt(): void {
+    const first = this.kernel.first;
+    if (first !== null) this.kernel.signalGroup(first.pgid, Signal.INT);
+  }
+
+  takeOutput(): OutputChunk[] {
+    return this.console.takeOutput();
+  }
+  /** What the kernel has to say to the user since the last call. */
+  takeLog(): string[] {
+    return this.kernel.log.splice(0);
+  }
+
+  /** Sixteen hex digits over everything that decides what happens next, and the counters. */
+  stateHash(): string {
+    const into = new StateHash();
+    this.machine.hash(into);
+    this.kernel.hash(into);
+    this.machine.hashFrames(into, this.framesInUse());
+    return into.digest();
+  }
+
+  /** Frames that hold something: neither free nor the memory map's own. */
+  private* framesInUse(): Generator<Pfn> {
+    const { buddy, folios, memmapPfn } = this.kernel.system;
+    const free: (readonly [start: number, end: number])[] = [];
+    buddy.counts().forEach((_, order) => { for (const block of buddy.blocksOf(order)) free.push([block, block + (1 << order)]); });
+    free.sort(([a], [b]) => a - b);
+    let pfn: number = folios.firstPfn;
+    for (const [start, end] of [...free, [memmapPfn, memmapPfn] as const]) {
+      for (; pfn < start; pfn++) yield asPfn(pfn);
+      pfn = Math.max(pfn, end);
+    }
+  }
+}
+
+/** Builds the machine, boots the kernel, fills the file system and starts the program.
+ *  @param attach makes a trace, which then sees the start of the program too
+ *  @throws UserError for what cannot be started (126, 127) or written (--set) */
+export function boot(config: RunConfig, attach?: (session: Session) => Trace): Session {
+  const { machine: m, inputs } = config;
+  const machine = new Machine({ ramBytes: m.memBytes, tlb: m.tlb, sv: m.sv, svadu: m.svadu, seed: m.seed });
+  const params = defaultParams();
+  for (const [name, cycles] of Object.entries(m.costs)) setCost(params, name, cycles);
+  const { stdin, stdout, stderr, rows, columns } = inputs.terminal;
+  const console = new Console({ inputTty: stdin, outputTty: stdout, errorTty: stderr, rows, columns });
+  const kernel = new Kernel(machine, params, { console, seed: m.seed, epochSeconds: EPOCH_SECONDS, hostname: 'quire' });
+
+  const { vfs } = kernel;
+  for (const folder of inputs.folders) checkFile(folder, vfs.mkdirs(folder));
+  for (const file of inputs.files) checkFile(file.path, vfs.addFile(file.path, file.bytes, file.mode));
+  for (const { path, target } of inputs.links) checkFile(path, vfs.symlink(target, path));
+  for (const { path, value } of settings(config)) {
+    const answer = vfs.writeWhole(path, utf8Encode(`${value}\n`));
+    if (answer < 0) throw new UserError(`--set ${path}=${value}: ${settingError(-answer)}.`);
+  }
+  const session = new Session(config, machine, kernel, console);
+  if (inputs.stdin !== null) {
+    if (inputs.stdin.bytes.length > 0) session.feed(inputs.stdin.bytes);
+    session.feed(new Uint8Array(0));
+  }
+  session.trace = attach?.(session) ?? null;
+  kernel.start([...inputs.argv], [...inputs.env], inputs.path);
+  return session;
+}
+
+/** A file that the guest cannot take is the user's to know. */
+function checkFile(path: string, answer: number): void {
+  if (answer >= 0 || errnoName(-answer) === 'EEXIST') return;
+  if (errnoName(-answer) === 'ENOSPC' || errnoName(-answer) === 'ENOMEM') throw new UserError(`${path}: the guest's files do not fit into its RAM. Write a larger --mem.`);
+  throw new UserError(`${path}: the guest cannot take this file (${errnoName(-answer)}). Write another guest path.`);
+}
+/** What the write of a setting came to, in words. */
+function settingError(errno: number): string {
+  switch (errnoName(errno)) {
+    case 'ENOENT': return 'the guest has no such file. Look with quire run -- ls, or quire explain tunables';
+    case 'EACCES': case 'EPERM': return 'this file may not be written';
+    case 'EINVAL': return 'the kernel does not take this value. quire run -- cat PATH shows what it looks like';
+    case 'EISDIR': return 'this is a directory. Write the path of a file in it';
+    default: return `the write failed with ${errnoName(errno)}`;
+  }
+}
+
+const THP = '/sys/kernel/mm/transparent_hugepage';
+/** Files written before the start: --thp and --mthp are names for such writes. */
+function settings({ machine }: RunConfig): { path: string; value: string }[] {
+  return [
+    ...(machine.thp === null ? [] : [{ path: `${THP}/enabled`, value: machine.thp }]),
+    ...machine.mthp.map(({ kb, mode }) => ({ path: `${THP}/hugepages-${kb}kB/enabled`, value: mode })),
+    ...machine.set,
+  ];
+}

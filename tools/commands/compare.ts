@@ -1,0 +1,66 @@
+// quire compare: one program under three configurations that differ only in how pages are made and cached, side by side. The main job.
+import { UserError } from '#base';
+import { withCoalescing } from '#mmu';
+import { boot } from '../boot.ts';
+import { NO_TERMINAL, type MachineConfig, type RunConfig } from '../config.ts';
+import { drive, showsProgress } from '../drive.ts';
+import { exitStatus, prepare } from '../guest.ts';
+import { readAllStdin, sha256, toolVersion, writeOut, writeResult } from '../host.ts';
+import { statReport } from '../report.ts';
+import { compareText, type Column } from '../text.ts';
+import { guestGroups, type Command } from './command.ts';
+
+interface Variant { readonly title: string; readonly meaning: string; change(machine: MachineConfig): MachineConfig }
+
+/** The TLBs keep their geometry; what differs is the size of folios and what an entry can cover. */
+const variants: readonly Variant[] = [
+  {
+    title: '4K pages', meaning: 'no large folios; every TLB entry covers one page',
+    change: (m) => ({ ...m, tlb: withCoalescing(m.tlb, 'none'), thp: 'never', mthp: [] }),
+  },
+  {
+    title: '64K Svnapot', meaning: '64 kB folios, marked in the page table; one TLB entry covers 16 pages',
+    change: (m) => ({ ...m, tlb: withCoalescing(m.tlb, 'svnapot'), thp: 'never', mthp: [{ kb: 64, mode: 'always' }] }),
+  },
+  {
+    title: '4x4K merged', meaning: '16 kB folios, unmarked; the TLB itself finds 4 adjacent pages and merges them',
+    change: (m) => ({ ...m, tlb: withCoalescing(m.tlb, 'zen'), thp: 'never', mthp: [{ kb: 16, mode: 'always' }] }),
+  },
+];
+/** What `npm start` runs: large enough to miss, small enough to wait for. */
+export const MAIN_JOB: readonly string[] = ['gups'];
+
+export const compare: Command = {
+  name: 'compare',
+  usage: '[OPTIONS] [-- PROG [ARGS]]',
+  summary: 'one program with 4K pages, 64K Svnapot folios and coalescing TLBs, side by side',
+  details: `Without PROG it runs ${MAIN_JOB.join(' ')}. The program's output must be the same in every run, which is checked.`,
+  groups: [...guestGroups, 'result'],
+  async run({ values, given, rest }) {
+    for (const name of ['thp', 'mthp'] as const) {
+      if (given.has(name)) throw new UserError(`--${name}: quire compare sets folio sizes itself. Leave it out, or use quire stat --${name}.`);
+    }
+    const base = prepare(values, rest.length === 0 ? MAIN_JOB : rest, NO_TERMINAL);
+    const stdin = base.inputs.stdin ?? (rest.length === 0 ? null : readAllStdin()) ?? { bytes: new Uint8Array(0), sha256: sha256(new Uint8Array(0)) };
+    const columns: Column[] = [];
+    const outputs: string[] = [];
+    let status = 0;
+    for (const variant of variants) {
+      const config: RunConfig = { machine: variant.change(base.machine), inputs: { ...base.inputs, stdin } };
+      const session = boot(config);
+      const chunks: Uint8Array[] = [];
+      const first = columns.length === 0;
+      const outcome = await drive(session, {
+        output: { 1: first ? 2 : null, 2: first ? 2 : null }, onOutput: (bytes) => { chunks.push(bytes); }, stdin: 'blocks', progress: showsProgress(values), label: variant.title,
+      });
+      if (outcome.end === 'interrupted') return 130;
+      status ||= exitStatus(session, outcome.end, true);
+      columns.push({ title: variant.title, meaning: variant.meaning, report: statReport(session, outcome, toolVersion()) });
+      outputs.push(sha256(Buffer.concat(chunks)));
+    }
+    if (outputs.some((hash) => hash !== outputs[0])) writeOut(2, 'quire: the program printed something else in one of the runs; it depends on time, memory layout or its page sizes.\n');
+    const json = { schema: 'quire.compare/1', columns: columns.map(({ title, meaning, report }) => ({ title, meaning, report })) };
+    writeResult(values.json ? `${JSON.stringify(json, null, 2)}\n` : compareText(columns), values.output);
+    return status;
+  },
+};

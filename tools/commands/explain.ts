@@ -1,0 +1,35 @@
+// quire explain NAME: what a counter, option, preset, cost, reason, system call or event means. Its answers stand in the tables (glossary.ts).
+import { UserError } from '#base';
+import { glossary, lookUp, topics, type Entry, type Topic } from '../glossary.ts';
+import { writeResult } from '../host.ts';
+import { didYouMean } from '../suggest.ts';
+import type { Command } from './command.ts';
+
+export const explain: Command = {
+  name: 'explain',
+  usage: '[NAME | TOPIC]',
+  summary: 'what a counter, option, preset, cost, reason, system call or event means',
+  details: `Topics:\n${Object.entries(topics).map(([topic, what]) => `  ${topic.padEnd(12)}${what}`).join('\n')}`,
+  groups: ['result'],
+  run({ values, rest }) {
+    const entries = glossary();
+    const [word] = rest;
+    const found = word === undefined ? [] : word in topics ? entries.filter((e) => e.topic === word) : lookUp(word, entries);
+    if (word === undefined) {
+      writeResult(`${Object.entries(topics).map(([topic, what]) => `  ${topic.padEnd(12)}${what}`).join('\n')}\n\nWrite quire explain TOPIC for all of them, or quire explain NAME for one.\n`, values.output);
+      return 0;
+    }
+    if (found.length === 0) {
+      const names = entries.flatMap((e) => [e.name, e.name.split(/[.:]/).at(-1)!]);
+      throw new UserError(`explain ${word}: nothing has this name.${didYouMean(word, [...names, ...Object.keys(topics)])} quire explain lists the topics.`);
+    }
+    writeResult(values.json ? `${JSON.stringify(found, null, 2)}\n` : found.map((e) => entryText(e, word in topics)).join(''), values.output);
+    return 0;
+  },
+};
+
+const kinds: Readonly<Record<Topic, string>> = {
+  counters: 'report', vmstat: '/proc/vmstat', thp: 'hugepages-<size>kB/stats', options: 'option', presets: 'preset', costs: 'cost', tunables: 'tunable',
+  reasons: 'reason', syscalls: 'system call', events: 'tracepoint', status: 'exit status',
+};
+const entryText = (e: Entry, inList: boolean): string => (inList ? `  ${e.name.padEnd(30)}  ${e.text}\n` : `${e.name} (${kinds[e.topic]})\n  ${e.text}\n`);

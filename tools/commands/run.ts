@@ -1,0 +1,19 @@
+// quire run: the guest's own output and exit status, and nothing else.
+import { boot } from '../boot.ts';
+import { drive } from '../drive.ts';
+import { exitStatus, prepare } from '../guest.ts';
+import { guestGroups, type Command } from './command.ts';
+
+export const run: Command = {
+  name: 'run',
+  usage: '[OPTIONS] -- PROG [ARGS]',
+  summary: 'run a program: its own output, its own exit status',
+  groups: [...guestGroups, 'result'],
+  async run({ values, rest }) {
+    const { stdin, stdout, stderr } = process;
+    const terminal = { stdin: stdin.isTTY === true, stdout: stdout.isTTY === true, stderr: stderr.isTTY === true, rows: stdout.rows ?? 24, columns: stdout.columns ?? 80 };
+    const session = boot(prepare(values, rest, terminal));
+    const { end } = await drive(session, { output: { 1: 1, 2: 2 }, stdin: 'lines', progress: false, passInterrupt: true });
+    return exitStatus(session, end, true);
+  },
+};

@@ -1,0 +1,27 @@
+// quire stat: runs a program and reports what was counted. The report goes to standard output or -o FILE; the guest's own output then goes
+// where it does not mix with it: to standard error, or with -o to standard output.
+import { boot } from '../boot.ts';
+import { NO_TERMINAL } from '../config.ts';
+import { drive, showsProgress } from '../drive.ts';
+import { exitStatus, prepare } from '../guest.ts';
+import { toolVersion, writeResult } from '../host.ts';
+import { statReport } from '../report.ts';
+import { statText } from '../text.ts';
+import { guestGroups, type Command } from './command.ts';
+
+export const stat: Command = {
+  name: 'stat',
+  usage: '[OPTIONS] -- PROG [ARGS]',
+  summary: 'run a program and report TLB misses, page walks, page faults and cycles',
+  details: 'The report goes to standard output, the program\'s own output to standard error; with -o FILE the report goes to FILE\nand the program keeps standard output. Ctrl-C ends the run and reports what was counted so far.',
+  groups: [...guestGroups, 'result'],
+  async run({ values, rest }) {
+    const session = boot(prepare(values, rest, NO_TERMINAL));
+    const outcome = await drive(session, {
+      output: { 1: values.output === undefined ? 2 : 1, 2: 2 }, stdin: 'blocks', progress: showsProgress(values),
+    });
+    const report = statReport(session, outcome, toolVersion());
+    writeResult(values.json ? `${JSON.stringify(report, null, 2)}\n` : statText(report), values.output);
+    return exitStatus(session, outcome.end, false);
+  },
+};

@@ -1,0 +1,36 @@
+// quire trace: what the kernel did, event by event, in the line formats of the tools that people know.
+import { UserError } from '#base';
+import { boot } from '../boot.ts';
+import { NO_TERMINAL } from '../config.ts';
+import { drive } from '../drive.ts';
+import { exitStatus, prepare } from '../guest.ts';
+import { resultWriter } from '../host.ts';
+import { FTRACE_HEADER, eventsNamed, traceEvents } from '../trace/ftrace.ts';
+import { traceFaults } from '../trace/perf.ts';
+import { traceSyscalls } from '../trace/strace.ts';
+import { guestGroups, type Command } from './command.ts';
+
+export const trace: Command = {
+  name: 'trace',
+  usage: '[OPTIONS] (-F all|min|maj | -e EVENT,... | --strace) -- PROG [ARGS]',
+  summary: 'print page faults, kernel events or system calls as they happen',
+  details: 'The trace goes to standard output or -o FILE, the program\'s own output to standard error. Times are the modelled clock\'s.',
+  groups: [...guestGroups, 'trace', 'result'],
+  async run({ values, rest }) {
+    const kinds = [values.faults, values.events, values.strace].filter((kind) => kind !== undefined);
+    if (kinds.length !== 1) throw new UserError('trace: what is to be traced? Write one of -F all, -e EVENT,... and --strace, as in quire trace -F all -- hello.');
+    if (values.json) throw new UserError('--json: traces are lines of text only. Leave it out.');
+    if (values.events !== undefined) eventsNamed(values.events);
+    const config = prepare(values, rest, NO_TERMINAL);
+    const out = resultWriter(values.output);
+    const session = boot(config, (created) => (values.faults !== undefined ? traceFaults(created, values.faults)
+      : values.events !== undefined ? traceEvents(created, values.events) : traceSyscalls(created)));
+    if (values.events !== undefined) out.lines(FTRACE_HEADER);
+    const outcome = await drive(session, {
+      output: { 1: 2, 2: 2 }, stdin: 'lines', progress: false, onStep: () => { out.lines(session.trace!.take()); },
+    });
+    out.lines(session.trace!.end());
+    out.close();
+    return exitStatus(session, outcome.end, true);
+  },
+};

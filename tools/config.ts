@@ -1,0 +1,104 @@
+// A run as data: everything that decides it, resolved, checked and readable without a host. boot.ts makes a machine of it, the report
+// shows it. Here: the shape, and making it from options. Not here: reading host files (host.ts), since the browser page has none.
+import { showSize, UserError } from '#base';
+import { costs as costTable } from '#kernel';
+import { DEFAULT_PRESET, presetNamed } from '#mmu';
+import type { TlbDescription } from '#mmu';
+import type { Values } from './options.ts';
+import { didYouMean } from './suggest.ts';
+
+/** One file of the guest, as bytes. */
+export interface GuestFile {
+  readonly path: string;
+  readonly bytes: Uint8Array;
+  /** Permission bits. */
+  readonly mode: number;
+  readonly sha256: string;
+}
+export interface GuestLink { readonly path: string; readonly target: string }
+
+/** The machine's and the kernel's part of a run. */
+export interface MachineConfig {
+  readonly preset: string | null;
+  readonly tlb: TlbDescription;
+  readonly memBytes: number;
+  readonly sv: 39 | 48 | 57;
+  readonly svadu: boolean;
+  readonly engine: 'reference';
+  readonly seed: number;
+  readonly maxInsn: number | null;
+  readonly thp: 'always' | 'madvise' | 'never' | null;
+  readonly mthp: readonly { readonly kb: number; readonly mode: string }[];
+  readonly set: readonly { readonly path: string; readonly value: string }[];
+  readonly costs: Readonly<Record<string, number>>;
+  /** Invariants are checked during the run. Changes nothing that is counted. */
+  readonly sanitize: boolean;
+}
+
+/** What the run reads of the world outside. */
+export interface InputConfig {
+  /** As the program sees them. */
+  readonly argv: readonly string[];
+  /** Guest path of the program. */
+  readonly path: string;
+  readonly programSha256: string;
+  readonly env: readonly string[];
+  readonly files: readonly GuestFile[];
+  readonly folders: readonly string[];
+  readonly links: readonly GuestLink[];
+  /** Bytes of standard input; null: the host feeds it while the program runs. */
+  readonly stdin: GuestStdin | null;
+  readonly terminal: TerminalConfig;
+}
+/** What isatty() says of the three streams, and the terminal's size. */
+export interface TerminalConfig { readonly stdin: boolean; readonly stdout: boolean; readonly stderr: boolean; readonly rows: number; readonly columns: number }
+/** Runs whose numbers are reported see no terminal, wherever they are started. */
+export const NO_TERMINAL: TerminalConfig = { stdin: false, stdout: false, stderr: false, rows: 24, columns: 80 };
+export interface GuestStdin { readonly bytes: Uint8Array; readonly sha256: string }
+
+export interface RunConfig { readonly machine: MachineConfig; readonly inputs: InputConfig }
+
+export const MIN_MEM = 16 * 1024 ** 2;
+export const MAX_MEM = 3584 * 1024 ** 2;
+
+/** Checks what options mean together. @param tlb what --tlb's file describes, null without one  @throws UserError */
+export function machineConfig(values: Values, tlb: TlbDescription | null): MachineConfig {
+  if (values.preset !== undefined && tlb !== null) throw new UserError('--preset and --tlb: both name the TLBs. Write one of them.');
+  if (values.svade && values.svadu) throw new UserError('--svade and --svadu: they exclude each other. Write one of them.');
+  if (values.engine !== 'reference') {
+    throw new UserError(`--engine ${values.engine}: this engine is not there yet. Leave the option out, or write --engine reference; counts do not depend on it.`);
+  }
+  const memBytes = Math.floor(values.mem / 4096) * 4096;
+  if (memBytes < MIN_MEM || memBytes > MAX_MEM) {
+    throw new UserError(`--mem ${showSize(values.mem)}: out of range. Write a size from ${showSize(MIN_MEM)} to ${showSize(MAX_MEM)}, as in --mem 512M.`);
+  }
+  const preset = tlb === null ? (values.preset ?? DEFAULT_PRESET) : null;
+  return {
+    preset,
+    tlb: tlb ?? presetNamed(preset!),
+    memBytes,
+    sv: Number(values.sv) as 39 | 48 | 57,
+    svadu: !values.svade,
+    engine: 'reference',
+    seed: values.seed,
+    maxInsn: values['max-insn'] ?? null,
+    thp: values.thp ?? null,
+    mthp: values.mthp.flat(),
+    set: values.set.map(({ name, value }) => ({ path: name, value })),
+    costs: costs(values.cost),
+    sanitize: values.sanitize === true,
+  };
+}
+
+/** Every cost of the cycle model, the changed ones changed. */
+function costs(changes: Values['cost']): Record<string, number> {
+  const all: Record<string, number> = Object.fromEntries(costTable.map(({ name, cycles }) => [name, cycles]));
+  for (const { name, value } of changes) {
+    if (!(name in all)) throw new UserError(`--cost ${name}=${value}: no such cost.${didYouMean(name, Object.keys(all))} quire explain costs lists them.`);
+    if (!/^[0-9]+(\.[0-9]+)?$/.test(value) || Number(value) > 1e12) {
+      throw new UserError(`--cost ${name}=${value}: not a number of cycles. Write a number, as in --cost ${name}=${all[name]}.`);
+    }
+    all[name] = Number(value);
+  }
+  return all;
+}

@@ -1,0 +1,98 @@
+// Everything that has a name, with its meaning, collected from the tables where it is declared: what `quire explain` answers from.
+// Only Linux's counters get their sentences here, since the kernel declares just their names.
+import { tracepoints } from '#base';
+import { costs, reasons, syscallTable, tunables, VmStat } from '#kernel';
+import { presets } from '#mmu';
+import { exitStatuses } from './help-text.ts';
+import { optionRows } from './options.ts';
+import { statFields } from './schema.ts';
+
+export interface Entry {
+  readonly topic: Topic;
+  readonly name: string;
+  readonly text: string;
+}
+export const topics = {
+  counters: 'fields of the report quire.stat/1',
+  vmstat: 'lines of /proc/vmstat',
+  thp: 'files of hugepages-<size>kB/stats',
+  options: 'options of the commands',
+  presets: 'TLB hierarchies by name',
+  costs: 'costs of the cycle model, for --cost',
+  tunables: 'numbers of /proc/sys/vm and the like, for --set',
+  reasons: 'why the kernel did one thing rather than another',
+  syscalls: 'system calls that programs can use',
+  events: 'tracepoints, for quire trace -e',
+  status: 'exit statuses',
+} as const;
+export type Topic = keyof typeof topics;
+
+const vmstatMeanings: Readonly<Record<string, string>> = {
+  nr_free_pages: 'pages that the buddy allocator holds free, now',
+  nr_mlock: 'pages that mlock() keeps in memory, now',
+  nr_anon_pages: 'anonymous pages that are mapped, now',
+  nr_mapped: 'pages of files that are mapped, now',
+  nr_file_pages: 'pages in the page cache, those of tmpfs included, now',
+  nr_shmem: 'pages of tmpfs and shared anonymous memory, now',
+  nr_anon_transparent_hugepages: 'anonymous folios of 2 MiB, now',
+  nr_page_table_pages: 'pages that hold page tables, now',
+  nr_memmap_boot_pages: 'pages that the memory map took at boot',
+  pgalloc_normal: 'pages allocated (a folio of order n counts 2^n)',
+  allocstall_normal: 'allocations that found too little free memory and had to wait or fail',
+  pgfree: 'pages freed',
+  pglazyfree: 'pages marked by madvise(MADV_FREE)',
+  pgfault: 'page faults handled, minor and major',
+  pgmajfault: 'page faults that had to wait for I/O',
+  pgreuse: 'copy-on-write faults that needed no copy, since nobody else had the page',
+  oom_kill: 'programs that the out-of-memory killer ended',
+  unevictable_pgs_mlocked: 'pages that mlock() made unevictable',
+  unevictable_pgs_munlocked: 'pages that munlock() made evictable again',
+  unevictable_pgs_cleared: 'mlocked pages that were unmapped',
+  thp_fault_alloc: 'page faults that mapped a folio of 2 MiB',
+  thp_fault_fallback: 'page faults that wanted a folio of 2 MiB and found none free',
+  thp_deferred_split_page: 'folios of 2 MiB that became partially mapped and wait to be split',
+  thp_split_pmd: '2 MiB mappings that were written as page tables, the folio left whole',
+  thp_zero_page_alloc: 'huge zero folios allocated',
+  thp_zero_page_alloc_failed: 'huge zero folios that could not be allocated',
+};
+export const thpMeanings: Readonly<Record<string, string>> = {
+  anon_fault_alloc: 'page faults that mapped a new anonymous folio of this size',
+  anon_fault_fallback: 'page faults that wanted this size and had to take a smaller one',
+  anon_fault_fallback_charge: 'fallbacks because of a memory limit',
+  split: 'folios of this size that were split',
+  split_failed: 'splits of this size that failed',
+  split_deferred: 'folios of this size that became partially mapped and wait to be split',
+  nr_anon: 'anonymous folios of this size, now',
+  nr_anon_partially_mapped: 'of those, partially mapped ones, now',
+};
+
+/** Every entry, in the order of the topics. */
+export function glossary(): Entry[] {
+  const entries: Entry[] = [];
+  const add = (topic: Topic, name: string, text: string): void => { entries.push({ topic, name, text }); };
+  for (const [path, , meaning] of statFields) add('counters', path, meaning);
+  for (const [name] of new VmStat().entries()) add('vmstat', name, vmstatMeanings[name] ?? 'a line of /proc/vmstat');
+  for (const [name, text] of Object.entries(thpMeanings)) add('thp', name, text);
+  for (const [name, row] of optionRows()) add('options', `--${name}`, `${row.help}${row.byDefault === undefined ? '' : ` (default ${row.byDefault})`}`);
+  for (const preset of presets()) add('presets', preset.name, preset.source);
+  for (const { name, cycles, of, source } of costs) add('costs', name, `${cycles} cycles: ${of}. Source: ${source}`);
+  for (const { name, value, path, source } of tunables) add('tunables', name, `${path ?? 'no file'}; default ${value}. Source: ${source}`);
+  for (const [name, { sentence, hint }] of Object.entries(reasons)) add('reasons', name, hint === '' ? sentence : `${sentence} ${hint}`);
+  for (const row of syscallTable) if (row !== undefined) add('syscalls', row.name, `number ${row.nr}; arguments: ${row.args === '' ? 'none' : row.args.split(' ').join(', ')}`);
+  for (const [name, point] of tracepoints()) add('events', `${point.system}:${name}`, `fields: ${point.fields.map((f) => f.name).join(', ')}`);
+  for (const [code, meaning] of exitStatuses) add('status', code, meaning);
+  return entries;
+}
+
+/** Entries that a word names: by the whole name, by its last part ('misses' for tlb.l2.misses), or without its dashes. */
+export function lookUp(word: string, entries: readonly Entry[]): Entry[] {
+  const wanted = word.toLowerCase();
+  const exact = entries.filter((e) => e.name.toLowerCase() === wanted || e.name.toLowerCase() === `--${wanted}`);
+  const byPattern = entries.filter((e) => e.topic === 'counters' && e.name.includes('*') && matches(e.name, word));
+  if (exact.length + byPattern.length > 0) return [...exact, ...byPattern];
+  return entries.filter((e) => new RegExp(`[.:]${wanted.replace(/[^a-z0-9_]/g, '\\$&')}$`).test(e.name.toLowerCase()));
+}
+function matches(pattern: string, path: string): boolean {
+  const [p, q] = [pattern.split('.'), path.split('.')];
+  return p.length === q.length && p.every((segment, i) => segment === '*' || segment === q[i]);
+}

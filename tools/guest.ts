@@ -1,0 +1,49 @@
+// From words on the command line to a run, and from its end to an exit status: what every command that runs a guest does.
+import { UserError } from '#base';
+import { parseTlbDescription } from '#mmu';
+import type { TlbDescription } from '#mmu';
+import type { Session } from './boot.ts';
+import { machineConfig, type RunConfig, type TerminalConfig } from './config.ts';
+import type { DriveEnd } from './drive.ts';
+import { readHostFile, readInputs, sha256, writeOut } from './host.ts';
+import type { Values } from './options.ts';
+
+/** Reads every host input of a run. @throws UserError */
+export function prepare(values: Values, rest: readonly string[], terminal: TerminalConfig): RunConfig {
+  const machine = machineConfig(values, values.tlb === undefined ? null : readTlb(values.tlb));
+  const stdinBytes = values.stdin === undefined ? null : readHostFile(values.stdin, `--stdin ${values.stdin}`);
+  const stdin = stdinBytes === null ? null : { bytes: stdinBytes, sha256: sha256(stdinBytes) };
+  return { machine, inputs: readInputs(values, rest, terminal, stdin) };
+}
+
+/** The file of --tlb, checked; what is wrong with it is said after its name. */
+function readTlb(path: string): TlbDescription {
+  const text = new TextDecoder().decode(readHostFile(path, `--tlb ${path}`));
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch (error) {
+    throw new UserError(`--tlb ${path}: not JSON (${(error as Error).message.replace(/\s+/g, ' ')}). quire presets NAME prints a file to start from.`);
+  }
+  try {
+    return parseTlbDescription(json);
+  } catch (error) {
+    if (error instanceof UserError) throw new UserError(`--tlb ${path}: ${error.message}`);
+    throw error;
+  }
+}
+
+/** The exit status that stands for the end of a run. @param tell whether to say on standard error what no status can */
+export function exitStatus(session: Session, end: DriveEnd, tell: boolean): number {
+  if (end === 'budget') {
+    if (tell) writeOut(2, `quire: the budget of ${session.config.machine.maxInsn} instructions is used up (--max-insn).\n`);
+    return 124;
+  }
+  if (end === 'deadlock') {
+    if (tell) writeOut(2, 'quire: every task of the program sleeps, and nothing is left that could wake one.\n');
+    return 125;
+  }
+  if (end === 'interrupted') return 130;
+  const { status, signal } = session.kernel.exitStatus!;
+  return signal === 0 ? status : 128 + signal;
+}

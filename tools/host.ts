@@ -1,0 +1,262 @@
+// The host's side of a run, all of Node that quire uses: files in, results out, terminals. Here: reading programs, --root, --file, standard
+// input; writing. Not here: what a run does with them (boot.ts), which knows no host.
+import { createHash } from 'node:crypto';
+import { accessSync, closeSync, constants, existsSync, lstatSync, openSync, readFileSync, readdirSync, readlinkSync, statSync, writeFileSync, writeSync } from 'node:fs';
+import { basename, delimiter, dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { UserError } from '#base';
+import type { GuestFile, GuestLink, GuestStdin, InputConfig, TerminalConfig } from './config.ts';
+import type { Values } from './options.ts';
+import { didYouMean } from './suggest.ts';
+
+/** The checkout or the installed package: what holds package.json and userland/. */
+export const packageRoot = (() => {
+  let at = dirname(fileURLToPath(import.meta.url));
+  while (!existsSync(join(at, 'package.json')) && dirname(at) !== at) at = dirname(at);
+  return at;
+})();
+export const toolVersion = (): string => `quire ${(JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8')) as { version: string }).version}`;
+
+export const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
+
+const reasons: Readonly<Record<string, string>> = {
+  ENOENT: 'there is no such file', EACCES: 'you may not read it', EISDIR: 'it is a directory', ENOTDIR: 'a part of its path is not a directory',
+  ELOOP: 'too many symbolic links', ENAMETOOLONG: 'the name is too long', ENOSPC: 'the disk is full', EROFS: 'the disk is read-only', EPERM: 'not permitted',
+};
+const codeOf = (error: unknown): string => (error as { code?: string }).code ?? '';
+const reasonOf = (error: unknown): string => reasons[codeOf(error)] ?? (codeOf(error) || String(error));
+
+/** A host file. @param what begins the sentence when it cannot be read @throws UserError */
+export function readHostFile(path: string, what: string, status = 2): Uint8Array {
+  try {
+    return readFileSync(path);
+  } catch (error) {
+    throw new UserError(`${what}: cannot read ${path}: ${reasonOf(error)}.`, status);
+  }
+}
+
+// Results. Writes are synchronous, so that nothing is lost when the process ends.
+
+/** Nobody reads our output any more (EPIPE): the command ends quietly, as SIGPIPE would end it. */
+export class PipeClosed extends Error {}
+
+export function writeOut(fd: 1 | 2, data: Uint8Array | string): void {
+  let bytes = typeof data === 'string' ? Buffer.from(data) : data;
+  while (bytes.length > 0) {
+    try {
+      bytes = bytes.subarray(writeSync(fd, bytes));
+    } catch (error) {
+      if (codeOf(error) === 'EAGAIN') Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 2); // a full pipe of a parent that set O_NONBLOCK
+      else if (codeOf(error) === 'EPIPE') throw new PipeClosed();
+      else throw new UserError(`cannot write to ${fd === 1 ? 'standard output' : 'standard error'}: ${reasonOf(error)}.`, 125);
+    }
+  }
+}
+/** The result of a command: to -o FILE, or to standard output. */
+export function writeResult(text: string, file: string | undefined): void {
+  if (file === undefined) return writeOut(1, text);
+  try {
+    writeFileSync(file, text);
+  } catch (error) {
+    throw new UserError(`-o ${file}: cannot write it: ${reasonOf(error)}.`);
+  }
+}
+
+// Standard input.
+
+export interface StdinReader {
+  /** The next bytes, empty at the end; also returns, empty, soon after `stopped` is true. */
+  next(stopped: () => boolean): Promise<Uint8Array>;
+  /** From a terminal that has been read once: keys that have come meanwhile, Ctrl-C among them. */
+  keys(): Uint8Array | null;
+  close(): void;
+  /** Of all bytes handed on so far; null: none were asked for. */
+  sha256(): string | null;
+}
+const BLOCK_BYTES = 65536;
+
+/** Reads this process's standard input when asked, not before: a guest that reads nothing leaves it to the next command.
+ *  @param mode 'lines': what has arrived; 'blocks': 64 KiB or the end, so that a program's read() returns the same in every run
+ *  @param rawTerminal a terminal's keys go to the guest unedited: its own terminal edits, echoes and makes signals of them */
+export function openStdin(mode: 'lines' | 'blocks', rawTerminal: boolean): StdinReader {
+  let [started, ended] = [false, false];
+  let held: Buffer[] = [];
+  const hash = createHash('sha256');
+  const isRaw = (): boolean => rawTerminal && process.stdin.isTTY === true;
+  const start = (): void => {
+    if (started) return;
+    started = true;
+    if (isRaw()) process.stdin.setRawMode(true);
+    process.stdin.on('data', (chunk: Buffer) => {
+      held.push(chunk);
+      if (!isRaw()) process.stdin.pause();
+    });
+    process.stdin.once('end', () => { ended = true; });
+    process.stdin.once('error', () => { ended = true; });
+  };
+  const take = (): Uint8Array => {
+    const all = Buffer.concat(held);
+    const bytes = all.subarray(0, BLOCK_BYTES);
+    held = all.length > bytes.length ? [all.subarray(bytes.length)] : [];
+    hash.update(bytes);
+    return bytes;
+  };
+  return {
+    async next(stopped) {
+      start();
+      const wanted = mode === 'lines' ? 1 : BLOCK_BYTES;
+      while (held.reduce((n, chunk) => n + chunk.length, 0) < wanted && !ended && !stopped()) {
+        process.stdin.resume();
+        await new Promise((resolve) => { setTimeout(resolve, 1); });
+      }
+      return take();
+    },
+    keys: () => (started && isRaw() && held.length > 0 ? take() : null),
+    close() {
+      if (!started) return;
+      process.stdin.pause();
+      if (isRaw()) process.stdin.setRawMode(false);
+    },
+    sha256: () => (started ? hash.copy().digest('hex') : null),
+  };
+}
+/** All of standard input, for commands that run a program more than once; null on a terminal. */
+export function readAllStdin(): GuestStdin | null {
+  if (process.stdin.isTTY) return null;
+  try {
+    const bytes = readFileSync(0);
+    return { bytes, sha256: sha256(bytes) };
+  } catch {
+    return null; // closed, or not readable
+  }
+}
+
+/** A result that is made piece by piece: lines to -o FILE, or to standard output. */
+export function resultWriter(file: string | undefined): { lines(lines: readonly string[]): void; close(): void } {
+  const text = (lines: readonly string[]): string => lines.map((line) => `${line}\n`).join('');
+  if (file === undefined) return { lines: (lines) => { if (lines.length > 0) writeOut(1, text(lines)); }, close() {} };
+  let fd: number;
+  try {
+    fd = openSync(file, 'w');
+  } catch (error) {
+    throw new UserError(`-o ${file}: cannot write it: ${reasonOf(error)}.`);
+  }
+  return { lines: (lines) => { if (lines.length > 0) writeFileSync(fd, text(lines)); }, close: () => { closeSync(fd); } };
+}
+
+/** Path of a host command, as the shell would find it; null: not there. */
+export function findTool(name: string): string | null {
+  for (const folder of (process.env['PATH'] ?? '').split(delimiter)) {
+    const path = join(folder, name);
+    try {
+      accessSync(path, constants.X_OK);
+      if (folder !== '' && statSync(path).isFile()) return path;
+    } catch { /* not in this folder */ }
+  }
+  return null;
+}
+
+// Programs.
+
+export const bundledFolder = join(packageRoot, 'userland/bin');
+const isElf = (bytes: Uint8Array): boolean => bytes[0] === 0x7f && bytes[1] === 0x45 && bytes[2] === 0x4c && bytes[3] === 0x46;
+/** Names of the bundled programs, in order. */
+export function bundledPrograms(): string[] {
+  return existsSync(bundledFolder) ? readdirSync(bundledFolder).filter((name) => !name.includes('.')).sort() : [];
+}
+/** What a bundled program does: the first sentence of its source. */
+export function programSummary(name: string): string {
+  const places = [`${name}.c`, `${name}/main.c`].map((file) => join(packageRoot, 'userland/programs', file));
+  const source = places.find((path) => existsSync(path));
+  if (source === undefined) return '';
+  const comment = /^(\/\/.*\n)+/.exec(readFileSync(source, 'utf8'))?.[0] ?? '';
+  return comment.replace(/^\/\/ ?/gm, '').replace(/\n/g, ' ').trim().replace(/([.]) .*$/, '$1');
+}
+/** The tools that the shell holds, as its table names them: each is a link to it. */
+export function shellTools(): string[] {
+  const source = join(packageRoot, 'userland/programs/sh/main.c');
+  if (!existsSync(source)) return [];
+  return [...readFileSync(source, 'utf8').matchAll(/^ {4}\{ "([^"]+)", [a-z_]+, "/gm)].map((match) => match[1]!).filter((name) => name !== 'sh');
+}
+const bundledLinks = (): GuestLink[] => shellTools().map((name) => ({ path: `/bin/${name}`, target: 'sh' }));
+function bundledFiles(): GuestFile[] {
+  return bundledPrograms().map((name) => {
+    const bytes = readFileSync(join(bundledFolder, name));
+    return { path: `/bin/${name}`, bytes, mode: 0o755, sha256: sha256(bytes) };
+  }).filter((file) => isElf(file.bytes));
+}
+
+interface Tree { files: GuestFile[]; folders: string[]; links: GuestLink[] }
+
+/** A host folder as the guest's root. Symbolic links are copied, not followed; devices and sockets are left out. */
+function readTree(root: string): Tree {
+  const tree: Tree = { files: [], folders: [], links: [] };
+  const visit = (host: string, guest: string): void => {
+    for (const name of readdirSync(host).sort()) {
+      const [hostPath, guestPath] = [join(host, name), `${guest}/${name}`];
+      const stat = lstatSync(hostPath);
+      if (stat.isSymbolicLink()) tree.links.push({ path: guestPath, target: readlinkSync(hostPath) });
+      else if (stat.isDirectory()) {
+        tree.folders.push(guestPath);
+        visit(hostPath, guestPath);
+      } else if (stat.isFile()) {
+        const bytes = readHostFile(hostPath, '--root');
+        tree.files.push({ path: guestPath, bytes, mode: stat.mode & 0o777, sha256: sha256(bytes) });
+      }
+    }
+  };
+  try {
+    if (!statSync(root).isDirectory()) throw new UserError(`--root ${root}: not a directory. Write the folder that holds bin, lib and so on.`);
+    visit(root, '');
+  } catch (error) {
+    if (error instanceof UserError) throw error;
+    throw new UserError(`--root ${root}: ${reasonOf(error)}.`);
+  }
+  return tree;
+}
+
+const searchPath = ['/usr/local/bin', '/usr/bin', '/bin'];
+
+/** Where the program comes from: a path of --root's tree, a host path, or a name of a bundled program. @throws UserError 126, 127 */
+function findProgram(word: string, files: GuestFile[]): GuestFile {
+  const inGuest = word.startsWith('/') ? files.find((f) => f.path === word) : undefined;
+  if (inGuest !== undefined) return inGuest;
+  if (!word.includes('/')) {
+    const named = searchPath.map((folder) => files.find((f) => f.path === `${folder}/${word}`)).find((f) => f !== undefined);
+    if (named !== undefined) return named;
+    const shell = files.find((f) => f.path === '/bin/sh');
+    if (shell !== undefined && shellTools().includes(word)) return { ...shell, path: `/bin/${word}` };
+    const here = existsSync(word) ? ` For the file in this folder write ./${word}.` : '';
+    throw new UserError(`${word}: not a bundled program.${here || didYouMean(word, [...bundledPrograms(), ...shellTools()])} quire help programs lists them.`, 127);
+  }
+  let bytes: Uint8Array;
+  try {
+    bytes = readFileSync(word);
+  } catch (error) {
+    if (codeOf(error) === 'EISDIR') throw new UserError(`${word}: is a directory, not a program.`, 126);
+    throw new UserError(`${word}: ${reasonOf(error)}.`, codeOf(error) === 'EACCES' ? 126 : 127);
+  }
+  const file = { path: `/${basename(word)}`, bytes, mode: 0o755, sha256: sha256(bytes) };
+  files.push(file);
+  return file;
+}
+
+/** Reads all host inputs of a run. @param rest PROG [ARGS] @throws UserError */
+export function readInputs(values: Values, rest: readonly string[], terminal: TerminalConfig, stdin: GuestStdin | null): InputConfig {
+  const [word, ...args] = rest;
+  if (word === undefined || word === '') throw new UserError('no program is given. Write one after the options, as in quire run -- hello; quire help programs lists the bundled ones.');
+  const tree: Tree = values.root === undefined ? { files: [], folders: [], links: [] } : readTree(values.root);
+  const files = [...bundledFiles().filter((b) => !tree.files.some((f) => f.path === b.path)), ...tree.files];
+  for (const { name, value } of values.file) {
+    if (!value.startsWith('/')) throw new UserError(`--file ${name}:${value}: the guest path must begin with /. Write it as in --file ${name}:/tmp/${basename(name)}.`);
+    const bytes = readHostFile(name, `--file ${name}:${value}`);
+    files.push({ path: value, bytes, mode: 0o644 | (statSync(name).mode & 0o111), sha256: sha256(bytes) });
+  }
+  const program = findProgram(word, files);
+  const env = ['PATH=/usr/local/bin:/usr/bin:/bin', 'HOME=/root', ...values.env.map(({ name, value }) => `${name}=${value}`)];
+  return {
+    argv: [word, ...args], path: program.path, programSha256: program.sha256,
+    env: env.filter((line, i) => !env.slice(i + 1).some((after) => after.split('=', 1)[0] === line.split('=', 1)[0])),
+    files, folders: tree.folders, links: [...bundledLinks(), ...tree.links], stdin, terminal,
+  };
+}

@@ -1,0 +1,61 @@
+// The report of a run, quire.stat/1, filled from counters and tables. Here: the filling. Not here: what the fields mean (schema.ts), text (text.ts).
+import { signalName } from '#kernel';
+import type { Session } from './boot.ts';
+import type { MachineConfig } from './config.ts';
+import type { Outcome } from './drive.ts';
+import { STAT_SCHEMA, type ConfigReport, type StatReport } from './schema.ts';
+
+/** What the counts and the clock leave out, said in every report. */
+export const NOT_MODELLED = [
+  'data and instruction caches', 'out-of-order overlap and prefetching', 'speculative page walks', 'more than one hart', 'reclaim and swap', 'a disk',
+];
+
+/** @param tool name and version of this program */
+export function statReport(session: Session, outcome: Outcome, tool: string): StatReport {
+  const { machine, kernel, config } = session;
+  const { system } = kernel;
+  const pgfault = system.vmstat.get('pgfault');
+  const pgmajfault = system.vmstat.get('pgmajfault');
+  const { instructions, cycles } = session;
+  const tlbCycles = machine.mmu.cycles;
+  const exit = outcome.end === 'exited' ? kernel.exitStatus : null;
+  return {
+    schema: STAT_SCHEMA,
+    tool,
+    config: configReport(config.machine, session, outcome.stdinSha256),
+    program: { argv: config.inputs.argv, sha256: config.inputs.programSha256 },
+    exit: {
+      reason: outcome.end,
+      status: exit === null || exit.signal !== 0 ? null : exit.status,
+      signal: exit === null || exit.signal === 0 ? null : signalName(exit.signal),
+    },
+    clock: { instructions, cycles, tlbCycles, kernelCycles: cycles - instructions - tlbCycles },
+    tlb: machine.mmu.report(),
+    faults: { minor: pgfault - pgmajfault, major: pgmajfault, byKind: system.faultsByKind() },
+    vmstat: Object.fromEntries(system.vmstat.entries()),
+    thp: system.thp.stats(),
+    memory: { maxRssKb: maxRssPages(session) * 4, memmapBytes: system.memmapBytes },
+    notModelled: NOT_MODELLED,
+    unknownSyscalls: [...kernel.syscallWarnings.values()],
+    stateHash: session.stateHash(),
+    host: { wallSeconds: outcome.wallSeconds, mips: instructions / Math.max(1e-6, outcome.wallSeconds) / 1e6 },
+  };
+}
+
+function configReport(m: MachineConfig, { config: { inputs } }: Session, fedSha256: string | null): ConfigReport {
+  return {
+    preset: m.preset, tlb: m.tlb, memBytes: m.memBytes, sv: m.sv, svadu: m.svadu, engine: m.engine, seed: m.seed, maxInsn: m.maxInsn,
+    thp: m.thp, mthp: Object.fromEntries(m.mthp.map(({ kb, mode }) => [`hugepages-${kb}kB`, mode])), set: m.set, costs: m.costs,
+    env: inputs.env, files: inputs.files.map(({ path, sha256 }) => ({ path, sha256 })), stdinSha256: inputs.stdin?.sha256 ?? fedSha256,
+  };
+}
+
+/** The largest resident set that any program of the run has had. */
+function maxRssPages({ kernel }: Session): number {
+  let max = 0;
+  for (const p of kernel.processes.values()) {
+    max = Math.max(max, p.maxRssPages, p.childUsage.maxRssPages);
+    for (const t of p.threads) if (t.hasMm) max = Math.max(max, t.mm.hiwaterRss, t.mm.rss.anonPages + t.mm.rss.filePages + t.mm.rss.shmemPages);
+  }
+  return max;
+}

@@ -1,0 +1,62 @@
+// Flag words of system calls by name, where strace prints names too, by the kind that the table gives an argument. Values from the uapi headers (asm-generic for riscv64).
+import { signalName } from '#kernel';
+
+type Bits = readonly (readonly [name: string, bit: number])[];
+
+const prot: Bits = [['PROT_READ', 1], ['PROT_WRITE', 2], ['PROT_EXEC', 4], ['PROT_GROWSDOWN', 0x0100_0000]];
+const mapFlags: Bits = [
+  ['MAP_FIXED', 0x10], ['MAP_ANONYMOUS', 0x20], ['MAP_GROWSDOWN', 0x100], ['MAP_DENYWRITE', 0x800], ['MAP_EXECUTABLE', 0x1000], ['MAP_LOCKED', 0x2000],
+  ['MAP_NORESERVE', 0x4000], ['MAP_POPULATE', 0x8000], ['MAP_NONBLOCK', 0x10000], ['MAP_STACK', 0x20000], ['MAP_HUGETLB', 0x40000], ['MAP_FIXED_NOREPLACE', 0x100000],
+];
+const open: Bits = [
+  ['O_CREAT', 0o100], ['O_EXCL', 0o200], ['O_NOCTTY', 0o400], ['O_TRUNC', 0o1000], ['O_APPEND', 0o2000], ['O_NONBLOCK', 0o4000], ['O_DSYNC', 0o10000],
+  ['O_DIRECT', 0o40000], ['O_LARGEFILE', 0o100000], ['O_DIRECTORY', 0o200000], ['O_NOFOLLOW', 0o400000], ['O_NOATIME', 0o1000000], ['O_CLOEXEC', 0o2000000], ['O_PATH', 0o10000000],
+];
+const clone: Bits = [
+  ['CLONE_VM', 0x100], ['CLONE_FS', 0x200], ['CLONE_FILES', 0x400], ['CLONE_SIGHAND', 0x800], ['CLONE_VFORK', 0x4000], ['CLONE_PARENT', 0x8000], ['CLONE_THREAD', 0x10000],
+  ['CLONE_SYSVSEM', 0x40000], ['CLONE_SETTLS', 0x80000], ['CLONE_PARENT_SETTID', 0x100000], ['CLONE_CHILD_CLEARTID', 0x200000], ['CLONE_DETACHED', 0x400000], ['CLONE_CHILD_SETTID', 0x1000000],
+];
+const madvice = ['MADV_NORMAL', 'MADV_RANDOM', 'MADV_SEQUENTIAL', 'MADV_WILLNEED', 'MADV_DONTNEED', '', '', '', 'MADV_FREE', 'MADV_REMOVE', 'MADV_DONTFORK', 'MADV_DOFORK',
+  'MADV_MERGEABLE', 'MADV_UNMERGEABLE', 'MADV_HUGEPAGE', 'MADV_NOHUGEPAGE', 'MADV_DONTDUMP', 'MADV_DODUMP', 'MADV_WIPEONFORK', 'MADV_KEEPONFORK', 'MADV_COLD', 'MADV_PAGEOUT',
+  'MADV_POPULATE_READ', 'MADV_POPULATE_WRITE', 'MADV_DONTNEED_LOCKED', 'MADV_COLLAPSE'];
+
+/** 'A|B|0x40'; `none` for zero. */
+function bitNames(bits: Bits, value: number, none: string, first: string[] = []): string {
+  const names = [...first];
+  let rest = value >>> 0;
+  for (const [name, bit] of bits) {
+    if ((rest & bit) === 0) continue;
+    names.push(name);
+    rest = (rest & ~bit) >>> 0;
+  }
+  if (rest !== 0) names.push(`0x${rest.toString(16)}`);
+  return names.length === 0 ? none : names.join('|');
+}
+
+const listed = (names: readonly string[], value: number): string => names[value] || `${value}`;
+const clocks = ['CLOCK_REALTIME', 'CLOCK_MONOTONIC', 'CLOCK_PROCESS_CPUTIME_ID', 'CLOCK_THREAD_CPUTIME_ID', 'CLOCK_MONOTONIC_RAW', 'CLOCK_REALTIME_COARSE',
+  'CLOCK_MONOTONIC_COARSE', 'CLOCK_BOOTTIME', 'CLOCK_REALTIME_ALARM', 'CLOCK_BOOTTIME_ALARM', '', 'CLOCK_TAI'];
+const futexOps = ['FUTEX_WAIT', 'FUTEX_WAKE', 'FUTEX_FD', 'FUTEX_REQUEUE', 'FUTEX_CMP_REQUEUE', 'FUTEX_WAKE_OP', 'FUTEX_LOCK_PI', 'FUTEX_UNLOCK_PI', 'FUTEX_TRYLOCK_PI',
+  'FUTEX_WAIT_BITSET', 'FUTEX_WAKE_BITSET', 'FUTEX_WAIT_REQUEUE_PI', 'FUTEX_CMP_REQUEUE_PI', 'FUTEX_LOCK_PI2'];
+const waitFlags: Bits = [['WNOHANG', 1], ['WUNTRACED', 2], ['WEXITED', 4], ['WCONTINUED', 8], ['WNOWAIT', 0x0100_0000], ['__WNOTHREAD', 0x2000_0000], ['__WALL', 0x4000_0000], ['__WCLONE', 0x8000_0000]];
+
+/** By kind of argument, the way its value prints. */
+const printers: Readonly<Record<string, (value: number) => string>> = {
+  prot: (v) => bitNames(prot, v, 'PROT_NONE'),
+  'mmap-flags': (v) => bitNames(mapFlags, v & ~3, '0', [['MAP_FILE', 'MAP_SHARED', 'MAP_PRIVATE', 'MAP_SHARED_VALIDATE'][v & 3]!]),
+  'mremap-flags': (v) => bitNames([['MREMAP_MAYMOVE', 1], ['MREMAP_FIXED', 2], ['MREMAP_DONTUNMAP', 4]], v, '0'),
+  'msync-flags': (v) => bitNames([['MS_ASYNC', 1], ['MS_INVALIDATE', 2], ['MS_SYNC', 4]], v, '0'),
+  madvice: (v) => listed(madvice, v),
+  'clone-flags': (v) => bitNames(clone, v & ~0xff, '', []) .concat((v & 0xff) === 0 ? '' : `${(v & ~0xff) === 0 ? '' : '|'}${signalName(v & 0xff)}`) || '0',
+  'open-flags': (v) => bitNames(open, v & ~3, '0', [['O_RDONLY', 'O_WRONLY', 'O_RDWR', 'O_ACCMODE'][v & 3]!]),
+  'fd-flags': (v) => bitNames(open, v, '0'),
+  clock: (v) => listed(clocks, v),
+  whence: (v) => listed(['SEEK_SET', 'SEEK_CUR', 'SEEK_END', 'SEEK_DATA', 'SEEK_HOLE'], v),
+  'sig-how': (v) => listed(['SIG_BLOCK', 'SIG_UNBLOCK', 'SIG_SETMASK'], v),
+  'wait-flags': (v) => bitNames(waitFlags, v, '0'),
+  'futex-op': (v) => listed(futexOps, v & 0x7f) + ((v & 0x80) === 0 ? '' : '_PRIVATE') + ((v & 0x100) === 0 ? '' : '|FUTEX_CLOCK_REALTIME'),
+  'at-flags': (v) => bitNames([['AT_SYMLINK_NOFOLLOW', 0x100], ['AT_REMOVEDIR', 0x200], ['AT_SYMLINK_FOLLOW', 0x400], ['AT_NO_AUTOMOUNT', 0x800], ['AT_EMPTY_PATH', 0x1000]], v, '0'),
+};
+
+/** A value by the name of its kind; null: the kind is no set of names. */
+export const flagNames = (kind: string, value: number): string | null => printers[kind]?.(value) ?? null;

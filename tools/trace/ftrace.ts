@@ -1,0 +1,53 @@
+// quire trace -e: tracepoints in the lines of ftrace's trace file: `comm-pid [cpu] flags secs.usecs: event: fields`.
+// Mirrors print_trace_line() and trace_print_context() (kernel/trace/trace_output.c). The flags are dots: interrupts are not modelled.
+import { tracepoints, UserError } from '#base';
+import type { Tracepoint } from '#base';
+import type { Session } from '../boot.ts';
+import { didYouMean } from '../suggest.ts';
+import { currentTask, type Trace } from './sink.ts';
+
+export const FTRACE_HEADER: readonly string[] = [
+  '# tracer: nop',
+  '#',
+  '#           TASK-PID     CPU#  |||||  TIMESTAMP  FUNCTION',
+  '#              | |         |   |||||     |         |',
+];
+
+/** The events that some words name: 'all', a system ('kmem', 'kmem:*'), 'kmem:mm_page_alloc' or 'mm_page_alloc'. @throws UserError */
+export function eventsNamed(words: readonly string[]): Tracepoint[] {
+  const all = [...tracepoints().values()];
+  for (const word of words) {
+    if (all.some((p) => names(word, p))) continue;
+    throw new UserError(`-e ${word}: no such event.${didYouMean(word, all.flatMap((p) => [p.name, `${p.system}:${p.name}`, p.system]))} quire explain events lists them.`);
+  }
+  return all.filter((p) => words.some((word) => names(word, p)));
+}
+const names = (word: string, p: Tracepoint): boolean =>
+  word === 'all' || word === p.name || word === p.system || word === `${p.system}:*` || word === `${p.system}:${p.name}`;
+
+/** One line of the trace file. @param ns nanoseconds of the modelled clock */
+export function ftraceLine(comm: string, tid: number, ns: number, event: string, fields: string): string {
+  const micros = Math.floor(ns / 1000);
+  const seconds = `${Math.floor(micros / 1e6)}`.padStart(5);
+  return `${comm.padStart(16)}-${`${tid}`.padEnd(7)} [000] ..... ${seconds}.${`${micros % 1e6}`.padStart(6, '0')}: ${event}: ${fields}`.trimEnd();
+}
+
+export function traceEvents(session: Session, words: readonly string[]): Trace {
+  let lines: string[] = [];
+  const stops = eventsNamed(words).map((point) => point.listen((p, values) => {
+    const { comm, tid } = currentTask(session);
+    lines.push(ftraceLine(comm, tid, session.kernel.uptimeNs(), p.name, p.format(values)));
+  }));
+  const take = (): string[] => {
+    const taken = lines;
+    lines = [];
+    return taken;
+  };
+  return {
+    take,
+    end() {
+      for (const stop of stops) stop();
+      return take();
+    },
+  };
+}
