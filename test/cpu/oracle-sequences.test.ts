@@ -8,7 +8,9 @@ import { Prng } from '#base';
 import { differences, hashOfBlock, programOf } from '../support/oracle/blocks.ts';
 import { isRecording, readGolden, writeGolden } from '../support/oracle/golden.ts';
 import { Rig, runHere } from '../support/oracle/ours.ts';
+import type { Run } from '../support/oracle/ours.ts';
 import { CODE } from '../support/oracle/program.ts';
+import type { Program } from '../support/oracle/program.ts';
 import { qemuVersion, runOnQemu } from '../support/oracle/qemu.ts';
 import { SequenceGenerator, jumpClasses, reasonNotDrawn, shortClass, shortClasses } from '../support/oracle/sequences.ts';
 import type { Chunk } from '../support/oracle/sequences.ts';
@@ -42,6 +44,21 @@ const generate = (seed: number, count: number): Chunk[] => {
   const generator = new SequenceGenerator(seed);
   return Array.from({ length: count }, (_, i) => generator.chunk(i));
 };
+/** Runs the whole program; if it goes astray, the sequences one by one to name the first that does. */
+function runAll(chunks: readonly Chunk[], seed: number, program: Program): Run {
+  try {
+    return runHere(program);
+  } catch (error) {
+    chunks.forEach((chunk, i) => {
+      try {
+        runHere(programOf([chunk], seed, i));
+      } catch (cause) {
+        throw new Error(`sequence ${i}, base x${chunk.base}: ${String(cause)}\n${listing(chunk.code).join('\n')}`, { cause });
+      }
+    });
+    throw error;
+  }
+}
 const version = qemuVersion();
 
 test.runIf(isRecording)('qemu-riscv64 is asked for the states of random sequences', () => {
@@ -59,7 +76,7 @@ if (!isRecording) describe('golden', () => {
 
   test(`${golden.chunks.length} sequences leave the states that they left under ${golden.qemu.split(' (')[0]}`, () => {
     const program = programOf(chunks, golden.seed);
-    const ours = runHere(program);
+    const ours = runAll(chunks, golden.seed, program);
     const wrong = parsed.flatMap(({ hash }, i) => (hashOfBlock(ours.data, i) === hash ? [] : [i]));
     const theirs = wrong.length === 0 || version === null ? null : runOnQemu(program);
     const report = wrong.slice(0, 3).flatMap((i) => [
@@ -101,7 +118,7 @@ test.skipIf(version === null)('live (needs qemu-riscv64): sequences of a fresh s
   console.info(`oracle sequences: seed ${seed}; replay with QUIRE_SEED=${seed} npx vitest run test/cpu/oracle-sequences.test.ts`);
   const chunks = generate(seed, NR_LIVE_CHUNKS);
   const program = programOf(chunks, seed);
-  const ours = runHere(program);
+  const ours = runAll(chunks, seed, program);
   const theirs = runOnQemu(program);
   const wrong = chunks.flatMap((_chunk, i) => (differences(ours.data, theirs, i).length === 0 ? [] : [i]));
   const report = wrong.slice(0, 3).flatMap((i) => [`sequence ${i}, base x${chunks[i]!.base}`, ...differences(ours.data, theirs, i), ...listing(chunks[i]!.code)]);

@@ -4,7 +4,7 @@ import type { Prng } from '#base';
 export const pick = <T>(random: Prng, from: readonly T[]): T => from[random.below(from.length)]!;
 export const random64 = (random: Prng): bigint => (BigInt(random.next32()) << 32n) | BigInt(random.next32());
 
-const INTEGER_CORNERS: readonly bigint[] = [
+export const INTEGER_CORNERS: readonly bigint[] = [
   0n, 1n, 2n, 3n, -1n, -2n, 1n << 63n, (1n << 63n) - 1n, 1n << 31n, (1n << 31n) - 1n, -(1n << 31n), (1n << 32n) - 1n, 1n << 32n, -(1n << 31n) - 1n,
   (1n << 53n) + 1n, (1n << 53n) - 1n, -(1n << 53n) - 1n, (1n << 24n) + 1n, 0x8000_0000_8000_0000n, 0x0123_4567_89ab_cdefn, 0xff00n, 63n, 64n, 31n, 32n,
 ];

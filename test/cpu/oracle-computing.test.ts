@@ -1,4 +1,5 @@
-// Every computing instruction of F and D on a dense grid of corner operands, in every rounding mode: result and flags as under qemu-riscv64.
+// Every computing instruction on a dense grid of corner operands, floating point in every rounding mode: result, flags and memory as under
+// qemu-riscv64.
 import { describe, expect, test } from 'vitest';
 import { isRecording, readGolden, writeGolden } from '../support/oracle/golden.ts';
 import { firstDifferences, gridInstructions, gridOf, hashesOf } from '../support/oracle/grid.ts';
@@ -15,11 +16,11 @@ test.runIf(isRecording)('qemu-riscv64 is asked for the grid', () => {
     const hashes = hashesOf(grid, runOnQemu(grid.program));
     return [row.name, hashes.map((hash, v) => `${hash} ${grid.variants[v]!}`)];
   }));
-  writeGolden('float', 'Floating point on corner operands: by instruction and rounding mode a hash of all results and flags (test/support/oracle/grid.ts)', { results });
+  writeGolden('computing', 'Computing instructions on corner operands: by instruction and rounding mode or immediate a hash of all results (test/support/oracle/grid.ts)', { results });
 });
 
 if (!isRecording) describe('golden', () => {
-  const golden = readGolden<Golden>('float');
+  const golden = readGolden<Golden>('computing');
   test.each(gridInstructions.map((row) => [row.name, row] as const))('%s', (name, row) => {
     const grid = gridOf(row);
     const ours = runHere(grid.program).data;
