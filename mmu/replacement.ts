@@ -5,6 +5,9 @@
 // Tree-PLRU keeps a bit per inner node that points away from the half touched last; the half touched last is the half that holds the
 // larger greatest stamp, so the bit is a comparison of two maxima. Ties can only be between ways never touched: the bit then has its reset
 // value, which points left. Ways that a fence invalidated keep their stamps, as the hardware's bits keep their state.
+//
+// A free way is used before any victim: the lowest, but under tree-PLRU the one that the bits lead to (so that a cold set fills in the order
+// 0, 2, 1, 3 in which it will be replaced, and a cyclic walk over one page too many misses always, as the closed form says).
 import type { Prng } from '#base';
 
 export const Policy = { Lru: 0, Plru: 1, Fifo: 2, Random: 3 } as const;
@@ -20,6 +23,22 @@ export function victimOf(policy: Policy, stamps: Float64Array, filled: Float64Ar
     case Policy.Fifo: return smallest(filled, first, ways);
     case Policy.Random: return first + random.below(ways);
   }
+}
+
+/** The free way to use among [first, first + ways), or -1. @param probe an entry is free where this is `free` */
+export function freeWay(policy: Policy, stamps: Float64Array, probe: Int32Array, free: number, first: number, ways: number): number {
+  let at = lowestFree(probe, free, first, ways);
+  if (policy !== Policy.Plru || at < 0) return at;
+  at = first;
+  for (let half = ways >> 1; half > 0; half >>= 1) {
+    const right = greatest(stamps, at, half) > greatest(stamps, at + half, half);
+    if (lowestFree(probe, free, right ? at + half : at, half) < 0 ? !right : right) at += half;
+  }
+  return at;
+}
+function lowestFree(probe: Int32Array, free: number, first: number, ways: number): number {
+  for (let e = first; e < first + ways; e++) if (probe[e] === free) return e;
+  return -1;
 }
 
 function smallest(values: Float64Array, first: number, ways: number): number {

@@ -17,7 +17,7 @@ import type { AdRule, CoalescingName, TlbLevelDescription } from './description.
 import { EMPTY_TAG, FILTER_SLOTS, SLOT_WORDS } from './filter.ts';
 import { NAPOT_ORDER, Pte } from './pte.ts';
 import { GLOBAL } from './pwc.ts';
-import { policyNamed, victimOf } from './replacement.ts';
+import { freeWay, policyNamed, victimOf } from './replacement.ts';
 import type { Policy } from './replacement.ts';
 
 /** Fully associative arrays above this many ways are found through a hash chain instead of a scan. */
@@ -80,7 +80,7 @@ export class TlbLevel {
   /** Clustered entries: three frame bits for each page. */
   private readonly sub: Int32Array;
   private readonly leaf: Int32Array;
-  /** Time of last touch. L1: twice the tick of the access, plus one for the second half of a split one; engines write it through the filter. */
+  /** Time of last touch, -1 for never. L1: twice the tick of the access, plus one for the second half of a split one; engines write it through the filter. */
   readonly stamp: Float64Array;
   private readonly filled: Float64Array;
   /** Of entries of order 9 and 18: the first and last page index that may stand in the filter. */
@@ -153,7 +153,7 @@ export class TlbLevel {
     this.ppn = arena.float64(entries);
     this.sub = arena.int32(entries);
     this.leaf = arena.int32(entries);
-    this.stamp = arena.float64(entries);
+    this.stamp = arena.float64(entries).fill(-1);
     this.filled = arena.float64(entries);
     this.touchedFirst = arena.int32(entries);
     this.touchedLast = arena.int32(entries);
@@ -364,13 +364,13 @@ export class TlbLevel {
     this.hideUnder(vpnLo);
   }
 
-  /** The way for the chosen entry: a free one, lowest first, else the policy's. The caller sees to what the victim held, then calls write(). */
+  /** The way for the chosen entry: a free one, else the policy's. The caller sees to what the victim held, then calls write(). */
   victim(vpnLo: number, vpnHi: number): number {
     const p = this.chosenProbe;
     const array = this.probeArray[p]!;
     const first = array.first + (setIndex(vpnLo, vpnHi, this.probeOrder[p]!) & array.setMask) * array.ways;
-    const end = first + array.ways;
-    for (let e = first; e < end; e++) if (this.probe[e] === FREE) return e;
+    const free = freeWay(array.policy, this.stamp, this.probe, FREE, first, array.ways);
+    if (free >= 0) return free;
     return victimOf(array.policy, this.stamp, this.filled, first, array.ways, array.random);
   }
 

@@ -77,9 +77,19 @@ class NaiveArray {
       }
     }
   }
+  /** The free way that the bits lead to, where a half without one is not entered. */
+  private freeByTree(set: NaiveSet): number {
+    const freeUnder = (node: number): boolean =>
+      (node >= this.d.ways ? set.ways[node - this.d.ways] === null : freeUnder(node * 2) || freeUnder(node * 2 + 1));
+    let node = 1;
+    while (node < this.d.ways) {
+      const wanted = node * 2 + (set.bits[node]! ? 1 : 0);
+      node = freeUnder(wanted) ? wanted : wanted ^ 1;
+    }
+    return node - this.d.ways;
+  }
   victim(set: NaiveSet): number {
-    const free = set.ways.indexOf(null);
-    if (free >= 0) return free;
+    if (set.ways.includes(null)) return this.d.replacement === 'plru' ? this.freeByTree(set) : set.ways.indexOf(null);
     switch (this.d.replacement) {
       case 'lru': return set.recency[0]!;
       case 'fifo': return set.fillOrder[0]!;
