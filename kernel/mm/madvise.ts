@@ -95,7 +95,7 @@ function flagsAfter({ flags, file }: Vma, advice: number): number {
 
 function zap(mm: Mm, vma: Vma, start: number, end: number): number {
   const batch = new FenceBatch(mm.fences);
-  zapRange(mm, vma, start / PAGE_SIZE, end / PAGE_SIZE, batch);
+  zapRange(mm, vma, start / PAGE_SIZE, end / PAGE_SIZE, batch, true);
   batch.flush();
   return 0;
 }

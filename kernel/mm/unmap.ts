@@ -13,8 +13,10 @@ import type { Vma } from './vma.ts';
 const PMD_PAGES = 512;
 export const pmdEnd = (vpn: number): number => (Math.floor(vpn / PMD_PAGES) + 1) * PMD_PAGES;
 
-/** Removes every entry of [start, end), in pages, which lies in `vma`. A 2 MiB mapping that is only covered in part is split first. */
-export function zapRange(mm: Mm, vma: Vma, start: number, end: number, batch: FenceBatch): void {
+/** Removes every entry of [start, end), in pages, which lies in `vma`. A 2 MiB mapping that is only covered in part is split first.
+ *  @param reclaim also free the page tables that become empty, so that 2 MiB folios may be mapped there again: what MADV_DONTNEED has done
+ *  since 6.14 where PT_RECLAIM is built in (x86 from the start, riscv with 7.0) */
+export function zapRange(mm: Mm, vma: Vma, start: number, end: number, batch: FenceBatch, reclaim = false): void {
   const { tables } = mm;
   for (let vpn = tables.skipAbsent(start, end); vpn < end; vpn = tables.skipAbsent(vpn, end)) {
     const stop = Math.min(end, pmdEnd(vpn));
@@ -27,6 +29,7 @@ export function zapRange(mm: Mm, vma: Vma, start: number, end: number, batch: Fe
       splitHugePmd(mm, vma, vpn, 'split-partial-zap');
     }
     zapPtes(mm, vma, vpn, stop, batch);
+    if (reclaim && stop - vpn === PMD_PAGES && tables.freeRange(vpn, stop, vpn, stop)) batch.tablesFreed();
     vpn = stop;
   }
 }

@@ -20,11 +20,16 @@ export class FakeMachine implements Machine {
   readonly fences: FenceRecord[] = [];
   root = asPfn(0);
   asid = asAsid(0);
-  /** Frames touched so far; the rest reads as zeros, so that a test pays for what it uses. */
-  private readonly frames = new Map<number, Uint8Array>();
+  private readonly bytes: Uint8Array;
+  private readonly words: Int32Array;
 
-  constructor(options: { ramBytes?: number; sv?: 39 | 48 | 57; maxAsid?: number } = {}) {
-    this.ram = { firstPfn: asPfn(0x80000), nrFrames: (options.ramBytes ?? 64 << 20) / 4096 };
+  /** @param options soiled: RAM starts out as garbage, so that a frame which should be zeroed and is not shows. */
+  constructor(options: { ramBytes?: number; sv?: 39 | 48 | 57; maxAsid?: number; soiled?: boolean } = {}) {
+    const ramBytes = options.ramBytes ?? 64 << 20;
+    this.ram = { firstPfn: asPfn(0x80000), nrFrames: ramBytes / 4096 };
+    this.bytes = new Uint8Array(ramBytes);
+    this.words = new Int32Array(this.bytes.buffer);
+    if (options.soiled === true) this.bytes.fill(0xa5);
     this.sv = options.sv ?? 39;
     this.maxAsid = options.maxAsid ?? 0xffff;
   }
@@ -44,52 +49,39 @@ export class FakeMachine implements Machine {
     this.fences.push({ asid, vpn });
   }
 
-  private bytes(pfn: number): Uint8Array {
+  /** Byte offset of a frame; frames outside RAM are the kernel's mistake. */
+  private offset(pfn: number, nr = 1): number {
     const { firstPfn, nrFrames } = this.ram;
-    if (!(pfn >= firstPfn && pfn < firstPfn + nrFrames)) throw new Error(`frame 0x${pfn.toString(16)} is not RAM`);
-    let frame = this.frames.get(pfn);
-    if (frame === undefined) this.frames.set(pfn, (frame = new Uint8Array(4096)));
-    return frame;
-  }
-  private words(pfn: number): Int32Array {
-    return new Int32Array(this.bytes(pfn).buffer);
+    if (!(pfn >= firstPfn && pfn + nr <= firstPfn + nrFrames)) throw new Error(`frames 0x${pfn.toString(16)}+${nr} are not RAM`);
+    return (pfn - firstPfn) * 4096;
   }
   pteLow(table: Pfn, index: number): number {
-    return this.words(table)[index * 2]!;
+    return this.words[this.offset(table) / 4 + index * 2]!;
   }
   pteHigh(table: Pfn, index: number): number {
-    return this.words(table)[index * 2 + 1]!;
+    return this.words[this.offset(table) / 4 + index * 2 + 1]!;
   }
   storePte(table: Pfn, index: number, low: number, high: number): void {
-    const words = this.words(table);
-    words[index * 2] = low;
-    words[index * 2 + 1] = high;
+    const at = this.offset(table) / 4 + index * 2;
+    this.words[at] = low;
+    this.words[at + 1] = high;
   }
   zeroFrames(first: Pfn, nr: number): void {
-    for (let i = 0; i < nr; i++) this.bytes(first + i).fill(0);
+    const at = this.offset(first, nr);
+    this.bytes.fill(0, at, at + nr * 4096);
   }
   copyFrame(to: Pfn, from: Pfn): void {
-    this.bytes(to).set(this.bytes(from));
+    const at = this.offset(from);
+    this.bytes.copyWithin(this.offset(to), at, at + 4096);
   }
   readFrame(pfn: Pfn, offset: number, into: Uint8Array): void {
-    this.each(pfn, offset, into.length, (frame, at, done, len) => into.set(frame.subarray(at, at + len), done));
+    const at = this.offset(pfn, Math.ceil((offset + into.length) / 4096) || 1) + offset;
+    into.set(this.bytes.subarray(at, at + into.length));
   }
   writeFrame(pfn: Pfn, offset: number, from: Uint8Array): void {
-    this.each(pfn, offset, from.length, (frame, at, done, len) => frame.set(from.subarray(done, done + len), at));
-  }
-  private each(pfn: Pfn, offset: number, length: number, visit: (frame: Uint8Array, at: number, done: number, len: number) => void): void {
-    for (let done = 0; done < length; ) {
-      const at = (offset + done) % 4096;
-      const len = Math.min(4096 - at, length - done);
-      visit(this.bytes(pfn + Math.floor((offset + done) / 4096)), at, done, len);
-      done += len;
-    }
+    this.bytes.set(from, this.offset(pfn, Math.ceil((offset + from.length) / 4096) || 1) + offset);
   }
   charge(cycles: number): void {
     this.clockCycles += cycles;
-  }
-  /** Fills never-used frames with garbage, so that a frame which should be zeroed and is not shows. */
-  soil(): void {
-    for (let pfn: number = this.ram.firstPfn; pfn < this.ram.firstPfn + this.ram.nrFrames; pfn++) if (!this.frames.has(pfn)) this.bytes(pfn).fill(0xa5);
   }
 }

@@ -14,6 +14,7 @@ export interface Options {
   ramBytes?: number;
   sv?: 39 | 48 | 57;
   maxAsid?: number;
+  soiled?: boolean;
   /** Orders that are always used for anonymous memory: [4] for 64 kB, [2, 4, 9]. */
   orders?: readonly number[];
   params?: (params: KernelParams) => void;

@@ -29,8 +29,7 @@ describe('base pages', () => {
     system.check();
   });
   test('fresh pages are zeroed', () => {
-    const { program, machine } = boot();
-    machine.soil();
+    const { program } = boot({ soiled: true });
     program.map(K64, 0x100000);
     const bytes = new Uint8Array(4096).fill(7);
     program.write(0x100000);
