@@ -1,0 +1,141 @@
+// Blocks against single steps. The engine counts a block's fetches in bulk, stamps entries late and trusts the filter; none of that may show.
+// A random program runs three times: in blocks with random budgets, one instruction a run(), and one instruction a run() with the filter
+// emptied before each, so that every fetch and access is a look-up of its own. Counters, TLB contents, clocks, registers, memory: one hash.
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { Prng, StateHash, asPfn } from '#base';
+import type { Machine } from '#cpu';
+import { presets } from '#mmu';
+import type { TlbDescription } from '#mmu';
+import { hartRig, tinyInclusive } from '../support/hart-rig.ts';
+
+const CODE = 0x10000;
+const CODE_PAGES = 5;
+const DATA = 0x40000;
+const DATA_PAGES = 12;
+const NR_FRAMES = 64;
+
+const tiny = (change: Partial<TlbDescription>): TlbDescription => ({ ...tinyInclusive, ...change });
+const hierarchies: Readonly<Record<string, TlbDescription>> = {
+  'tiny, inclusive': tinyInclusive,
+  'tiny, exclusive': tiny({ name: 'tiny-exclusive', inclusion: 'exclusive' }),
+  'tiny, no L2': tiny({ name: 'tiny-l1', l2: null, inclusion: 'neither' }),
+  'one entry a side, inclusive': tiny({
+    name: 'single',
+    l1i: { arrays: [{ entries: 1, ways: 1, pageSizes: ['4K'], replacement: 'fifo' }], hitCycles: 0 },
+    l1d: { arrays: [{ entries: 1, ways: 1, pageSizes: ['4K'], replacement: 'fifo' }], hitCycles: 0 },
+    l2: { arrays: [{ entries: 2, ways: 2, pageSizes: ['4K'], replacement: 'random' }], hitCycles: 7 },
+  }),
+  'tree-PLRU, random L2, inclusive': tiny({
+    name: 'plru',
+    l1i: { arrays: [{ entries: 4, ways: 4, pageSizes: ['4K'], replacement: 'plru' }], hitCycles: 0 },
+    l1d: { arrays: [{ entries: 8, ways: 4, pageSizes: ['4K'], replacement: 'plru' }], hitCycles: 0 },
+    l2: { arrays: [{ entries: 8, ways: 4, pageSizes: ['4K'], replacement: 'random' }], hitCycles: 7 },
+  }),
+  [presets()[0]!.name]: presets()[0]!,
+};
+
+/** Lines that leave the data pointers (s0 to s7) alone. */
+const templates = [
+  'addi T,T,IMM', 'add T,T,T', 'sub T,T,T', 'xor T,T,T', 'slli T,T,7', 'mul T,T,T', 'divu T,T,T', 'auipc T,1', 'lui T,-3', 'rev8 T,T',
+  'ld T,IMM(P)', 'ld T,IMM(P)', 'lw T,IMM(P)', 'lbu T,IMM(P)', 'lh T,IMM(P)', 'fld ft0,IMM(P)', 'flw ft1,IMM(P)', 'fadd.d ft2,ft0,ft1',
+  'ld T,ALIGNED(P)', 'ld T,ALIGNED(P)', 'lw T,ALIGNED(P)', 'sd T,ALIGNED(P)', 'sw T,ALIGNED(P)', 'fsd ft2,ALIGNED(P)',
+  'sd T,IMM(P)', 'sd T,IMM(P)', 'sw T,IMM(P)', 'sb T,IMM(P)', 'sh T,IMM(P)', 'amoadd.d T,T,(P)', 'amomaxu.w T,T,(P)', 'lr.d T,(P)', 'sc.d T,T,(P)',
+  'beq T,T,BRANCH', 'bne T,T,BRANCH', 'blt T,T,BRANCH', 'bgeu T,T,BRANCH', 'jal T,BRANCH', 'jal zero,JUMP', 'bne T,zero,JUMP', 'jalr T,0(C)', 'jalr zero,64(C)',
+  'csrrs T,cycle,zero', 'csrrs T,instret,zero', 'csrrs T,time,zero', 'csrrw T,fcsr,T', 'fence.i', 'fence', 'ecall',
+];
+const C_NOP = 0x0001;
+const C_ADDI = 0x0285; // c.addi t0,1
+const C_LD = 0x6000;   // c.ld s0',0(s0'): a pointer would be lost, so it loads a0 (below)
+
+function randomProgram(random: Prng): (string | number)[] {
+  const pick = <T>(list: readonly T[]): T => list[random.below(list.length)]!;
+  const lines: (string | number)[] = [];
+  for (let bytes = 0; bytes < CODE_PAGES * 4096 - 8;) {
+    if (random.below(3) === 0) {
+      lines.push(pick([C_NOP, C_ADDI, C_LD | (2 << 2) | (random.below(2) << 7)]));
+      bytes += 2;
+      continue;
+    }
+    const line = pick(templates)
+      .replace(/T/g, () => pick(['t0', 't1', 't2', 'a0', 'a1', 'zero']))
+      .replace(/P\)/, () => `${pick(['s0', 's1', 's2', 's3', 's4', 's5', 's6', 's7'])})`)
+      .replace(/C\)/, () => `${pick(['s8', 's9', 's10'])})`)
+      .replace('IMM', () => `${random.below(4096) - 2048}`)
+      .replace('ALIGNED', () => `${8 * random.below(64)}`)
+      .replace('BRANCH', () => `${2 * (random.below(40) - 12)}`)
+      .replace('JUMP', () => `${2 * (random.below(3000) - 1500)}`);
+    lines.push(line);
+    bytes += 4;
+  }
+  return lines;
+}
+
+/** What a kernel would do, in little: maps what is missing and tries again, steps over what is illegal. */
+function afterTrap(rig: ReturnType<typeof hartRig>, cause: number, tval: number, random: Prng): void {
+  const { machine } = rig;
+  machine.charge(100);
+  machine.clearReservation();
+  if (cause >= 12) {
+    const page = tval & ~4095;
+    const isCode = page >= CODE && page < CODE + CODE_PAGES * 4096;
+    const isData = page >= DATA && page < DATA + DATA_PAGES * 4096;
+    if (isData || isCode) {
+      rig.map(page, 'rwx', asPfn(machine.ram.firstPfn + (isCode ? 16 + (page - CODE) / 4096 : 32 + (page - DATA) / 4096)));
+      return;
+    }
+  }
+  machine.pc = cause === 8 ? machine.pc + 4n : BigInt(CODE + 2 * random.below(CODE_PAGES * 1024));
+}
+
+function simulate(seed: number, tlb: TlbDescription, budgets: (r: Prng) => number, beforeRun: (m: Machine) => void): string {
+  const rig = hartRig({ tlb });
+  const { machine } = rig;
+  const random = new Prng(seed, 'program');
+  for (let page = 0; page < CODE_PAGES; page++) rig.map(CODE + 4096 * page, 'rwx', asPfn(machine.ram.firstPfn + 16 + page));
+  rig.code(CODE, randomProgram(random));
+  // Some of it is not there at first; one data page is a second view of code, so that some stores change the program.
+  for (let page = 0; page < CODE_PAGES; page++) if (random.below(2) === 0) rig.unmap(CODE + 4096 * page);
+  rig.map(DATA, 'rw', asPfn(machine.ram.firstPfn + 17));
+  for (let i = 0; i < 8; i++) rig.set({ [`s${i}`]: i === 0 ? DATA + 2048 : DATA + 4096 * (1 + random.below(DATA_PAGES - 2)) + 8 * random.below(512) });
+  rig.set({ s8: CODE + 2 * random.below(6000), s9: CODE + 4096 - 2, s10: CODE + 8192 - 66, t0: 1, t1: -2, a0: 77 });
+  const chunks = new Prng(seed, 'chunks');
+  let left = 1500;
+  while (left > 0) {
+    const before = machine.instret;
+    beforeRun(machine);
+    const exit = machine.run(Math.min(left, budgets(chunks)));
+    left -= machine.instret - before;
+    if (exit.kind === 0) {
+      left--;
+      afterTrap(rig, exit.cause, exit.tvalHi * 2 ** 32 + (exit.tvalLo >>> 0), random);
+    } else if (machine.instret === before) throw new Error('nothing happened');
+  }
+  const hash = new StateHash();
+  machine.hash(hash);
+  machine.hashFrames(hash, Array.from({ length: NR_FRAMES }, (_, i) => asPfn(machine.ram.firstPfn + i)));
+  const { lookups, l1Misses } = machine.mmu.counters;
+  return `instret ${machine.instret} traps ${machine.hart.traps} cycles ${machine.clockCycles} lookups ${[...lookups]} misses ${[...l1Misses]} pc ${machine.pc} state ${hash.digest()}`;
+}
+
+describe.each(Object.entries(hierarchies))('with %s', (_name, tlb) => {
+  test('blocks, steps, and steps that ask the MMU every time end in the same state', () => {
+    fc.assert(fc.property(fc.integer(), (seed) => {
+      const everyTime = simulate(seed, tlb, () => 1, (m) => m.mmu.filter.clear());
+      expect(simulate(seed, tlb, () => 1, () => {})).toBe(everyTime);
+      expect(simulate(seed, tlb, (r) => 1 + r.below(200), () => {})).toBe(everyTime);
+      expect(simulate(seed, tlb, () => 1e6, () => {})).toBe(everyTime);
+    }), { numRuns: 8 });
+  });
+});
+
+test('every fetch and access is counted: a straight run of n instructions is n look-ups, loads and stores one each', () => {
+  const rig = hartRig();
+  rig.map(0x5000);
+  rig.code(0x1000, [...Array.from({ length: 100 }, () => 'ld a0,0(s0)'), ...Array.from({ length: 50 }, () => 'sd a0,8(s0)')]);
+  rig.set({ s0: 0x5000 });
+  expect(rig.run(150)).toBe('budget');
+  const { lookups, l1Misses } = rig.machine.mmu.counters;
+  expect([...lookups]).toEqual([150, 100, 50, 0]);
+  expect([...l1Misses]).toEqual([1, 1, 0, 0]);
+});
