@@ -1,1 +1,23 @@
-export {};
+// #tools: what a person runs. Imports every face; nothing imports it but tests.
+//
+// Reading order, which is that of `quire stat -- gups`:
+//   cli.ts        finds the command, its help; how everything ends: exit statuses, error sentences
+//   options.ts    every option, declared once; strict parsing (suggest.ts: near misses; help-text.ts: help from the tables)
+//   guest.ts      from words to a run: host.ts reads the files, config.ts checks what options mean together
+//   boot.ts       the one place where machine, kernel, policies and programs meet: Session.step(), feed(), takeOutput()
+//   drive.ts      the loop around a session: output, input, Ctrl-C, the progress line
+//   report.ts     quire.stat/1 from counters and tables; schema.ts declares and checks its shape
+//   text.ts       reports and comparisons as text, from the JSON alone
+//   glossary.ts   every name with its meaning, for `quire explain`
+//   commands/     one file a command
+//   trace/        line formats: perf.ts (faults), ftrace.ts (tracepoints), strace.ts (system calls; flags.ts, errno-text.ts, peek.ts)
+//   build.mjs     makes dist/quire.mjs
+//
+// boot.ts, config.ts, options.ts, report.ts, schema.ts, text.ts, glossary.ts and trace/ know no host: the browser page can use them as they
+// are. host.ts and drive.ts are Node's.
+export { boot, Session } from './boot.ts';
+export type { RunConfig } from './config.ts';
+export { statReport } from './report.ts';
+export { checkStat, STAT_SCHEMA } from './schema.ts';
+export type { StatReport } from './schema.ts';
+export { compareText, statText } from './text.ts';

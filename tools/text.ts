@@ -114,6 +114,13 @@ export interface Column {
   readonly meaning: string;
   readonly report: StatReport;
 }
+/** Several runs of one program: `quire.compare/1`. */
+export interface Comparison {
+  readonly schema: 'quire.compare/1';
+  /** Whether the program printed the same in every run. */
+  readonly sameOutput: boolean;
+  readonly columns: readonly Column[];
+}
 type Row = readonly [label: string, value: (r: StatReport) => number];
 
 /** The rows of a comparison; folios by size are added for the sizes that occur. */
@@ -139,7 +146,7 @@ function relative(n: number, base: number): string {
 }
 
 /** Several runs side by side; every column but the first with its change against the first. */
-export function compareText(columns: readonly Column[]): string {
+export function compareText({ columns, sameOutput }: Comparison): string {
   const [base, ...others] = columns;
   if (base === undefined) return '';
   const sizes = new Set(columns.flatMap((c) => foliosBySize(c.report).map(([size]) => size)));
@@ -154,7 +161,13 @@ export function compareText(columns: readonly Column[]): string {
     label, thousands(value(base.report)).padStart(valueWidth),
     ...others.map((c) => thousands(value(c.report)).padStart(valueWidth) + relative(value(c.report), value(base.report)).padStart(changeWidth)),
   ]);
+  const { config, program } = base.report;
+  const about = [
+    ` ${program.argv.join(' ')}: ${describeTlb(base.report)} TLBs, ${showSize(config.memBytes)} RAM, Sv${config.sv}`,
+    sameOutput ? ' It printed the same in every run.' : ' It did not print the same in every run: it looks at time, addresses or page sizes.',
+    '',
+  ];
   const legend = columns.map((c) => ` ${c.title.padEnd(12)} ${c.meaning}`);
   const table = [head, ...body].map(([label, ...cells]) => ` ${label!.padEnd(17)}${cells.join('')}`.trimEnd());
-  return `${[...legend, '', ...table].join('\n')}\n`;
+  return `${[...about, ...legend, '', ...table].join('\n')}\n`;
 }

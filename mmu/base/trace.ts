@@ -39,7 +39,7 @@ export class Tracepoint {
 
   /** 'pfn=0x80012 order=4', in ftrace's manner. */
   format(values: readonly number[]): string {
-    return this.fields.map((f, i) => `${f.name}=${f.kind === 'dec' ? values[i] : `0x${(values[i] ?? 0).toString(16)}`}`).join(' ');
+    return this.fields.map((f, i) => `${f.name}=${f.kind === 'dec' ? values[i] : `0x${BigInt.asUintN(64, BigInt(values[i] ?? 0)).toString(16)}`}`).join(' ');
   }
 }
 

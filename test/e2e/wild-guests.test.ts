@@ -18,25 +18,27 @@ const MAP_PRIVATE_ANON = 0x22;
 const MAP_NORESERVE = 0x4000;
 
 describe('ended by a signal', () => {
-  test.each<[string, Line[], keyof typeof signalled]>([
-    ['a jump into data', [...li(t0, DATA), ['jalr', { rd: 0, rs1: t0, imm: 0 }]], 'SIGSEGV'],
-    ['a jump to nowhere', [['jalr', { rd: 0, rs1: zero, imm: 0 }]], 'SIGSEGV'],
-    ['a jump to an address that is not canonical', [['addi', { rd: t0, rs1: 0, imm: 1 }], ['slli', { rd: t0, rs1: t0, imm: 50 }], ['jalr', { rd: 0, rs1: t0, imm: 0 }]], 'SIGSEGV'],
-    ['a store to a kernel address', [['addi', { rd: t0, rs1: 0, imm: -2048 }], ['sd', { rs1: t0, rs2: 0, imm: 0 }]], 'SIGSEGV'],
-    ['a load from a kernel address', [['addi', { rd: t0, rs1: 0, imm: -8 }], ['ld', { rd: t1, rs1: t0, imm: 0 }]], 'SIGSEGV'],
-    ['a store to an address that is not canonical', [['addi', { rd: t0, rs1: 0, imm: 1 }], ['slli', { rd: t0, rs1: t0, imm: 45 }], ['sd', { rs1: t0, rs2: 0, imm: 0 }]], 'SIGSEGV'],
-    ['a store into the program\'s own code', [...li(t0, 0x1_0000), ['sd', { rs1: t0, rs2: 0, imm: 0 }]], 'SIGSEGV'],
-    ['a store that straddles the end of the mapped data', [...li(t0, DATA + 4092), ['sd', { rs1: t0, rs2: 0, imm: 0 }]], 'SIGSEGV'],
-    ['a word that is no instruction', [0], 'SIGILL'],
-    ['all ones', [0xffff_ffff], 'SIGILL'],
-    ['a privileged instruction', [0x3020_0073 /* mret */], 'SIGILL'],
-    ['a supervisor CSR', [0x1800_2573 /* csrr a0, satp */], 'SIGILL'],
-    ['ebreak', [['ebreak']], 'SIGTRAP'],
-    ['code that falls off its end', [['addi', { rd: t0, rs1: 0, imm: 1 }]], 'SIGILL'],
-    ['recursion without end', [label('again'), ['addi', { rd: sp, rs1: sp, imm: -2048 }], ['sd', { rs1: sp, rs2: 0, imm: 0 }], go('jal', 'again', { rd: 0 })], 'SIGSEGV'],
-    ['a stack pointer of zero when a signal comes', [['addi', { rd: sp, rs1: 0, imm: 0 }], 0], 'SIGILL'],
-  ])('%s: %j is %s', (_, lines, signal) => {
-    expect(runGuest(lines)).toEqual({ status: signalled[signal], stdout: '', stderr: '' });
+  test.each<[string, keyof typeof signalled, Line[]]>([
+    ['a jump into data', 'SIGSEGV', [...li(t0, DATA), ['jalr', { rd: 0, rs1: t0, imm: 0 }]]],
+    ['a jump to nowhere', 'SIGSEGV', [['jalr', { rd: 0, rs1: zero, imm: 0 }]]],
+    ['a jump to an address that is not canonical', 'SIGSEGV', [['addi', { rd: t0, rs1: 0, imm: 1 }], ['slli', { rd: t0, rs1: t0, imm: 50 }], ['jalr', { rd: 0, rs1: t0, imm: 0 }]]],
+    ['a store to a kernel address', 'SIGSEGV', [['addi', { rd: t0, rs1: 0, imm: -2048 }], ['sd', { rs1: t0, rs2: 0, imm: 0 }]]],
+    ['a load from a kernel address', 'SIGSEGV', [['addi', { rd: t0, rs1: 0, imm: -8 }], ['ld', { rd: t1, rs1: t0, imm: 0 }]]],
+    ['a store to an address that is not canonical', 'SIGSEGV', [['addi', { rd: t0, rs1: 0, imm: 1 }], ['slli', { rd: t0, rs1: t0, imm: 45 }], ['sd', { rs1: t0, rs2: 0, imm: 0 }]]],
+    ['a store into the program\'s own code', 'SIGSEGV', [...li(t0, 0x1_0000), ['sd', { rs1: t0, rs2: 0, imm: 0 }]]],
+    ['a store that straddles the end of the mapped data', 'SIGSEGV', [...li(t0, DATA + 4092), ['sd', { rs1: t0, rs2: 0, imm: 0 }]]],
+    ['a word that is no instruction', 'SIGILL', [0]],
+    ['all ones', 'SIGILL', [0xffff_ffff]],
+    ['a privileged instruction', 'SIGILL', [0x3020_0073 /* mret */]],
+    ['a supervisor CSR', 'SIGILL', [0x1800_2573 /* csrr a0, satp */]],
+    ['ebreak', 'SIGTRAP', [['ebreak']]],
+    ['code that falls off its end', 'SIGILL', [['addi', { rd: t0, rs1: 0, imm: 1 }]]],
+    ['recursion without end', 'SIGSEGV', [label('again'), ['addi', { rd: sp, rs1: sp, imm: -2048 }], ['sd', { rs1: sp, rs2: 0, imm: 0 }], go('jal', 'again', { rd: 0 })]],
+    ['a stack pointer of zero when a signal comes', 'SIGILL', [['addi', { rd: sp, rs1: 0, imm: 0 }], 0]],
+  ])('%s is %s, which the user is told', (_, signal, lines) => {
+    const ended = runGuest(lines);
+    expect([ended.status, ended.stdout]).toEqual([signalled[signal], '']);
+    expect(ended.stderr).toMatch(new RegExp(`^quire: guest[0-9]+\\[2\\]: unhandled signal ${signalled[signal] - 128} code 0x[0-9a-f]+ at 0x[0-9a-f]+, pc 0x[0-9a-f]+\n$`));
   });
 
   test('memory that is promised and does not exist: the out-of-memory killer ends the program', () => {

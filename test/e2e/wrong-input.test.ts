@@ -66,7 +66,7 @@ describe('options and commands', () => {
   test.each<[string, string[], RegExp]>([
     ['an unknown command', ['rnu'], /rnu: not a command\. Did you mean run\?/],
     ['an option before the command', ['--mem', '64M', 'run'], /options stand after the command/],
-    ['an unknown option', ['run', '--memory', '64M', '--', 'hello'], /--memory: not an option\. Did you mean --mem/],
+    ['an unknown option', ['run', '--presett', 'x', '--', 'hello'], /--presett: not an option\. Did you mean --preset\?/],
     ['a bad size', ['run', '--mem', '12Q', '--', 'hello'], /--mem 12Q: not a size/],
     ['RAM that is too small', ['run', '--mem', '1M', '--', 'hello'], /--mem 1M: out of range\. Write a size from 16M to 3584M/],
     ['RAM that is too large', ['run', '--mem', '64G', '--', 'hello'], /out of range/],

@@ -47,8 +47,13 @@ describe('the report as text', () => {
 test('a comparison shows every column with its change against the first', () => {
   const base = handMadeReport();
   const other: StatReport = { ...base, clock: { ...base.clock, cycles: 1_172_839 }, faults: { ...base.faults, minor: 990 }, thp: { 'hugepages-16kB': { anon_fault_alloc: 5 } } };
-  const text = compareText([{ title: '4K pages', meaning: 'one', report: base }, { title: 'merged', meaning: 'two', report: other }]);
+  const text = compareText({
+    schema: 'quire.compare/1', sameOutput: true, columns: [{ title: '4K pages', meaning: 'one', report: base }, { title: 'merged', meaning: 'two', report: other }],
+  });
   expect(text).toBe([
+    ' gups --words 4096: skylake TLBs, 512M RAM, Sv39',
+    ' It printed the same in every run.',
+    '',
     ' 4K pages     one',
     ' merged       two',
     '',

@@ -1,8 +1,9 @@
 // The line formats of traces, against lines that the real tools printed.
 import { describe, expect, test } from 'vitest';
 import { tracepoint } from '#base';
+import '#kernel'; // declares its tracepoints
 import { flagNames } from '#tools/trace/flags.ts';
-import { eventsNamed, ftraceLine } from '#tools/trace/ftrace.ts';
+import { eventFields, eventsNamed, ftraceLine } from '#tools/trace/ftrace.ts';
 import { quoteBytes } from '#tools/trace/peek.ts';
 import { perfFaultLine } from '#tools/trace/perf.ts';
 
@@ -19,6 +20,12 @@ describe('ftrace lines', () => {
   test('a task, a time in seconds and the event', () => {
     expect(ftraceLine('gups', 2, 33_060_025_999, 'mm_page_free', 'pfn=0x80012 order=4'))
       .toBe('            gups-2       [000] .....    33.060025: mm_page_free: pfn=0x80012 order=4');
+  });
+  test('system calls and resident sets print as Linux prints them', () => {
+    const [enter, exit, rss] = ['sys_enter', 'sys_exit', 'rss_stat'].map((name) => eventsNamed([name])[0]!);
+    expect(eventFields(enter!, [2, 222, 0, 4096, 3, 34, -1, 0])).toBe('NR 222 (0, 1000, 3, 22, ffffffffffffffff, 0)');
+    expect(eventFields(exit!, [2, 222, -12])).toBe('NR 222 = -12');
+    expect(eventFields(rss!, [7, 1, 1, 106496])).toBe('mm_id=7 curr=1 type=MM_ANONPAGES size=106496B');
   });
   test('events are named alone, with their system, by system, or all', () => {
     const [a, b] = [tracepoint('test_alpha', 'testing', {}), tracepoint('test_beta', 'testing', {})];

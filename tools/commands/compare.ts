@@ -5,9 +5,9 @@ import { boot } from '../boot.ts';
 import { NO_TERMINAL, type MachineConfig, type RunConfig } from '../config.ts';
 import { drive, showsProgress } from '../drive.ts';
 import { exitStatus, prepare } from '../guest.ts';
-import { readAllStdin, sha256, toolVersion, writeOut, writeResult } from '../host.ts';
+import { readAllStdin, sha256, toolVersion, writeResult } from '../host.ts';
 import { statReport } from '../report.ts';
-import { compareText, type Column } from '../text.ts';
+import { compareText, type Column, type Comparison } from '../text.ts';
 import { guestGroups, type Command } from './command.ts';
 
 interface Variant { readonly title: string; readonly meaning: string; change(machine: MachineConfig): MachineConfig }
@@ -15,15 +15,15 @@ interface Variant { readonly title: string; readonly meaning: string; change(mac
 /** The TLBs keep their geometry; what differs is the size of folios and what an entry can cover. */
 const variants: readonly Variant[] = [
   {
-    title: '4K pages', meaning: 'no large folios; every TLB entry covers one page',
+    title: '4K pages', meaning: 'no large folios; a TLB entry covers one page',
     change: (m) => ({ ...m, tlb: withCoalescing(m.tlb, 'none'), thp: 'never', mthp: [] }),
   },
   {
-    title: '64K Svnapot', meaning: '64 kB folios, marked in the page table; one TLB entry covers 16 pages',
+    title: '64K Svnapot', meaning: '64 kB folios, marked in the page table; an entry covers 16 pages',
     change: (m) => ({ ...m, tlb: withCoalescing(m.tlb, 'svnapot'), thp: 'never', mthp: [{ kb: 64, mode: 'always' }] }),
   },
   {
-    title: '4x4K merged', meaning: '16 kB folios, unmarked; the TLB itself finds 4 adjacent pages and merges them',
+    title: '4x4K merged', meaning: '16 kB folios, unmarked; the TLB merges 4 neighbours by itself',
     change: (m) => ({ ...m, tlb: withCoalescing(m.tlb, 'zen'), thp: 'never', mthp: [{ kb: 16, mode: 'always' }] }),
   },
 ];
@@ -58,9 +58,8 @@ export const compare: Command = {
       columns.push({ title: variant.title, meaning: variant.meaning, report: statReport(session, outcome, toolVersion()) });
       outputs.push(sha256(Buffer.concat(chunks)));
     }
-    if (outputs.some((hash) => hash !== outputs[0])) writeOut(2, 'quire: the program printed something else in one of the runs; it depends on time, memory layout or its page sizes.\n');
-    const json = { schema: 'quire.compare/1', columns: columns.map(({ title, meaning, report }) => ({ title, meaning, report })) };
-    writeResult(values.json ? `${JSON.stringify(json, null, 2)}\n` : compareText(columns), values.output);
+    const comparison: Comparison = { schema: 'quire.compare/1', sameOutput: outputs.every((hash) => hash === outputs[0]), columns };
+    writeResult(values.json ? `${JSON.stringify(comparison, null, 2)}\n` : compareText(comparison), values.output);
     return status;
   },
 };

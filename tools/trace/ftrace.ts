@@ -25,6 +25,17 @@ export function eventsNamed(words: readonly string[]): Tracepoint[] {
 const names = (word: string, p: Tracepoint): boolean =>
   word === 'all' || word === p.name || word === p.system || word === `${p.system}:*` || word === `${p.system}:${p.name}`;
 
+const unsigned = (n: number): string => BigInt.asUintN(64, BigInt(n)).toString(16);
+const members = ['MM_FILEPAGES', 'MM_ANONPAGES', 'MM_SWAPENTS', 'MM_SHMEMPAGES'];
+/** Events that Linux prints in another way than name=value. */
+const special: Readonly<Record<string, (values: readonly number[]) => string>> = {
+  sys_enter: ([, nr, ...args]) => `NR ${nr} (${args.map(unsigned).join(', ')})`,
+  sys_exit: ([, nr, ret]) => `NR ${nr} = ${ret}`,
+  rss_stat: ([mmId, curr, member, size]) => `mm_id=${mmId} curr=${curr} type=${members[member ?? 0]} size=${size}B`,
+};
+/** The fields of an event, as the trace file shows them. */
+export const eventFields = (p: Tracepoint, values: readonly number[]): string => special[p.name]?.(values) ?? p.format(values);
+
 /** One line of the trace file. @param ns nanoseconds of the modelled clock */
 export function ftraceLine(comm: string, tid: number, ns: number, event: string, fields: string): string {
   const micros = Math.floor(ns / 1000);
@@ -36,7 +47,7 @@ export function traceEvents(session: Session, words: readonly string[]): Trace {
   let lines: string[] = [];
   const stops = eventsNamed(words).map((point) => point.listen((p, values) => {
     const { comm, tid } = currentTask(session);
-    lines.push(ftraceLine(comm, tid, session.kernel.uptimeNs(), p.name, p.format(values)));
+    lines.push(ftraceLine(comm, tid, session.kernel.uptimeNs(), p.name, eventFields(p, values)));
   }));
   const take = (): string[] => {
     const taken = lines;

@@ -8,7 +8,8 @@ export interface Trace {
   end(): string[];
 }
 
-/** What every line begins with: who is on the hart. Before the first program runs that is nobody. */
+/** What every line begins with: who is on the hart. While the first program is being started that is init, between programs the idle task. */
 export function currentTask({ kernel }: Session): { comm: string; tid: number } {
-  return kernel.current === null ? { comm: 'swapper', tid: 0 } : { comm: kernel.current.comm, tid: kernel.current.tid };
+  if (kernel.current !== null) return { comm: kernel.current.comm, tid: kernel.current.tid };
+  return kernel.first === null ? { comm: 'init', tid: 1 } : { comm: 'swapper', tid: 0 };
 }
