@@ -2,7 +2,6 @@
 import { utf8Decode } from '#base';
 import { boot, type Session } from '#tools/boot.ts';
 import { NO_TERMINAL } from '#tools/config.ts';
-import { NO_TERMINAL } from '#tools/config.ts';
 import { prepare } from '#tools/guest.ts';
 import { type OptionGroup, parseCommandLine } from '#tools/options.ts';
 import { statReport } from '#tools/report.ts';
