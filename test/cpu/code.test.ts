@@ -1,0 +1,122 @@
+// Programs that change themselves or are changed: what was decoded must never outlive the bytes it was decoded from.
+import { expect, test } from 'vitest';
+import { assemble } from '../support/assemble.ts';
+import { hartRig } from '../support/hart-rig.ts';
+
+const CODE = 0x10000;
+const li = (n: number): number => assemble(`addi a0,zero,${n}`);
+
+test('a store into the block that is running is seen by the next instruction', () => {
+  const rig = hartRig();
+  rig.map(CODE, 'rwx');
+  rig.code(CODE, ['addi a0,zero,1', 'sw a2,8(a1)', 'addi a0,zero,1', 'ecall']);
+  rig.set({ a1: CODE, a2: li(2) });
+  expect(rig.run()).toMatch(/^ecall/);
+  expect(rig.x('a0')).toBe(2n);
+});
+
+// Each makes the immediate of the instruction behind it 17, or 257 where it reaches the top byte alone.
+test.each([
+  ['sh a2,10(a1)', 0x0110, 17n],
+  ['sd a2,4(a1)', (0x0110_0513n << 32n) | BigInt(assemble('sd a2,4(a1)') >>> 0), 17n],
+  ['sb a2,11(a1)', 0x10, 257n],
+  ['amoor.w zero,a2,(a6)', 0x0100_0000, 17n],
+  ['amoadd.d zero,a2,(a6)', 0x0100_0000, 17n],
+] as const)('so is one by %s', (line, a2, expected) => {
+  const rig = hartRig();
+  rig.map(CODE, 'rwx');
+  rig.code(CODE + 4, [line, 'addi a0,zero,1', 'ecall']);
+  rig.set({ a1: CODE, a6: CODE + 8, a2 });
+  expect(rig.run()).toMatch(/^ecall/);
+  expect(rig.x('a0')).toBe(expected);
+});
+
+test('a store through another view of the frame, or across into it, is seen too', () => {
+  const rig = hartRig();
+  const frame = rig.map(CODE, 'rx');
+  rig.map(0x40000, 'rw', frame);
+  rig.map(0x3f000, 'rw');
+  rig.code(CODE, ['addi a0,zero,1', 'ecall']);
+  rig.code(0x50000, ['sw a2,0(a1)', 'jalr zero,0(s0)', 'sd a3,-4(a1)', 'jalr zero,0(s0)']);
+  rig.set({ a1: 0x40000, s0: CODE, a2: li(5), a3: BigInt.asIntN(64, BigInt(li(6)) << 32n) });
+  rig.machine.pc = BigInt(CODE);
+  rig.run();
+  expect(rig.x('a0')).toBe(1n);
+  rig.machine.pc = 0x50000n;
+  expect(rig.run()).toMatch(/^ecall/);
+  expect(rig.x('a0')).toBe(5n);
+  rig.machine.pc = 0x50008n;
+  expect(rig.run()).toMatch(/^ecall/);
+  expect(rig.x('a0')).toBe(6n);
+});
+
+test('a page that is in the write filter leaves it when it becomes code', () => {
+  const rig = hartRig();
+  rig.map(CODE, 'rwx');
+  rig.code(0x50000, ['sw a2,0(a1)', 'jalr ra,0(a1)', 'sw a3,0(a1)', 'jalr ra,0(a1)', 'ecall']);
+  rig.write(CODE + 4, new Uint8Array(Int32Array.of(assemble('jalr zero,0(ra)')).buffer));
+  rig.set({ a1: CODE, a2: li(11), a3: assemble('addi a4,zero,12') });
+  expect(rig.run()).toMatch(/^ecall/);
+  expect([rig.x('a0'), rig.x('a4')]).toEqual([11n, 12n]);
+});
+
+test('what the kernel writes, zeroes, copies or enters as a PTE is seen when it next runs', () => {
+  const rig = hartRig();
+  const { machine } = rig;
+  const frame = rig.map(CODE, 'rx');
+  const other = rig.map(0x60000, 'rx');
+  const again = (): string => {
+    machine.pc = BigInt(CODE);
+    return rig.run(1);
+  };
+  rig.code(CODE, ['addi a0,zero,1']);
+  rig.write(0x60000, new Uint8Array(Int32Array.of(li(3)).buffer));
+  again();
+  rig.write(CODE, new Uint8Array(Int32Array.of(li(2)).buffer));
+  again();
+  expect(rig.x('a0')).toBe(2n);
+  machine.copyFrame(frame, other);
+  again();
+  expect(rig.x('a0')).toBe(3n);
+  machine.storePte(frame, 0, li(4), 0);
+  again();
+  expect(rig.x('a0')).toBe(4n);
+  machine.zeroFrames(frame, 1);
+  expect(again()).toBe('illegal bits 0x0, pc 0x10000');
+});
+
+test('a page mapped to another frame runs the other frame\'s instructions after the fence, and not before', () => {
+  const rig = hartRig();
+  const { machine } = rig;
+  rig.code(CODE, ['addi a0,zero,1']);
+  rig.run(1);
+  const other = rig.map(0x60000, 'rx');
+  rig.write(0x60000, new Uint8Array(Int32Array.of(li(9)).buffer));
+  rig.map(CODE, 'rx', other);
+  machine.pc = BigInt(CODE);
+  rig.run(1);
+  expect(rig.x('a0')).toBe(1n);
+  machine.fence(null, null);
+  machine.pc = BigInt(CODE);
+  rig.run(1);
+  expect(rig.x('a0')).toBe(9n);
+});
+
+test('more code than the pool holds is decoded anew, and runs as before', () => {
+  const rig = hartRig({ ramBytes: 64 * 2 ** 20 });
+  const { machine } = rig;
+  // 520 pages of c.addi a0,1, each ending in a jump to the next: 1.06 million instructions, four times what the pool takes.
+  const pages = 520;
+  const page = new Uint8Array(4096);
+  for (let i = 0; i < 4092; i += 2) page.set([0x05, 0x05], i);
+  page.set(new Uint8Array(Int32Array.of(assemble('jal zero,4')).buffer), 4092);
+  for (let i = 0; i < pages; i++) machine.writeFrame(rig.map(0x100_0000 + 4096 * i, 'rx'), 0, page);
+  rig.code(0x100_0000 + 4096 * pages, ['ecall']);
+  for (let round = 1; round <= 2; round++) {
+    machine.pc = 0x100_0000n;
+    expect(rig.run(2e6)).toMatch(/^ecall/);
+    expect(rig.x('a0')).toBe(BigInt(round * pages * 2046));
+  }
+  expect(machine.instret).toBe(2 * pages * 2047);
+  expect(machine.ram.codeFrames.reduce((a, b) => a + b)).toBeLessThan(pages);
+});
