@@ -63,10 +63,12 @@ export const Seek = { Set: 0, Cur: 1, End: 2, Data: 3, Hole: 4 } as const;
 export interface FileOps {
   /** Has a position that lseek moves; else reads and writes ignore it and pread answers ESPIPE. */
   readonly seekable: boolean;
+  /** lseek does nothing and succeeds, but there are no positions (eventfd and its like: noop_llseek on a stream). */
+  readonly isStream?: boolean;
   read?(file: OpenFile, io: IoBuffer, pos: number, t: Task | null): number;
   write?(file: OpenFile, io: IoBuffer, pos: number, t: Task | null): number;
-  /** Where the position goes, or -errno; without it, SEEK_SET, CUR and END by the inode's size. */
-  seek?(file: OpenFile, offset: number, whence: number): number;
+  /** Where the position goes, -errno, or null for the common rule, which goes by the inode's size. */
+  seek?(file: OpenFile, offset: number, whence: number): number | null;
   /** Poll bits that hold now; without it always readable and writable. */
   poll?(file: OpenFile, t: Task | null): number;
   /** Everything that is woken when poll's answer may have changed. */
@@ -133,6 +135,10 @@ export class OpenFile {
   get canWrite(): boolean {
     const access = this.flags & Open.ACCMODE;
     return (access === Open.WRONLY || access === Open.RDWR) && (this.flags & Open.PATH) === 0;
+  }
+  /** Takes pread and pwrite: has a position, or ignores any (FMODE_PREAD). */
+  get hasPositions(): boolean {
+    return this.ops.seekable || (this.ops.seek !== undefined && this.ops.isStream !== true);
   }
   get nonBlocking(): boolean {
     return (this.flags & Open.NONBLOCK) !== 0;
@@ -241,10 +247,15 @@ export class FileTable {
    * @param limit RLIMIT_NOFILE @returns the descriptor, or -EMFILE (the reference stays the caller's)
    */
   install(file: OpenFile, cloexec: boolean, from = 0, limit = 1024): number {
-    let fd = from;
-    while (fd < this.files.length && this.files[fd] !== null) fd++;
+    const fd = this.lowestFree(from);
     if (fd >= limit) return -Errno.EMFILE;
     this.set(fd, file, cloexec);
+    return fd;
+  }
+
+  lowestFree(from = 0): number {
+    let fd = from;
+    while (fd < this.files.length && this.files[fd] !== null) fd++;
     return fd;
   }
 

@@ -41,11 +41,16 @@ export class IoBuffer {
     while (n > 0) n -= this.advance(Math.min(n, this.here()));
   }
 
+  /** Gives up what lies beyond `nrBytes` from here. */
+  shorten(nrBytes: number): void {
+    this.left = Math.min(this.left, Math.max(0, nrBytes));
+  }
+
   /** Delivers bytes to the buffer. @returns how many arrived: fewer when it is full or an address is bad */
   put(bytes: Uint8Array): number {
     let done = 0;
     while (done < bytes.length && this.left > 0 && !this.faulted) {
-      const length = Math.min(bytes.length - done, this.here());
+      const length = Math.min(bytes.length - done, this.here(), this.left);
       const moved = this.copyOut(bytes.subarray(done, done + length));
       this.advance(moved);
       done += moved;
@@ -65,7 +70,7 @@ export class IoBuffer {
   takeInto(bytes: Uint8Array): number {
     let done = 0;
     while (done < bytes.length && this.left > 0 && !this.faulted) {
-      const length = Math.min(bytes.length - done, this.here());
+      const length = Math.min(bytes.length - done, this.here(), this.left);
       const moved = this.copyIn(bytes.subarray(done, done + length));
       this.advance(moved);
       done += moved;

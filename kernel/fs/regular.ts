@@ -77,7 +77,8 @@ export class RegularFile implements Openable, FileOps {
   }
 
   /** SEEK_DATA and SEEK_HOLE; the rest goes by size. A page that fallocate set aside counts as data here, unlike in Linux. */
-  seek(_file: OpenFile, offset: number, whence: number): number {
+  seek(_file: OpenFile, offset: number, whence: number): number | null {
+    if (whence < Seek.Data) return null;
     const size = this.size();
     if (offset < 0 || offset >= size) return -Errno.ENXIO;
     let index: number = Math.floor(offset / PAGE_BYTES);

@@ -7,7 +7,7 @@ import { type Task, TaskState } from '../proc/task.ts';
 import { Errno } from '../syscall/errno.ts';
 import { bareFilePath, Dentry } from './dentry.ts';
 import { deviceNodes } from './dev.ts';
-import { type FileOps, FileRegistry, type FileTable, Open, OpenFile, sizeOf } from './file.ts';
+import { type FileOps, FileRegistry, type FileTable, Open, OpenFile, Seek, sizeOf } from './file.ts';
 import { deviceNumber, FileType, type Inode } from './inode.ts';
 import { LockWaiters } from './locks.ts';
 import { Names } from './names.ts';
@@ -343,7 +343,13 @@ const umaskOf = (who: Asker): number => who.t?.fs.umask ?? 0;
 /** An O_PATH file does nothing: it only stands for its place. */
 const pathOps: FileOps = { seekable: true };
 /** Directories are read by getdents64; their position is a cookie. */
-const directoryOps: FileOps = { seekable: true };
+const directoryOps: FileOps = {
+  seekable: true,
+  seek(file, offset, whence) {
+    const to = whence === Seek.Set ? offset : whence === Seek.Cur ? file.pos + offset : -1;
+    return to < 0 ? -Errno.EINVAL : to;
+  },
+};
 
 function hashInode(into: StateHash, inode: Inode, seen: Set<Inode>): void {
   into.number(inode.ino);

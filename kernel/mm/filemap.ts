@@ -11,6 +11,7 @@ import type { Mm } from './mm.ts';
 import { Gfp } from './system.ts';
 import type { MmSystem } from './system.ts';
 import { zapRange } from './unmap.ts';
+import { VmFlag } from './vma.ts';
 import type { Vma } from './vma.ts';
 
 /** What a VMA holds of a file; stands for the open file. Make one for each open file and give the same one to every mmap() of it: VMAs
@@ -180,6 +181,10 @@ export class AddressSpace {
     if (!this.ownerGone || this.vmas.size > 0) return;
     for (const index of this.indices()) this.dropPage(index);
     this.size = 0;
+  }
+  /** Some shared mapping may be written, now or after mprotect(): i_mmap_writable, which F_SEAL_WRITE asks. */
+  get hasWritableMapping(): boolean {
+    return [...this.vmas.keys()].some((vma) => vma.has(VmFlag.Shared) && vma.has(VmFlag.MayWrite));
   }
   get isMapped(): boolean {
     return this.vmas.size > 0;

@@ -1,6 +1,7 @@
 // The system call table of riscv64: number, name, argument kinds, handler. Dispatcher, strace and the support page read it.
 // Not here: the handlers, which stand in a file a subject.
 import { bug } from '#base';
+import { fileSyscalls } from './files.ts';
 import { futexSyscalls } from './futex.ts';
 import { memorySyscalls } from './memory.ts';
 import { miscSyscalls } from './misc.ts';
@@ -17,6 +18,7 @@ export { syscallName, syscallNames } from './names.ts';
 /** By number; a hole is a call that answers ENOSYS. */
 export const syscallTable: readonly (SyscallRow | undefined)[] = join([
   memorySyscalls, processSyscalls, resourceSyscalls, prctlSyscalls, signalSyscalls, timeSyscalls, futexSyscalls, miscSyscalls,
+  fileSyscalls,
 ]);
 
 function join(parts: readonly (readonly SyscallRow[])[]): (SyscallRow | undefined)[] {

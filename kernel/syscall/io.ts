@@ -1,0 +1,265 @@
+// Reading and writing: read, write and their vectors and positions, lseek, sendfile, copy_file_range, and the calls that promise what is so
+// anyway on files in memory (fsync and its like). Here: arguments, limits, signals. Not here: what a file does with it (fs/). Mirrors
+// fs/read_write.c and fs/sync.c.
+import { MAX_OFFSET, MAX_RW_COUNT, Open, type OpenFile, Seek, sizeOf } from '../fs/file.ts';
+import { IoBuffer, type IoVec } from '../fs/io-buffer.ts';
+import { regularOf } from '../fs/regular.ts';
+import { Tmpfs } from '../fs/tmpfs.ts';
+import type { Kernel } from '../kernel.ts';
+import type { Task } from '../proc/task.ts';
+import { BLOCK } from '../proc/wait.ts';
+import { Errno } from './errno.ts';
+import { breakPipe, fileAt, fsizeLimit, isUserRange, refuseSize } from './paths.ts';
+import type { SyscallRow } from './row.ts';
+
+/** UIO_MAXIOV. */
+const MAX_IOVS = 1024;
+/** Bytes that pass through the kernel at a time between two files. */
+const RELAY_BYTES = 65536;
+
+/** One piece of memory as read(2) names it; -EFAULT, -EINVAL. */
+function single(t: Task, base: number, len: number): IoBuffer | number {
+  if (len < 0) return -Errno.EINVAL;
+  if (!isUserRange(t, base, len)) return -Errno.EFAULT;
+  return IoBuffer.user(t.user, [{ base, len: Math.min(len, MAX_RW_COUNT) }]);
+}
+/** An array of struct iovec. Mirrors import_iovec(). */
+function vector(t: Task, at: number, count: number): IoBuffer | number {
+  const nr = count | 0;
+  if (nr < 0 || nr > MAX_IOVS) return -Errno.EINVAL;
+  const bytes = new Uint8Array(nr * 16);
+  if (nr > 0 && !t.user.read(at, bytes)) return -Errno.EFAULT;
+  const words = new DataView(bytes.buffer);
+  const pieces: IoVec[] = [];
+  let total = 0;
+  for (let i = 0; i < nr; i++) {
+    const base = Number(words.getBigInt64(16 * i, true));
+    const len = Number(words.getBigInt64(16 * i + 8, true));
+    if (len < 0) return -Errno.EINVAL;
+    if (!isUserRange(t, base, len)) return -Errno.EFAULT;
+    const used = Math.min(len, MAX_RW_COUNT - total);
+    if (used > 0) pieces.push({ base, len: used });
+    total += used;
+  }
+  return IoBuffer.user(t.user, pieces);
+}
+
+/** What RLIMIT_FSIZE leaves of a write at `pos`; a negative answer is the call's. Only regular files have a size to limit. */
+function limitWrite(k: Kernel, t: Task, file: OpenFile, pos: number, io: IoBuffer): number {
+  const limit = fsizeLimit(t);
+  if (limit === Number.POSITIVE_INFINITY || regularOf(file.inode) === null) return 0;
+  const at = (file.flags & Open.APPEND) !== 0 ? sizeOf(file.inode) : pos;
+  if (io.left > 0 && at >= limit) return refuseSize(k, t);
+  io.shorten(limit - at);
+  return 0;
+}
+
+function doRead(t: Task, fd: number, io: IoBuffer | number): number {
+  const file = fileAt(t, fd);
+  if (file === null || !file.canRead) return -Errno.EBADF;
+  return typeof io === 'number' ? io : file.read(t, io);
+}
+function doWrite(k: Kernel, t: Task, fd: number, io: IoBuffer | number): number {
+  const file = fileAt(t, fd);
+  if (file === null || !file.canWrite) return -Errno.EBADF;
+  if (typeof io === 'number') return io;
+  const error = limitWrite(k, t, file, file.pos, io);
+  if (error !== 0) return error;
+  const n = file.write(t, io);
+  if (io.brokenPipe) breakPipe(k, t);
+  return n;
+}
+function doPread(t: Task, fd: number, io: IoBuffer | number, pos: number): number {
+  if (pos < 0) return -Errno.EINVAL;
+  const file = fileAt(t, fd);
+  if (file === null) return -Errno.EBADF;
+  if (!file.hasPositions) return -Errno.ESPIPE;
+  if (!file.canRead) return -Errno.EBADF;
+  return typeof io === 'number' ? io : file.readAt(t, io, pos);
+}
+function doPwrite(k: Kernel, t: Task, fd: number, io: IoBuffer | number, pos: number): number {
+  if (pos < 0) return -Errno.EINVAL;
+  const file = fileAt(t, fd);
+  if (file === null) return -Errno.EBADF;
+  if (!file.hasPositions) return -Errno.ESPIPE;
+  if (!file.canWrite) return -Errno.EBADF;
+  if (typeof io === 'number') return io;
+  const at = (file.flags & Open.APPEND) !== 0 ? sizeOf(file.inode) : pos;
+  return limitWrite(k, t, file, at, io) || file.writeAt(t, io, at);
+}
+
+const Rwf = { Hipri: 1, Dsync: 2, Sync: 4, NoWait: 8, Append: 0x10, NoAppend: 0x20 } as const;
+/** preadv2 and pwritev2: position -1 is the file's own. Nothing here is ever on its way to a disk, so most flags ask for what is so. */
+function vectored(k: Kernel, t: Task, a: readonly number[], isWrite: boolean): number {
+  const [fd, at, count, pos, , flags] = a as [number, number, number, number, number, number];
+  const known = Rwf.Hipri | Rwf.Dsync | Rwf.Sync | (isWrite ? Rwf.Append | Rwf.NoAppend : Rwf.NoWait);
+  if ((flags & ~known) !== 0) return -Errno.EOPNOTSUPP;
+  const file = fileAt(t, fd);
+  if (file === null) return -Errno.EBADF;
+  const io = vector(t, at, count);
+  if (!isWrite) return pos === -1 ? doRead(t, fd, io) : doPread(t, fd, io, pos);
+  if ((flags & Rwf.Append) === 0) return pos === -1 ? doWrite(k, t, fd, io) : doPwrite(k, t, fd, io, pos);
+  const end = sizeOf(file.inode);
+  const n = doPwrite(k, t, fd, io, end);
+  if (n > 0 && pos === -1) file.pos = end + n;
+  return n;
+}
+
+function lseek(t: Task, fd: number, offset: number, whence: number): number {
+  const file = fileAt(t, fd);
+  if (file === null) return -Errno.EBADF;
+  if (whence < Seek.Set || whence > Seek.Hole) return -Errno.EINVAL;
+  const { ops } = file;
+  if (ops.seek === undefined && !ops.seekable) return -Errno.ESPIPE;
+  const handled = ops.seek?.(file, offset, whence) ?? null;
+  const to = handled ?? seekBySize(file, offset, whence);
+  if (to < 0) return to;
+  if (to > MAX_OFFSET) return -Errno.EINVAL;
+  if (ops.seekable) file.pos = to;
+  return to;
+}
+/** The common rule (generic_file_llseek): everything before the end is data, and the only hole is there. */
+function seekBySize(file: OpenFile, offset: number, whence: number): number {
+  const size = sizeOf(file.inode);
+  const base = whence === Seek.Set ? 0 : whence === Seek.Cur ? file.pos : size;
+  if (whence <= Seek.End) return base + offset < 0 ? -Errno.EINVAL : base + offset;
+  if (offset < 0 || offset >= size) return -Errno.ENXIO;
+  return whence === Seek.Data ? offset : size;
+}
+
+/** From a file with positions to any other. What the other side does not take now is not lost: it was read by position. */
+function sendfile(k: Kernel, t: Task, [outFd, inFd, offsetAt, count]: readonly number[]): number {
+  const from = fileAt(t, inFd!);
+  const to = fileAt(t, outFd!);
+  if (from === null || to === null || !from.canRead || !to.canWrite) return -Errno.EBADF;
+  if (count! < 0) return -Errno.EINVAL;
+  let pos = from.pos;
+  if (offsetAt !== 0) {
+    const given = t.user.word(offsetAt!);
+    if (given === null) return -Errno.EFAULT;
+    if (!from.ops.seekable) return -Errno.ESPIPE;
+    if (given < 0) return -Errno.EINVAL;
+    pos = given;
+  }
+  if (!from.ops.seekable || from.inode.isDirectory || (to.flags & Open.APPEND) !== 0) return -Errno.EINVAL;
+  const wanted = Math.min(count!, MAX_RW_COUNT);
+  const before = t.restart?.sent ?? 0;
+  const outcome = relay(k, t, from, to, pos + (offsetAt === 0 ? 0 : before), wanted - before);
+  const done = before + outcome.done;
+  if (offsetAt === 0) from.pos += outcome.done;
+  const mustWait = outcome.error === -Errno.EAGAIN && !to.nonBlocking && !(done > 0 && t.signalPending);
+  if (mustWait) {
+    t.restart = { sent: done };
+    t.sleepOn(to.waitQueues());
+    return BLOCK;
+  }
+  if (offsetAt !== 0 && !t.user.setU64(offsetAt!, pos + done)) return -Errno.EFAULT;
+  return done > 0 ? done : outcome.error;
+}
+function relay(k: Kernel, t: Task, from: OpenFile, to: OpenFile, start: number, wanted: number): { done: number; error: number } {
+  let done = 0;
+  const bytes = new Uint8Array(Math.min(wanted, RELAY_BYTES));
+  while (done < wanted) {
+    const got = from.readAt(t, bytes.subarray(0, Math.min(bytes.length, wanted - done)), start + done);
+    if (got <= 0) return { done, error: got };
+    const io = IoBuffer.of(bytes.subarray(0, got));
+    const limited = limitWrite(k, t, to, to.pos, io);
+    if (limited !== 0) return { done, error: limited };
+    const put = to.writeAt(t, io, to.pos);
+    if (io.brokenPipe) breakPipe(k, t);
+    if (put < 0) return { done, error: put };
+    if (to.ops.seekable) to.pos += put;
+    done += put;
+    if (put < got) return { done, error: -Errno.EAGAIN };
+  }
+  return { done, error: 0 };
+}
+
+function copyFileRange(k: Kernel, t: Task, [inFd, inAt, outFd, outAt, len, flags]: readonly number[]): number {
+  const from = fileAt(t, inFd!);
+  const to = fileAt(t, outFd!);
+  if (from === null || to === null) return -Errno.EBADF;
+  const places = [[from, inAt!], [to, outAt!]] as const;
+  const offsets: number[] = [];
+  for (const [file, at] of places) {
+    const given = at === 0 ? file.pos : t.user.word(at);
+    if (given === null) return -Errno.EFAULT;
+    if (given < 0) return -Errno.EINVAL;
+    offsets.push(given);
+  }
+  if (flags !== 0) return -Errno.EINVAL;
+  if (from.inode.isDirectory || to.inode.isDirectory) return -Errno.EISDIR;
+  if (regularOf(from.inode) === null || regularOf(to.inode) === null) return -Errno.EINVAL;
+  if (!from.canRead || !to.canWrite || (to.flags & Open.APPEND) !== 0) return -Errno.EBADF;
+  if (len! < 0) return -Errno.EOVERFLOW;
+  const [inPos, outPos] = offsets as [number, number];
+  const wanted = Math.min(len!, MAX_RW_COUNT, Math.max(0, sizeOf(from.inode) - inPos));
+  if (from.inode === to.inode && outPos + wanted > inPos && outPos < inPos + wanted) return -Errno.EINVAL;
+  let done = 0;
+  while (done < wanted) {
+    const bytes = new Uint8Array(Math.min(RELAY_BYTES, wanted - done));
+    const got = from.readAt(t, bytes, inPos + done);
+    if (got <= 0) break;
+    const io = IoBuffer.of(bytes.subarray(0, got));
+    const put = limitWrite(k, t, to, outPos + done, io) || to.writeAt(t, io, outPos + done);
+    if (put < 0) {
+      if (done === 0) return put;
+      break;
+    }
+    done += put;
+    if (put < got) break;
+  }
+  if (inAt === 0) from.pos = inPos + done;
+  else if (!t.user.setU64(inAt!, inPos + done)) return -Errno.EFAULT;
+  if (outAt === 0) to.pos = outPos + done;
+  else if (!t.user.setU64(outAt!, outPos + done)) return -Errno.EFAULT;
+  return done;
+}
+
+/** Files and directories in memory are as safe as they will be; nothing else can be asked. */
+function fsync(_k: Kernel, t: Task, [fd]: readonly number[]): number {
+  const file = fileAt(t, fd!);
+  if (file === null) return -Errno.EBADF;
+  const isStored = file.inode.fs instanceof Tmpfs && (file.inode.isDirectory || regularOf(file.inode) !== null);
+  return isStored ? 0 : -Errno.EINVAL;
+}
+function syncFileRange(_k: Kernel, t: Task, [fd, offset, len, flags]: readonly number[]): number {
+  const file = fileAt(t, fd!);
+  if (file === null) return -Errno.EBADF;
+  if ((flags! & ~7) !== 0 || offset! < 0 || len! < 0) return -Errno.EINVAL;
+  return file.inode.isDirectory || regularOf(file.inode) !== null ? 0 : -Errno.ESPIPE;
+}
+function fadvise(_k: Kernel, t: Task, [fd, , len, advice]: readonly number[]): number {
+  const file = fileAt(t, fd!);
+  if (file === null) return -Errno.EBADF;
+  if (file.ops.seekable === false && file.ops.seek === undefined) return -Errno.ESPIPE;
+  return len! < 0 || advice! < 0 || advice! > 5 ? -Errno.EINVAL : 0;
+}
+function readahead(_k: Kernel, t: Task, [fd]: readonly number[]): number {
+  const file = fileAt(t, fd!);
+  if (file === null || !file.canRead) return -Errno.EBADF;
+  return regularOf(file.inode) === null ? -Errno.EINVAL : 0;
+}
+
+export const ioSyscalls: readonly SyscallRow[] = [
+  { nr: 62, name: 'lseek', args: 'fd off seek', run: (_k, t, [fd, offset, whence]) => lseek(t, fd!, offset!, whence! >>> 0) },
+  { nr: 63, name: 'read', args: 'fd buf len', run: (_k, t, [fd, base, len]) => doRead(t, fd!, single(t, base!, len!)) },
+  { nr: 64, name: 'write', args: 'fd buf len', run: (k, t, [fd, base, len]) => doWrite(k, t, fd!, single(t, base!, len!)) },
+  { nr: 65, name: 'readv', args: 'fd iovec int', run: (_k, t, [fd, at, count]) => doRead(t, fd!, vector(t, at!, count!)) },
+  { nr: 66, name: 'writev', args: 'fd iovec int', run: (k, t, [fd, at, count]) => doWrite(k, t, fd!, vector(t, at!, count!)) },
+  { nr: 67, name: 'pread64', args: 'fd buf len off', run: (_k, t, [fd, base, len, pos]) => doPread(t, fd!, single(t, base!, len!), pos!) },
+  { nr: 68, name: 'pwrite64', args: 'fd buf len off', run: (k, t, [fd, base, len, pos]) => doPwrite(k, t, fd!, single(t, base!, len!), pos!) },
+  { nr: 69, name: 'preadv', args: 'fd iovec int off', run: (_k, t, [fd, at, count, pos]) => doPread(t, fd!, vector(t, at!, count!), pos!) },
+  { nr: 70, name: 'pwritev', args: 'fd iovec int off', run: (k, t, [fd, at, count, pos]) => doPwrite(k, t, fd!, vector(t, at!, count!), pos!) },
+  { nr: 71, name: 'sendfile', args: 'fd fd ptr len', run: sendfile },
+  { nr: 81, name: 'sync', args: '', run: () => 0 },
+  { nr: 82, name: 'fsync', args: 'fd', run: fsync },
+  { nr: 83, name: 'fdatasync', args: 'fd', run: fsync },
+  { nr: 84, name: 'sync_file_range', args: 'fd off off flags', run: syncFileRange },
+  { nr: 213, name: 'readahead', args: 'fd off len', run: readahead },
+  { nr: 223, name: 'fadvise64', args: 'fd off len int', run: fadvise },
+  { nr: 267, name: 'syncfs', args: 'fd', run: (_k, t, [fd]) => (fileAt(t, fd!) === null ? -Errno.EBADF : 0) },
+  { nr: 285, name: 'copy_file_range', args: 'fd ptr fd ptr len flags', run: copyFileRange },
+  { nr: 286, name: 'preadv2', args: 'fd iovec int off int flags', run: (k, t, a) => vectored(k, t, a, false) },
+  { nr: 287, name: 'pwritev2', args: 'fd iovec int off int flags', run: (k, t, a) => vectored(k, t, a, true) },
+];
