@@ -7,10 +7,8 @@ import { FFlag, Rm, X_SINK } from '../hart.ts';
 import type { Hart } from '../hart.ts';
 import type { Decoded } from '../isa/decode.ts';
 import { INSTRUCTIONS, Kind, opOf } from '../isa/table.ts';
-import {
-  fused, fusedDouble, fusedSingle, isTrustedProduct, isTrustedQuotient, isTrustedRoot, isTrustedSingle, isTrustedSum, productError,
-  quotientError, rootError, roundToWhole, sumError,
-} from './hostfloat.ts';
+import { addDoubles, divDoubles, fuseDoubles, mulDoubles, subDoubles } from './doubles.ts';
+import { fused, fusedSingle, isTrustedRoot, isTrustedSingle, rootError, roundToWhole, sumError } from './hostfloat.ts';
 import * as soft from './softfloat.ts';
 import { Double, Single } from './softfloat.ts';
 import type { Format, FpContext } from './softfloat.ts';
@@ -67,8 +65,6 @@ function setX(hart: Hart, rd: number, lo: number, hi: number): void {
   hart.xAndSink[2 * r + 1] = hi;
 }
 
-const isInexactKnown = (hart: Hart): boolean => (hart.fcsr & FFlag.NX) !== 0;
-
 // ---- the exact path ----
 
 const ctx: FpContext = { rm: 0, flags: 0 };
@@ -96,39 +92,16 @@ function exactly(operation: Binary, f: Format, hart: Hart, d: Decoded, rm: numbe
 
 // ---- double: + - * / sqrt ----
 
-define('fadd.d', (hart, d, rm) => addDouble(hart, d, rm, double(hart, d.rs2), soft.add));
-define('fsub.d', (hart, d, rm) => addDouble(hart, d, rm, -double(hart, d.rs2), soft.sub));
-function addDouble(hart: Hart, d: Decoded, rm: number, b: number, operation: Binary): void {
-  const a = double(hart, d.rs1);
-  const sum = a + b;
-  if (rm !== Rm.RNE || !isTrustedSum(sum)) return exactly(operation, Double, hart, d, rm);
-  if (!isInexactKnown(hart) && sumError(a, b, sum) !== 0) hart.raise(FFlag.NX);
-  setDouble(hart, d.rd, sum);
+type Ordinary = (hart: Hart, f: Float64Array, d: number, a: number, b: number) => boolean;
+const doubles: readonly (readonly [string, Ordinary, Binary])[] = [
+  ['fadd.d', addDoubles, soft.add], ['fsub.d', subDoubles, soft.sub], ['fmul.d', mulDoubles, soft.mul], ['fdiv.d', divDoubles, soft.div],
+];
+for (const [name, ordinary, operation] of doubles) {
+  define(name, (hart, d, rm) => {
+    if (rm === Rm.RNE && ordinary(hart, hart.fDoubles, d.rd, d.rs1, d.rs2)) return;
+    exactly(operation, Double, hart, d, rm);
+  });
 }
-define('fmul.d', (hart, d, rm) => {
-  const a = double(hart, d.rs1);
-  const b = double(hart, d.rs2);
-  const product = a * b;
-  if (rm !== Rm.RNE || !isTrustedProduct(product, a, b)) return exactly(soft.mul, Double, hart, d, rm);
-  if (!isInexactKnown(hart)) {
-    const error = productError(a, b, product);
-    if (error !== error) return exactly(soft.mul, Double, hart, d, rm);
-    if (error !== 0) hart.raise(FFlag.NX);
-  }
-  setDouble(hart, d.rd, product);
-});
-define('fdiv.d', (hart, d, rm) => {
-  const a = double(hart, d.rs1);
-  const b = double(hart, d.rs2);
-  const quotient = a / b;
-  if (rm !== Rm.RNE || !isTrustedQuotient(quotient, a)) return exactly(soft.div, Double, hart, d, rm);
-  if (!isInexactKnown(hart)) {
-    const error = quotientError(a, b, quotient);
-    if (error !== error) return exactly(soft.div, Double, hart, d, rm);
-    if (error !== 0) hart.raise(FFlag.NX);
-  }
-  setDouble(hart, d.rd, quotient);
-});
 define('fsqrt.d', (hart, d, rm) => {
   const a = double(hart, d.rs1);
   const root = Math.sqrt(a);
@@ -186,13 +159,8 @@ for (const [name, negateProduct, negateAddend] of [['fmadd', false, false], ['fm
     finish(hart, f, d.rd, soft.fma(f, begin(rm), a, bitsOf(hart, f, d.rs2), c));
   };
   define(`${name}.d`, (hart, d, rm) => {
-    if (rm !== Rm.RNE) return fuseExactly(Double, hart, d, rm);
-    const a = double(hart, d.rs1);
-    const c = double(hart, d.rs3);
-    const result = fusedDouble(negateProduct ? -a : a, double(hart, d.rs2), negateAddend ? -c : c);
-    if (result !== result) return fuseExactly(Double, hart, d, rm);
-    if (fused.inexact) hart.raise(FFlag.NX);
-    setDouble(hart, d.rd, result);
+    const done = rm === Rm.RNE && fuseDoubles(hart, hart.fDoubles, d.rd, d.rs1, d.rs2, d.rs3, negateProduct ? -1 : 1, negateAddend ? -1 : 1);
+    if (!done) fuseExactly(Double, hart, d, rm);
   });
   define(`${name}.s`, (hart, d, rm) => {
     const a = single(hart, d.rs1);
