@@ -9,6 +9,7 @@
 // A free way is used before any victim: the lowest, but under tree-PLRU the one that the bits lead to (so that a cold set fills in the order
 // 0, 2, 1, 3 in which it will be replaced, and a cyclic walk over one page too many misses always, as the closed form says).
 import type { Prng } from '#base';
+import type { Arena } from './arena.ts';
 
 export const Policy = { Lru: 0, Plru: 1, Fifo: 2, Random: 3 } as const;
 export type Policy = (typeof Policy)[keyof typeof Policy];
@@ -39,6 +40,58 @@ export function freeWay(policy: Policy, stamps: Float64Array, probe: Int32Array,
 function lowestFree(probe: Int32Array, free: number, first: number, ways: number): number {
   for (let e = first; e < first + ways; e++) if (probe[e] === free) return e;
   return -1;
+}
+
+const KEPT = 8;
+
+/** The oldest few of many ways, in order, so that a fully associative array is scanned once for eight victims instead of for each.
+ *  Exact, because stamps only grow: an entry not among the oldest eight at the scan cannot be older than one of them that was not touched
+ *  since. It is a cache of what a scan would say, and no part of the state. */
+export class Oldest {
+  private readonly first: number;
+  private readonly ways: number;
+  /** [0] position of the next candidate; then the candidates. In the arena, so that they go back with the stamps when memory does. */
+  private readonly queue: Int32Array;
+  private readonly stamps: Float64Array;
+
+  constructor(arena: Arena, first: number, ways: number) {
+    this.first = first;
+    this.ways = ways;
+    this.queue = arena.int32(1 + KEPT).fill(KEPT, 0, 1);
+    this.stamps = arena.float64(KEPT);
+  }
+
+  /** The oldest way; all are valid, and no two stamps of valid ways are equal. */
+  take(stamps: Float64Array): number {
+    const { queue } = this;
+    for (;;) {
+      for (let i = queue[0]!; i < KEPT; i++) {
+        const e = queue[1 + i]!;
+        if (stamps[e] === this.stamps[i]) {
+          queue[0] = i + 1;
+          return e;
+        }
+      }
+      this.scan(stamps);
+    }
+  }
+  private scan(stamps: Float64Array): void {
+    const { queue } = this;
+    const kept = this.stamps;
+    kept.fill(Infinity);
+    for (let e = this.first; e < this.first + this.ways; e++) {
+      const stamp = stamps[e]!;
+      if (stamp >= kept[KEPT - 1]!) continue;
+      let at = KEPT - 1;
+      for (; at > 0 && kept[at - 1]! > stamp; at--) {
+        kept[at] = kept[at - 1]!;
+        queue[1 + at] = queue[at]!;
+      }
+      kept[at] = stamp;
+      queue[1 + at] = e;
+    }
+    queue[0] = 0;
+  }
 }
 
 function smallest(values: Float64Array, first: number, ways: number): number {

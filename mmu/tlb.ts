@@ -17,8 +17,7 @@ import type { AdRule, CoalescingName, TlbLevelDescription } from './description.
 import { EMPTY_TAG, FILTER_SLOTS, SLOT_WORDS } from './filter.ts';
 import { NAPOT_ORDER, Pte } from './pte.ts';
 import { GLOBAL } from './pwc.ts';
-import { freeWay, policyNamed, victimOf } from './replacement.ts';
-import type { Policy } from './replacement.ts';
+import { Oldest, Policy, freeWay, policyNamed, victimOf } from './replacement.ts';
 
 /** Fully associative arrays above this many ways are found through a hash chain instead of a scan. */
 const SCAN_WAYS = 16;
@@ -26,6 +25,7 @@ const FREE = -1;
 
 /** The fixed shape of one array. */
 interface TlbArray {
+  readonly index: number;
   readonly first: number;
   readonly entries: number;
   readonly ways: number;
@@ -37,6 +37,8 @@ interface TlbArray {
   readonly wide: boolean;
   /** Chain heads, where the array is hashed. */
   readonly heads: Int32Array | null;
+  /** The next victims, where they are found by scanning many ways. */
+  readonly oldest: Oldest | null;
   /** Probe of each order, or -1. */
   readonly probeOf: Int32Array;
 }
@@ -93,8 +95,11 @@ export class TlbLevel {
   /** Inclusive L2: the L1s that hold nothing which this level does not. */
   private readonly over: readonly TlbLevel[];
   private readonly stampBase: number;
-  private fillClock = 0;
-  private touchClock = 0;
+  /** [0] fills so far, [1] touches so far (L2). */
+  private readonly clock: Float64Array;
+  /** Valid entries of each array, and those of order 4 and more in the level. */
+  private readonly nrValid: Int32Array;
+  private readonly large: Int32Array;
   private readonly captured = new Capture();
   private readonly capturedRun = new Capture();
 
@@ -115,9 +120,10 @@ export class TlbLevel {
       const sets = a.entries / a.ways;
       const hashed = sets === 1 && a.ways > SCAN_WAYS;
       const array: TlbArray = {
-        first, entries: a.entries, ways: a.ways, setMask: sets - 1, policy: policyNamed[a.replacement],
+        index, first, entries: a.entries, ways: a.ways, setMask: sets - 1, policy: policyNamed[a.replacement],
         random: new Prng(seed, `tlb ${name} ${index}`), model, rule: a.adRule ?? 'strict', wide: a.pageSizes.includes('32K'),
         heads: hashed ? arena.int32(1 << Math.ceil(Math.log2(a.ways * 2))).fill(FREE) : null,
+        oldest: hashed && (a.replacement === 'lru' || a.replacement === 'fifo') ? new Oldest(arena, first, a.ways) : null,
         probeOf: new Int32Array(64).fill(FREE),
       };
       first += a.entries;
@@ -132,6 +138,9 @@ export class TlbLevel {
     this.probeArray = probes.map((p) => this.arrays[p.array]!);
     probes.forEach((p, i) => { this.arrays[p.array]!.probeOf[p.order] = i; });
     this.live = arena.int32(probes.length);
+    this.clock = arena.float64(2);
+    this.nrValid = arena.int32(d.arrays.length);
+    this.large = arena.int32(1);
 
     this.coalesces = this.arrays.some((a) => a.model !== 'none' && a.model !== 'svnapot');
     const base = d.arrays.findIndex((a) => a.pageSizes.includes('4K'));
@@ -234,9 +243,9 @@ export class TlbLevel {
     const page = vpnLo & this.probePageMask[p]!;
     return this.probeArray[p]!.model === 'clustered' ? ppn + ((this.sub[e]! >> (3 * page)) & 7) : ppn + page;
   }
-  /** Byte offset of an entry's stamp in the arena, for the filter. */
+  /** Byte offset of an entry's stamp in the arena, for the filter: signed 32 bits, as its slots hold it (columns lie above 2 GiB of RAM). */
   stampByte(e: number): number {
-    return this.stampBase + e * 8;
+    return (this.stampBase + e * 8) | 0;
   }
   /** Marks a page of an L1 entry as possibly shown by the filter, so that dropping the entry finds it. */
   noteShown(e: number, vpnLo: number): void {
@@ -248,10 +257,10 @@ export class TlbLevel {
   }
   /** L2: a hit makes the entry the most recent. */
   touch(e: number): void {
-    this.stamp[e] = ++this.touchClock;
+    this.stamp[e] = ++this.clock[1]!;
   }
   nextStamp(): number {
-    return ++this.touchClock;
+    return ++this.clock[1]!;
   }
 
   /** Sets D (and A) of one page of an entry. */
@@ -278,6 +287,10 @@ export class TlbLevel {
       return;
     }
     to.order = 0;
+    if (order === 0) {
+      to.alone(vpnLo, this.ppn[e]!, ((pages >> 8) & 1) * Pte.A | ((pages >> 16) & 1) * Pte.D);
+      return;
+    }
     to.own = vpnLo & 7;
     const start = to.own & ~this.probePageMask[p]!;
     to.known = (pages & 0xff) << start;
@@ -286,7 +299,6 @@ export class TlbLevel {
     for (let i = start, n = this.probePageMask[p]!; i <= start + n; i++) {
       if (((to.known >> i) & 1) !== 0) to.frames[i] = this.frameOf(e, (vpnLo & ~7) | i, vpnHi);
     }
-    to.ppn = to.frames[to.own]!;
   }
 
   /** Decides where a translation goes; afterwards `chosenProbe`, `chosenPages` and the captured frame describe the entry to write. */
@@ -305,6 +317,15 @@ export class TlbLevel {
       return;
     }
     let array = this.baseArray;
+    if (!this.coalesces) {
+      const own = 1 << t.own;
+      this.chosenProbe = array.probeOf[0]!;
+      this.chosenLine = own;
+      this.chosenPages = 1 | ((t.accessed & own) !== 0 ? 0x100 : 0) | ((t.dirty & own) !== 0 ? 0x10000 : 0);
+      this.chosenPpn = t.frames[t.own]!;
+      this.chosenSub = 0;
+      return;
+    }
     let c = this.captured;
     capture(t, array.model, array.rule, array.wide, c);
     const run = this.runArray;
@@ -369,8 +390,11 @@ export class TlbLevel {
     const p = this.chosenProbe;
     const array = this.probeArray[p]!;
     const first = array.first + (setIndex(vpnLo, vpnHi, this.probeOrder[p]!) & array.setMask) * array.ways;
-    const free = freeWay(array.policy, this.stamp, this.probe, FREE, first, array.ways);
-    if (free >= 0) return free;
+    if (this.nrValid[array.index] !== array.entries) {
+      const free = freeWay(array.policy, this.stamp, this.probe, FREE, first, array.ways);
+      if (free >= 0) return free;
+    }
+    if (array.oldest !== null) return array.oldest.take(array.policy === Policy.Lru ? this.stamp : this.filled);
     return victimOf(array.policy, this.stamp, this.filled, first, array.ways, array.random);
   }
 
@@ -390,11 +414,13 @@ export class TlbLevel {
     this.sub[e] = this.chosenSub;
     this.leaf[e] = t.leaf;
     this.stamp[e] = stamp;
-    this.filled[e] = ++this.fillClock;
+    this.filled[e] = ++this.clock[0]!;
     this.touchedFirst[e] = 0x7fffffff;
     this.touchedLast[e] = -1;
     this.live[p]!++;
-    const heads = this.probeArray[p]!.heads;
+    if (this.probeOrder[p]! >= NAPOT_ORDER) this.large[0]!++;
+    const { heads, index } = this.probeArray[p]!;
+    this.nrValid[index]!++;
     if (heads !== null) {
       // Chains are kept in the order of ways, so that of two entries that match (a space's own and a global one) the lowest way serves,
       // as in a scanned set.
@@ -416,7 +442,9 @@ export class TlbLevel {
     const p = this.probe[e]!;
     for (let i = 0; i < this.over.length; i++) this.over[i]!.dropOverlapping(this, e, this.pages[e]! & 0xff);
     this.hide(e, p);
-    const heads = this.probeArray[p]!.heads;
+    if (this.probeOrder[p]! >= NAPOT_ORDER) this.large[0]!--;
+    const { heads, index } = this.probeArray[p]!;
+    this.nrValid[index]!--;
     if (heads !== null) {
       const bucket = bucketOf(this.tagLo[e]!, this.tagHi[e]!, p, heads.length - 1);
       if (heads[bucket] === e) heads[bucket] = this.next[e]!;
@@ -480,9 +508,15 @@ export class TlbLevel {
   }
   /** sfence.vma without an address. @param asid null: everything; else that space's entries, not the global ones */
   fenceSpace(asid: number | null): void {
+    if (this.isEmpty()) return;
     for (let e = 0; e < this.entries; e++) {
       if (this.probe[e] !== FREE && (asid === null || this.asid[e] === asid)) this.drop(e);
     }
+  }
+
+  private isEmpty(): boolean {
+    for (let i = 0; i < this.nrValid.length; i++) if (this.nrValid[i] !== 0) return false;
+    return true;
   }
 
   /** Drops every entry that shares one of `pages` with entry `e` of another level, in the same space: what an inclusive L2 does to L1. */
@@ -524,6 +558,10 @@ export class TlbLevel {
     if (this.shown.length === 0) return;
     const order = this.probeOrder[p]!;
     const lo = this.tagLo[e]!;
+    if (order === 0) {
+      this.hidePage(e, lo);
+      return;
+    }
     if (order <= NAPOT_ORDER) {
       for (let i = 0; i < 1 << order; i++) this.hidePage(e, lo + i);
       return;
@@ -536,19 +574,17 @@ export class TlbLevel {
   }
   private hidePage(e: number, vpnLo: number): void {
     const slot = (vpnLo & (FILTER_SLOTS - 1)) * SLOT_WORDS;
-    const stamp = this.stampBase + e * 8;
+    const stamp = this.stampByte(e);
     for (let i = 0; i < this.shown.length; i++) {
       const table = this.shown[i]!;
       if (table[slot + 3] === stamp) table[slot] = EMPTY_TAG;
     }
   }
-  /** A new entry hides a larger stale one for its pages (see the invariant); the filter must not go on showing them under the old entry. */
+  /** A new entry stands before a larger one for its pages. Both can only live when page tables changed without a fence and an assist found
+   *  out; then the filter must not go on showing the new entry's pages under the larger one. */
   private hideUnder(vpnLo: number): void {
-    if (this.shown.length === 0) return;
     const order = this.probeOrder[this.chosenProbe]!;
-    let larger = 0;
-    for (let p = this.chosenProbe + 1; p < this.nrProbes; p++) if (this.probeOrder[p]! >= NAPOT_ORDER) larger += this.live[p]!;
-    if (order === 0 || larger === 0) return;
+    if (this.shown.length === 0 || order === 0 || this.large[0] === 0) return;
     const nr = order > 9 ? FILTER_SLOTS : 1 << order;
     const start = vpnLo & this.probeMaskLo[this.chosenProbe]!;
     for (let i = 0; i < nr; i++) {
@@ -562,7 +598,7 @@ export class TlbLevel {
     into.numbers(this.ppn);
     into.numbers(this.stamp);
     into.numbers(this.filled);
-    into.number(this.touchClock);
+    into.numbers(this.clock);
     for (const a of this.arrays) into.int32s(a.random.state);
   }
 }

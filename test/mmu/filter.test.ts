@@ -104,6 +104,35 @@ describe('an engine that uses the filter and one that does not see the same mach
     expect(hits.n).toBeGreaterThan(50);
   });
 
+  test('a coalesced entry that an assist puts before a stale 2M one takes its pages out of the filter', () => {
+    const colt = withCoalescing(tiny, 'colt-sa');
+    const outcome = (fast: boolean): unknown[] => {
+      const rig = rigWith({ ...colt, l2: null });
+      const hits = { n: 0 };
+      const access = (va: number, kind: Access): number => {
+        rig.mmu.tick++;
+        return fast ? fastAccess(rig, va, kind, 8, false, hits) : rig.mmu.lookup(highHalf(va), lowHalf(va), kind);
+      };
+      const [p, q] = [BASE, BASE + 4096];
+      rig.map(p, 0x8040_0000);
+      const leaf = rig.leafAt(p);
+      const answers = [access(p, Access.Load)];                  // a small entry that knows p alone
+      const middle = 0x8000_1000 + ((BASE >> 21) & 511) * 8;     // the entry that points to the leaves' table
+      const pointer = rig.word(middle);
+      rig.setWord(middle, BigInt(0x80600) << 10n | BigInt(LEAF | Pte.A));
+      answers.push(access(q, Access.Load), access(q, Access.Load)); // a 2M entry beside it; q is shown under that one
+      rig.setWord(middle, pointer);
+      rig.setWord(leaf, BigInt(0x80480) << 10n | BigInt(LEAF | Pte.A | Pte.D));
+      rig.setWord(leaf + 8, BigInt(0x80481) << 10n | BigInt(LEAF | Pte.A | Pte.D));
+      answers.push(access(p, Access.Store));                     // the assist finds p moved, and joins q to it
+      answers.push(access(q, Access.Load));
+      const state = new StateHash();
+      rig.mmu.hash(state);
+      return [...answers, state.digest()];
+    };
+    expect(outcome(true)).toEqual(outcome(false));
+  });
+
   test('a store to a page that holds decoded instructions always asks, and other pages are shown as before', () => {
     const rig = world(tiny, 1);
     const hits = { n: 0 };
