@@ -1,6 +1,7 @@
 // The options of every command, declared once: parser, help, `explain` and error sentences are read off the table below.
 // Here: kinds of values, the table, strict parsing. Not here: what the values mean together (config.ts).
 import { parseSize, UserError } from '#base';
+import { DEFAULT_PRESET } from '#mmu';
 import { didYouMean } from './suggest.ts';
 
 /** How one kind of value reads its text. `read` answers the value, or null: "--mem 12Q: " + problem + ". " + instead. */
@@ -83,14 +84,14 @@ export interface OptionRow<T = unknown> {
 }
 
 export const options = {
-  preset: { kind: text('NAME', 'u74'), group: 'machine', help: 'the TLBs of a real core, by name (quire presets lists them)' },
+  preset: { kind: text('NAME', 'skylake'), group: 'machine', help: `the TLBs of a core, by name (quire presets lists them; default ${DEFAULT_PRESET})` },
   tlb: { kind: text('FILE', 'my-tlb.json'), group: 'machine', help: 'TLB hierarchy as JSON (quire presets NAME prints one to start from)' },
   mem: { kind: size, group: 'machine', byDefault: '512M', help: 'guest RAM, 16M to 3584M' },
   sv: { kind: choice('39', '48', '57'), group: 'machine', byDefault: '39', help: 'virtual address width: 3, 4 or 5 levels of page tables' },
   engine: { kind: choice('reference', 'interp', 'jit'), group: 'machine', byDefault: 'reference', help: 'how instructions are executed; counts never depend on it' },
   svade: { kind: flag, group: 'machine', help: 'A and D bits are set by the kernel in page faults (Svade)' },
   svadu: { kind: flag, group: 'machine', help: 'A and D bits are set by the page walker (Svadu; the default)' },
-  seed: { kind: count, group: 'machine', byDefault: '1', help: 'seed of everything random: replacement, getrandom, address layout' },
+  seed: { kind: count, group: 'machine', byDefault: '1', help: 'seed of everything random: TLB replacement, getrandom' },
   'max-insn': { kind: count, group: 'machine', help: 'stop after N instructions, with exit status 124' },
   cost: { kind: pair('NAME=CYCLES', '=', 'page_fault=900'), group: 'machine', repeat: true, help: 'change one cost of the cycle model (quire explain costs)' },
 

@@ -1,5 +1,5 @@
 // The report of a run, quire.stat/1, filled from counters and tables. Here: the filling. Not here: what the fields mean (schema.ts), text (text.ts).
-import { signalName } from '#kernel';
+import { signalName, totalUsage } from '#kernel';
 import type { Session } from './boot.ts';
 import type { MachineConfig } from './config.ts';
 import type { Outcome } from './drive.ts';
@@ -50,12 +50,8 @@ function configReport(m: MachineConfig, { config: { inputs } }: Session, fedSha2
   };
 }
 
-/** The largest resident set that any program of the run has had. */
+/** The largest resident set that any program of the run has had: of the first one, what it waited for, and what is still there. */
 function maxRssPages({ kernel }: Session): number {
-  let max = 0;
-  for (const p of kernel.processes.values()) {
-    max = Math.max(max, p.maxRssPages, p.childUsage.maxRssPages);
-    for (const t of p.threads) if (t.hasMm) max = Math.max(max, t.mm.hiwaterRss, t.mm.rss.anonPages + t.mm.rss.filePages + t.mm.rss.shmemPages);
-  }
-  return max;
+  const first = kernel.first === null ? [] : [kernel.first];
+  return Math.max(0, ...[...first, ...kernel.processes.values()].map((p) => totalUsage(p).maxRssPages));
 }

@@ -163,7 +163,7 @@ export function compareText({ columns, sameOutput }: Comparison): string {
   ]);
   const { config, program } = base.report;
   const about = [
-    ` ${program.argv.join(' ')}: ${describeTlb(base.report)} TLBs, ${showSize(config.memBytes)} RAM, Sv${config.sv}`,
+    ` ${program.argv.join(' ')}: ${config.tlb.name.replace(/\+.*/, '')} TLBs, ${showSize(config.memBytes)} RAM, Sv${config.sv}`,
     sameOutput ? ' It printed the same in every run.' : ' It did not print the same in every run: it looks at time, addresses or page sizes.',
     '',
   ];

@@ -94,6 +94,10 @@ describe('quire stat', () => {
     const ended = quire(['stat', '--json', '--mem', '64M', '--', 'sh', '-c', 'kill -KILL $$']);
     expect([ended.status, (JSON.parse(ended.stdout) as StatReport).exit]).toEqual([137, { reason: 'exited', status: null, signal: 'SIGKILL' }]);
   });
+  test('the size of RAM changes no TLB count, not even above 2 GiB', () => {
+    const [little, much] = ['64M', '3G'].map((mem) => JSON.parse(quire(['stat', '--json', '--mem', mem, '--', ...small]).stdout) as StatReport);
+    expect(much!.tlb).toEqual(little!.tlb);
+  });
   test('large folios are fewer faults and fewer misses', () => {
     const [small4k, large] = [statJson('--mthp', '64k=never', '--', ...small), statJson('--mthp', '64k=always', '--', ...small)];
     expect(large.faults.minor).toBeLessThan(small4k.faults.minor);

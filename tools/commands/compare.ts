@@ -16,15 +16,15 @@ interface Variant { readonly title: string; readonly meaning: string; change(mac
 const variants: readonly Variant[] = [
   {
     title: '4K pages', meaning: 'no large folios; a TLB entry covers one page',
-    change: (m) => ({ ...m, tlb: withCoalescing(m.tlb, 'none'), thp: 'never', mthp: [] }),
+    change: (m) => ({ ...m, preset: null, tlb: withCoalescing(m.tlb, 'none'), thp: 'never', mthp: [] }),
   },
   {
     title: '64K Svnapot', meaning: '64 kB folios, marked in the page table; an entry covers 16 pages',
-    change: (m) => ({ ...m, tlb: withCoalescing(m.tlb, 'svnapot'), thp: 'never', mthp: [{ kb: 64, mode: 'always' }] }),
+    change: (m) => ({ ...m, preset: null, tlb: withCoalescing(m.tlb, 'svnapot'), thp: 'never', mthp: [{ kb: 64, mode: 'always' }] }),
   },
   {
     title: '4x4K merged', meaning: '16 kB folios, unmarked; the TLB merges 4 neighbours by itself',
-    change: (m) => ({ ...m, tlb: withCoalescing(m.tlb, 'zen'), thp: 'never', mthp: [{ kb: 16, mode: 'always' }] }),
+    change: (m) => ({ ...m, preset: null, tlb: withCoalescing(m.tlb, 'zen'), thp: 'never', mthp: [{ kb: 16, mode: 'always' }] }),
   },
 ];
 /** What `npm start` runs: large enough to miss, small enough to wait for. */

@@ -21,9 +21,9 @@ const json = (value: unknown): string => `${JSON.stringify(value, null, 2)}\n`;
 /** '64' or '64+32+4': entries of each array of a level. */
 const entries = (level: TlbLevelDescription | null | undefined): string => (level ? level.arrays.map((a) => a.entries).join('+') : '-');
 function presetTable(all: readonly TlbDescription[]): string {
-  const rows = all.map((p) => [p.name, entries(p.l1i), entries(p.l1d), entries(p.l2), p.source]);
+  const rows = all.map((p) => [p.name, entries(p.l1i), entries(p.l1d), entries(p.l2), p.source.replace(/[.:] [^]*$/, '')]);
   const widths = [0, 1, 2, 3].map((column) => Math.max(...rows.map((row) => row[column]!.length), 6) + 2);
-  const lines = [['name', 'L1 I', 'L1 D', 'L2', 'entries by array; figures published and assumed'], ...rows]
+  const lines = [['name', 'L1 I', 'L1 D', 'L2', 'core (entries by array)'], ...rows]
     .map((row) => row.map((cell, i) => (i < 4 ? cell.padEnd(widths[i]!) : cell)).join(''));
-  return `${lines.join('\n')}\n`;
+  return `${lines.join('\n')}\n\nquire explain NAME says which figures are published and which are assumed; quire presets NAME prints it as JSON.\n`;
 }
