@@ -73,6 +73,8 @@ export interface FileOps {
   poll?(file: OpenFile, t: Task | null): number;
   /** Everything that is woken when poll's answer may have changed. */
   queues?(file: OpenFile): readonly WaitQueue[];
+  /** Clock cycle at which the answers change by themselves (timerfd); null: never. */
+  deadline?(file: OpenFile): number | null;
   ioctl?(file: OpenFile, t: Task, command: number, arg: number): number;
   /** What mmap maps; null: anonymous memory; without it ENODEV. */
   mapping?(file: OpenFile): FileMapping | null | number;
@@ -166,7 +168,7 @@ export class OpenFile {
     const n = this.readAt(t, into, this.pos);
     if (n > 0 && this.ops.seekable) this.pos += n;
     if (n !== -Errno.EAGAIN || t === null || this.nonBlocking) return n;
-    t.sleepOn(this.waitQueues());
+    t.sleepOn(this.waitQueues(), this.ops.deadline?.(this) ?? null);
     return BLOCK;
   }
 

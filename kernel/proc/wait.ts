@@ -9,6 +9,8 @@ export const BLOCK = -0x1_0000;
 
 export class WaitQueue {
   private readonly sleepers: Task[] = [];
+  /** How often it was woken: what an edge-triggered epoll goes by. */
+  wakes = 0;
 
   /** Adds a task once. */
   add(task: Task): void {
@@ -21,6 +23,7 @@ export class WaitQueue {
   /** Makes up to `nr` sleepers runnable, in order of arrival. @returns how many. */
   wake(nr = Number.POSITIVE_INFINITY): number {
     let woken = 0;
+    this.wakes++;
     while (woken < nr && this.sleepers.length > 0) {
       this.sleepers[0]!.wake(); // wake() takes the task off every queue it is on
       woken++;
