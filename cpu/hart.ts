@@ -15,6 +15,8 @@ export const Rm = { RNE: 0, RTZ: 1, RDN: 2, RUP: 3, RMM: 4, DYN: 7 } as const;
 
 /** Register number that engines give instead of x0 as a destination: a 33rd register that nobody reads, so that writes need no test. */
 export const X_SINK = 32;
+/** Where the halves of f0 stand in Hart.registers. */
+export const F_WORDS = 66;
 
 // Places in the two columns of scalars.
 const PC_LO = 0, PC_HI = 1, FCSR = 2, PRIVILEGE = 3, RESERVATION = 4, RESERVATION_BYTES = 5, NR_WORDS = 6;
@@ -27,6 +29,10 @@ export class Hart {
   readonly xHalves: Int32Array;
   /** xHalves and behind it the halves of X_SINK: what engines write through. */
   readonly xAndSink: Int32Array;
+  /** xAndSink and behind it fHalves (F_WORDS on): every register by one small number, the place of its low half. */
+  readonly registers: Int32Array;
+  /** The same as doubles, by half that number. */
+  readonly registerDoubles: Float64Array;
   /** f0 to f31, raw bits. */
   readonly f: BigInt64Array;
   /** The same as signed 32-bit halves, low half at 2i. A single is boxed when its high half is -1. */
@@ -39,11 +45,14 @@ export class Hart {
   readonly counts: Float64Array;
 
   constructor(arena: Arena) {
-    this.x = arena.bigInt64(33).subarray(0, 32);
-    this.xAndSink = new Int32Array(arena.buffer, this.x.byteOffset, 66);
-    this.xHalves = this.xAndSink.subarray(0, 64);
-    this.f = arena.bigInt64(32);
-    this.fHalves = new Int32Array(arena.buffer, this.f.byteOffset, 64);
+    const all = arena.bigInt64(65);
+    this.registers = new Int32Array(arena.buffer, all.byteOffset, 130);
+    this.registerDoubles = new Float64Array(arena.buffer, all.byteOffset, 65);
+    this.x = all.subarray(0, 32);
+    this.xAndSink = this.registers.subarray(0, F_WORDS);
+    this.xHalves = this.registers.subarray(0, 64);
+    this.f = all.subarray(33);
+    this.fHalves = this.registers.subarray(F_WORDS);
     this.fDoubles = new Float64Array(arena.buffer, this.f.byteOffset, 32);
     this.fSingles = new Float32Array(arena.buffer, this.f.byteOffset, 64);
     this.words = arena.int32(NR_WORDS);

@@ -1,36 +1,26 @@
-// Decoded blocks: straight runs of instructions, decoded once and kept until their bytes change. Here: the records, finding a block by the
+// Decoded blocks: straight runs of instructions, decoded once and kept until their bytes change. Here: the rows, finding a block by the
 // host offset of its first byte (physical, so that remapping needs no care), dropping blocks of frames that were written. Not here:
 // executing them (loop.ts). A cache and nothing else: dropping all of it at any moment changes no result and no count.
 import { PAGE_SIZE } from '#base';
 import type { Mmu, Ram } from '#mmu';
-import type { Hart } from '../hart.ts';
-import { X_SINK } from '../hart.ts';
+import { F_WORDS, X_SINK } from '../hart.ts';
 import { decode, isCompressed } from '../isa/decode.ts';
 import type { Decoded } from '../isa/decode.ts';
 import { ILLEGAL, INSTRUCTIONS, Kind } from '../isa/table.ts';
 
-/** A record is this many words, the fields at the places below. */
-export const RECORD = 8;
-export const Field = {
-  /** Op of the table. */
-  Op: 0,
-  /** Places of the low halves of rd, rs1, rs2 among the arena's words. rd: x0 is the sink. Loads and stores of f registers name those. */
-  D: 1, A: 2, B: 3,
-  /** Immediate; of branches and jal counted from the block's first byte. */
-  Imm: 4,
-  /** Byte of the block where the instruction starts, and where the next one does. */
-  At: 5, Next: 6,
-  /** Loads and stores: the address bits that a filter tag must equal, page number and alignment. */
-  Mask: 7,
-} as const;
+/** Fields of a word in the column of operations: the op of the table, and the places of rd, rs1 and rs2 in Hart.registers, x or f
+ *  as the instruction has it (rd: x0 is the sink). Eight bits each. */
+export const Packed = { D: 8, A: 16, B: 24, Bits: 255 } as const;
 
-const POOL_RECORDS = 1 << 18;
+const POOL_INSTRUCTIONS = 1 << 18;
 /** Longest block: what is left of a budget is counted in blocks, and a page holds 2048 instructions. */
 const MAX_BLOCK = 64;
 const TABLE_SLOTS = 1 << 15;
-const HEADER = RECORD;
 /** A word no host offset equals: they are even. */
 const NO_KEY = -1;
+
+/** Where a host offset stands in the direct-mapped table, if it does. */
+export const tableSlot = (host: number): number => (host >>> 1) & (TABLE_SLOTS - 1);
 
 /** Where blocks lie in one code frame. */
 interface FrameCode {
@@ -41,38 +31,40 @@ interface FrameCode {
 }
 
 export class BlockCache {
-  /** All records. A block is a header record, whose first word is the number of instructions, and its instructions. */
-  readonly code = new Int32Array(POOL_RECORDS * RECORD);
-  /** The same instructions as objects, by record number, for those that the loop hands on. */
+  /** Columns, a row an instruction; those of a block follow one another. The row before a block is its header: the number of them. */
+  readonly operations = new Int32Array(POOL_INSTRUCTIONS);
+  /** The immediate; of branches, jal and auipc counted from the block's first byte; the rounding mode of what has one. */
+  readonly immediates = new Int32Array(POOL_INSTRUCTIONS);
+  /** Bytes from the start of the block to this instruction, and to the next. */
+  readonly starts = new Uint16Array(POOL_INSTRUCTIONS);
+  readonly ends = new Uint16Array(POOL_INSTRUCTIONS);
+  /** Loads and stores: the address bits that a filter tag must equal, page number and alignment. Fused multiply-adds: the place of rs3. */
+  readonly extras = new Int32Array(POOL_INSTRUCTIONS);
+  /** The same instructions as objects, for those that the loop hands on. */
   readonly decoded: Decoded[] = [];
+  /** Finding: a direct-mapped table by host offset (tableSlot), keys and rows; behind it the complete map. */
+  readonly tableKeys = new Int32Array(TABLE_SLOTS).fill(NO_KEY);
+  readonly tableRows = new Int32Array(TABLE_SLOTS);
 
   private readonly ram: Ram;
   private readonly mmu: Mmu;
-  private readonly xWords: number;
-  private readonly fWords: number;
-  private nextRecord = 1;
-  // Finding: a direct-mapped table, behind it the complete map.
-  private readonly tableKeys = new Int32Array(TABLE_SLOTS).fill(NO_KEY);
-  private readonly tableBlocks = new Int32Array(TABLE_SLOTS);
+  private nextRow = 0;
   private readonly blocks = new Map<number, number>();
   private readonly straddling = new Map<number, number>();
   private readonly frames = new Map<number, FrameCode>();
 
-  constructor(ram: Ram, mmu: Mmu, hart: Hart) {
+  constructor(ram: Ram, mmu: Mmu) {
     this.ram = ram;
     this.mmu = mmu;
-    this.xWords = hart.xAndSink.byteOffset >>> 2;
-    this.fWords = hart.fHalves.byteOffset >>> 2;
   }
 
-  /** The block that starts at a host offset, as the place of its first instruction in `code`; codeLength() tells how many follow.
-   *  The instruction there does not straddle pages. */
+  /** The block that starts at a host offset, as the row of its first instruction. That one does not straddle pages. */
   find(host: number): number {
-    const slot = (host >>> 1) & (TABLE_SLOTS - 1);
-    if (this.tableKeys[slot] === host) return this.tableBlocks[slot]!;
+    const slot = tableSlot(host);
+    if (this.tableKeys[slot] === host) return this.tableRows[slot]!;
     const block = this.blocks.get(host) ?? this.decodeBlock(host);
     this.tableKeys[slot] = host;
-    this.tableBlocks[slot] = block;
+    this.tableRows[slot] = block;
     return block;
   }
 
@@ -109,38 +101,36 @@ export class BlockCache {
     return block;
   }
 
+  /** Leaves a row for the header. */
   private begin(): number {
-    this.nextRecord++;
-    return this.nextRecord * RECORD;
+    this.nextRow++;
+    return this.nextRow;
   }
   private finish(block: number, count: number): void {
-    this.code[block - HEADER] = count;
+    this.operations[block - 1] = count;
   }
   private append(d: Decoded, at: number): void {
-    const k = this.nextRecord * RECORD;
+    const k = this.nextRow++;
     const row = INSTRUCTIONS[d.op];
     const kind = row?.kind ?? 0;
-    const memory = row !== undefined && row.accessBytes !== 0 && row.extension !== 'A';
-    const x = this.xWords;
-    const f = this.fWords;
-    this.code[k + Field.Op] = d.op;
-    this.code[k + Field.D] = memory && row.writesFrd ? f + 2 * d.rd : x + 2 * (d.rd === 0 ? X_SINK : d.rd);
-    this.code[k + Field.A] = x + 2 * d.rs1;
-    this.code[k + Field.B] = memory && row.readsFrs2 ? f + 2 * d.rs2 : x + 2 * d.rs2;
-    this.code[k + Field.Imm] = (kind & Kind.Branch) !== 0 || row?.name === 'jal' || row?.name === 'auipc' ? d.imm + at : d.imm;
-    this.code[k + Field.At] = at;
-    this.code[k + Field.Next] = at + d.length;
-    this.code[k + Field.Mask] = memory ? ~(PAGE_SIZE - 1) | (row.accessBytes - 1) : 0;
-    this.decoded[this.nextRecord] = d;
-    this.nextRecord++;
+    const rd = row?.writesFrd === true ? F_WORDS + 2 * d.rd : 2 * (d.rd === 0 ? X_SINK : d.rd);
+    const rs1 = row?.readsFrs1 === true ? F_WORDS + 2 * d.rs1 : 2 * d.rs1;
+    const rs2 = row?.readsFrs2 === true ? F_WORDS + 2 * d.rs2 : 2 * d.rs2;
+    const isRelative = (kind & Kind.Branch) !== 0 || row?.name === 'jal' || row?.name === 'auipc';
+    this.operations[k] = d.op | (rd << Packed.D) | (rs1 << Packed.A) | (rs2 << Packed.B);
+    this.immediates[k] = isRelative ? d.imm + at : (kind & Kind.Rm) !== 0 ? d.rm : d.imm;
+    this.starts[k] = at;
+    this.ends[k] = at + d.length;
+    this.extras[k] = row?.readsFrs3 === true ? F_WORDS + 2 * d.rs3 : ~(PAGE_SIZE - 1) | ((row?.accessBytes ?? 1) - 1);
+    this.decoded[k] = d;
   }
   /** When the pool could not hold another block, all are forgotten: the next ones are decoded anew. */
   private makeRoom(): void {
-    if (this.nextRecord + MAX_BLOCK + 1 < POOL_RECORDS) return;
+    if (this.nextRow + MAX_BLOCK + 1 < POOL_INSTRUCTIONS) return;
     for (const frame of [...this.frames.keys()]) this.dropFrame(frame);
     this.straddling.clear();
     this.decoded.length = 0;
-    this.nextRecord = 1;
+    this.nextRow = 0;
   }
 
   /** From now on stores to these bytes must take the slow path: the frame leaves the write filter, under whatever addresses it stands there. */
@@ -167,7 +157,7 @@ export class BlockCache {
     if (here === undefined) return;
     for (const host of here.hosts) {
       this.blocks.delete(host);
-      const slot = (host >>> 1) & (TABLE_SLOTS - 1);
+      const slot = tableSlot(host);
       if (this.tableKeys[slot] === host) this.tableKeys[slot] = NO_KEY;
     }
     this.frames.delete(frame);

@@ -18,10 +18,11 @@ import { isCompressed } from '../isa/decode.ts';
 import { ILLEGAL, INSTRUCTIONS } from '../isa/table.ts';
 import { Exit, ExitKind } from '../trap.ts';
 import { atomicMeaning } from './atomic.ts';
-import { BlockCache } from './block.ts';
-import type { Field, RECORD as RecordWords } from './block.ts';
+import { BlockCache, tableSlot } from './block.ts';
+import type { Packed } from './block.ts';
 import { Outcome } from './core.ts';
 import type { Core, Meaning } from './core.ts';
+import { addDoubles, areNumbers, divDoubles, fuseDoubles, mulDoubles, roundsToNearest, subDoubles } from './doubles.ts';
 import { executeFloat, isFloatOp } from './float.ts';
 import * as integer from './integer.ts';
 import { memoryMeaning } from './memory.ts';
@@ -34,6 +35,7 @@ const meanings: readonly Meaning[] = Array.from({ length: ILLEGAL + 1 }, (_, op)
   if (op === ILLEGAL) return illegal;
   return memoryMeaning(op) ?? atomicMeaning(op) ?? systemMeaning(op) ?? (isFloatOp(op) ? float : illegal);
 });
+const isFloat = Uint8Array.from({ length: ILLEGAL + 1 }, (_, op) => (isFloatOp(op) ? 1 : 0));
 /** True for ops that only the table above gives a meaning to. For the test that nothing is left without one. */
 export const hasMeaning = (op: number): boolean => meanings[op] !== illegal || INSTRUCTIONS[op]?.extension.startsWith('S') === true;
 
@@ -53,7 +55,7 @@ export class ReferenceEngine implements Core {
     this.mmu = mmu;
     this.ram = ram;
     this.clocks = clocks;
-    this.blocks = new BlockCache(ram, mmu, hart);
+    this.blocks = new BlockCache(ram, mmu);
     const { buffer } = ram.arena;
     this.i8 = new Int8Array(buffer);
     this.i16 = new Int16Array(buffer);
@@ -62,16 +64,15 @@ export class ReferenceEngine implements Core {
 
   /** Runs from hart.pc until a trap, or until exactly `budgetInstrs` instructions have retired. @returns `exit`, valid until the next run */
   run(budgetInstrs: number): Exit {
-    // Literals under local names: V8 folds those into the code, while a name of the module or another one is loaded each time it is used.
-    const D: typeof Field.D = 1, A: typeof Field.A = 2, B: typeof Field.B = 3, Imm: typeof Field.Imm = 4;
-    const At: typeof Field.At = 5, Next: typeof Field.Next = 6, Mask: typeof Field.Mask = 7;
-    const RECORD: typeof RecordWords = 8, RECORD_SHIFT = 3;
+    // Literals under local names: V8 folds those into the code, while a name of the module is loaded each time it is used.
+    const D: typeof Packed.D = 8, A: typeof Packed.A = 16, B: typeof Packed.B = 24, BITS: typeof Packed.Bits = 255;
     const FETCH: typeof Access.Fetch = 0, LOAD: typeof Access.Load = 1, STORE: typeof Access.Store = 2;
     const SLOT_SHIFT = 10, SLOT_MASK = 0xffc;  // slotOf(), unfolded: 1024 slots of four words
     const PAGE_BITS = ~4095, LAST_HALFWORD = 0xffe;
     const { hart, mmu, blocks, exit, i8, i16, u16 } = this;
-    const { i32: m, u8, f64 } = this.ram.arena;
-    const { code, decoded } = blocks;
+    const { i32, u8, f64 } = this.ram.arena;
+    const { operations, immediates, starts, ends, extras, decoded, tableKeys, tableRows } = blocks;
+    const { registers: m, registerDoubles: doubles } = hart;
     const { read, write, exec } = mmu.filter;
     const { lookups } = mmu.counters;
     blocks.drain();
@@ -112,21 +113,23 @@ export class ReferenceEngine implements Core {
         start = this.straddling(host, pcHi, pcLo, tick);
         if (start === NO_HOST) break;
       } else {
-        start = blocks.find(host);
+        const known = tableSlot(host);
+        start = tableKeys[known] === host ? tableRows[known]! : blocks.find(host);
         // Where the MMU does not vouch for the page beyond this fetch, the next instruction asks again.
-        if (counted === 0 || (exec[slot] === page && exec[slot + 1] === pcHi)) count = code[start - RECORD]!;
+        if (counted === 0 || (exec[slot] === page && exec[slot + 1] === pcHi)) count = operations[start - 1]!;
         if (count > left) count = left;
       }
 
-      // ---- Go through the block. `k` is the place of the record; `delta` will be the way to the next pc.
-      const end = start + count * RECORD;
-      const stampBase = 2 * tick - (start >> 2);  // the instruction at k has the stamp 2 * its tick = stampBase + (k >> 2)
+      // ---- Go through the block. `k` is the row; `delta` will be the way to the next pc.
+      const end = start + count;
+      const stampBase = 2 * (tick - start);  // the instruction at k has the stamp 2 * its tick = stampBase + 2 * k
       let k = start;
       let delta;
       walk: {
-        for (; k !== end; k += RECORD) {
-          const d = code[k + D]!, a = code[k + A]!, b = code[k + B]!, imm = code[k + Imm]!;
-          switch (code[k]) {
+        for (; k !== end; k++) {
+          const operation = operations[k]!;
+          const d = (operation >>> D) & BITS, a = (operation >>> A) & BITS, b = operation >>> B, imm = immediates[k]!;
+          switch (operation & BITS) {
           case 0: m[d] = imm; m[d + 1] = imm >> 31; continue; // lui
           case 1: { // auipc
             const low = (pcLo + imm) | 0;
@@ -167,62 +170,62 @@ export class ReferenceEngine implements Core {
             const base = m[a]!, low = (base + imm) | 0;
             const high = (m[a + 1]! + (imm >> 31) + ((low >>> 0) < (base >>> 0) ? 1 : 0)) | 0;
             const entry = (low >>> SLOT_SHIFT) & SLOT_MASK;
-            if (read[entry] !== (low & code[k + Mask]!) || read[entry + 1] !== high) break;
+            if (read[entry] !== (low & extras[k]!) || read[entry + 1] !== high) break;
             lookups[LOAD]!++;
-            f64[read[entry + 3]! >>> 3] = stampBase + (k >> 2);
+            f64[read[entry + 3]! >>> 3] = stampBase + 2 * k;
             const at = (low + read[entry + 2]!) | 0;
-            switch (code[k]) {
-              case 33: case 159: m[d] = m[at >>> 2]!; m[d + 1] = m[(at >>> 2) + 1]!; continue; // ld fld
-              case 32: m[d] = m[at >>> 2]!; m[d + 1] = m[d]! >> 31; continue; // lw
+            switch (operation & BITS) {
+              case 33: case 159: m[d] = i32[at >>> 2]!; m[d + 1] = i32[(at >>> 2) + 1]!; continue; // ld fld
+              case 32: m[d] = i32[at >>> 2]!; m[d + 1] = m[d]! >> 31; continue; // lw
               case 34: m[d] = u8[at >>> 0]!; m[d + 1] = 0; continue; // lbu
               case 35: m[d] = u16[at >>> 1]!; m[d + 1] = 0; continue; // lhu
-              case 36: m[d] = m[at >>> 2]!; m[d + 1] = 0; continue; // lwu
+              case 36: m[d] = i32[at >>> 2]!; m[d + 1] = 0; continue; // lwu
               case 30: m[d] = i8[at >>> 0]!; m[d + 1] = m[d]! >> 31; continue; // lb
               case 31: m[d] = i16[at >>> 1]!; m[d + 1] = m[d]! >> 31; continue; // lh
-              default: m[d] = m[at >>> 2]!; m[d + 1] = -1; continue; // flw: boxed
+              default: m[d] = i32[at >>> 2]!; m[d + 1] = -1; continue; // flw: boxed
             }
           }
           case 37: case 38: case 39: case 40: case 130: case 160: { // sb sh sw sd fsw fsd
             const base = m[a]!, low = (base + imm) | 0;
             const high = (m[a + 1]! + (imm >> 31) + ((low >>> 0) < (base >>> 0) ? 1 : 0)) | 0;
             const entry = (low >>> SLOT_SHIFT) & SLOT_MASK;
-            if (write[entry] !== (low & code[k + Mask]!) || write[entry + 1] !== high) break;
+            if (write[entry] !== (low & extras[k]!) || write[entry + 1] !== high) break;
             lookups[STORE]!++;
-            f64[write[entry + 3]! >>> 3] = stampBase + (k >> 2);
+            f64[write[entry + 3]! >>> 3] = stampBase + 2 * k;
             const at = (low + write[entry + 2]!) | 0;
-            switch (code[k]) {
-              case 40: case 160: m[at >>> 2] = m[b]!; m[(at >>> 2) + 1] = m[b + 1]!; continue; // sd fsd
-              case 39: case 130: m[at >>> 2] = m[b]!; continue; // sw fsw
+            switch (operation & BITS) {
+              case 40: case 160: i32[at >>> 2] = m[b]!; i32[(at >>> 2) + 1] = m[b + 1]!; continue; // sd fsd
+              case 39: case 130: i32[at >>> 2] = m[b]!; continue; // sw fsw
               case 37: u8[at >>> 0] = m[b]!; continue; // sb
               default: u16[at >>> 1] = m[b]!; continue; // sh
             }
           }
 
           // A branch that is not taken stays in the block.
-          case 41: if (m[a] !== m[b] || m[a + 1] !== m[b + 1]) continue; delta = imm; k += RECORD; break walk; // beq
-          case 42: if (m[a] === m[b] && m[a + 1] === m[b + 1]) continue; delta = imm; k += RECORD; break walk; // bne
-          case 43: if (!integer.less(m, a, b)) continue; delta = imm; k += RECORD; break walk; // blt
-          case 44: if (integer.less(m, a, b)) continue; delta = imm; k += RECORD; break walk; // bge
-          case 45: if (!integer.lessUnsigned(m, a, b)) continue; delta = imm; k += RECORD; break walk; // bltu
-          case 46: if (integer.lessUnsigned(m, a, b)) continue; delta = imm; k += RECORD; break walk; // bgeu
+          case 41: if (m[a] !== m[b] || m[a + 1] !== m[b + 1]) continue; delta = imm; k++; break walk; // beq
+          case 42: if (m[a] === m[b] && m[a + 1] === m[b + 1]) continue; delta = imm; k++; break walk; // bne
+          case 43: if (!integer.less(m, a, b)) continue; delta = imm; k++; break walk; // blt
+          case 44: if (integer.less(m, a, b)) continue; delta = imm; k++; break walk; // bge
+          case 45: if (!integer.lessUnsigned(m, a, b)) continue; delta = imm; k++; break walk; // bltu
+          case 46: if (integer.lessUnsigned(m, a, b)) continue; delta = imm; k++; break walk; // bgeu
           case 47: { // jal
-            const link = (pcLo + code[k + Next]!) | 0;
+            const link = (pcLo + ends[k]!) | 0;
             m[d] = link;
             m[d + 1] = pcHi + ((link >>> 0) < (pcLo >>> 0) ? 1 : 0);
             delta = imm;
-            k += RECORD;
+            k++;
             break walk;
           }
           case 48: { // jalr: the target is made before the link, for rd may be rs1; bit 0 is dropped
             const base = m[a]!, sum = (base + imm) | 0;
             const high = (m[a + 1]! + (imm >> 31) + ((sum >>> 0) < (base >>> 0) ? 1 : 0)) | 0;
-            const link = (pcLo + code[k + Next]!) | 0;
+            const link = (pcLo + ends[k]!) | 0;
             m[d] = link;
             m[d + 1] = pcHi + ((link >>> 0) < (pcLo >>> 0) ? 1 : 0);
             pcLo = sum & ~1;
             pcHi = high;
             delta = 0;
-            k += RECORD;
+            k++;
             break walk;
           }
           case 49: continue; // fence: one hart, memory in order
@@ -281,11 +284,32 @@ export class ReferenceEngine implements Core {
           case 104: integer.bseti(m, d, a, imm); continue; // bseti
           case 105: integer.czeroEqz(m, d, a, b); continue; // czero.eqz
           case 106: integer.czeroNez(m, d, a, b); continue; // czero.nez
+
+          // Doubles: the places of words, halved, are those of doubles.
+          case 161: if (roundsToNearest(hart, imm) && fuseDoubles(hart, doubles, d >> 1, a >> 1, b >> 1, extras[k]! >> 1, 1, 1)) continue; break; // fmadd.d
+          case 162: if (roundsToNearest(hart, imm) && fuseDoubles(hart, doubles, d >> 1, a >> 1, b >> 1, extras[k]! >> 1, 1, -1)) continue; break; // fmsub.d
+          case 163: if (roundsToNearest(hart, imm) && fuseDoubles(hart, doubles, d >> 1, a >> 1, b >> 1, extras[k]! >> 1, -1, 1)) continue; break; // fnmsub.d
+          case 164: if (roundsToNearest(hart, imm) && fuseDoubles(hart, doubles, d >> 1, a >> 1, b >> 1, extras[k]! >> 1, -1, -1)) continue; break; // fnmadd.d
+          case 165: if (roundsToNearest(hart, imm) && addDoubles(hart, doubles, d >> 1, a >> 1, b >> 1)) continue; break; // fadd.d
+          case 166: if (roundsToNearest(hart, imm) && subDoubles(hart, doubles, d >> 1, a >> 1, b >> 1)) continue; break; // fsub.d
+          case 167: if (roundsToNearest(hart, imm) && mulDoubles(hart, doubles, d >> 1, a >> 1, b >> 1)) continue; break; // fmul.d
+          case 168: if (roundsToNearest(hart, imm) && divDoubles(hart, doubles, d >> 1, a >> 1, b >> 1)) continue; break; // fdiv.d
+          case 170: { // fsgnj.d
+            const low = m[a]!;
+            m[d + 1] = (m[a + 1]! & 0x7fffffff) | (m[b + 1]! & ~0x7fffffff);
+            m[d] = low;
+            continue;
+          }
+          case 175: if (areNumbers(doubles, a >> 1, b >> 1)) { m[d] = doubles[a >> 1] === doubles[b >> 1] ? 1 : 0; m[d + 1] = 0; continue; } break; // feq.d
+          case 176: if (areNumbers(doubles, a >> 1, b >> 1)) { m[d] = doubles[a >> 1]! < doubles[b >> 1]! ? 1 : 0; m[d + 1] = 0; continue; } break; // flt.d
+          case 177: if (areNumbers(doubles, a >> 1, b >> 1)) { m[d] = doubles[a >> 1]! <= doubles[b >> 1]! ? 1 : 0; m[d + 1] = 0; continue; } break; // fle.d
           default:
           }
+          // Other floating point traps only where its rounding mode is reserved, and looks at no counter.
+          if (isFloat[operation & BITS] === 1 && executeFloat(hart, decoded[k]!)) continue;
 
           // ---- What is rare, traps, or looks at counters; and accesses that the filter did not answer. All counts are brought up to date first.
-          const before = (k - start) >> RECORD_SHIFT;
+          const before = k - start;
           if (before >= counted) {
             lookups[FETCH]! += before + 1 - counted;
             f64[stamp] = 2 * (tick + before);
@@ -293,24 +317,24 @@ export class ReferenceEngine implements Core {
           }
           mmu.tick = tick + before;
           hart.instret = tick + before - traps;
-          hart.pcLo = (pcLo + code[k + At]!) | 0;
+          hart.pcLo = (pcLo + starts[k]!) | 0;
           hart.pcHi = pcHi;
-          const outcome = meanings[code[k]!]!(this, decoded[k >> RECORD_SHIFT]!);
+          const outcome = meanings[operation & BITS]!(this, decoded[k]!);
           if (outcome === Outcome.Trap) {
             tick += before;
             pcLo = hart.pcLo;
             break run;
           }
           if (outcome === Outcome.Leave || exec[slot] !== page || exec[slot + 1] !== pcHi || exec[slot + 3]! >>> 3 !== stamp) {
-            k += RECORD;
+            k++;
             break;
           }
         }
-        delta = code[k - RECORD + Next]!;
+        delta = ends[k - 1]!;
       }
 
       // ---- The block is done, to its end or to a jump.
-      const done = (k - start) >> RECORD_SHIFT;
+      const done = k - start;
       if (done > counted) {
         lookups[FETCH]! += done - counted;
         f64[stamp] = 2 * (tick + done - 1);
