@@ -43,7 +43,7 @@ test('the assembler of these tests reads names and operands off the same lines',
 
 test('case numbers in the loop are the ops of the names behind them, and every instruction has a meaning in one place', () => {
   const source = readFileSync(join(import.meta.dirname, '../../cpu/reference/loop.ts'), 'utf8');
-  const outer = source.slice(source.indexOf('switch (code[k]) {'));
+  const outer = source.slice(source.indexOf('switch (operation'));
   const inLoop = new Set<number>();
   let pairs = 0;
   for (const line of outer.split('\n')) {
