@@ -77,7 +77,8 @@ export function pagemapWord(mm: Mm, va: number): bigint {
   const page = leaf !== 0 ? asPfn(ptePfn(leaf) + (vpn & 511)) : ptePfn(low);
   let word = (1n << 63n) | BigInt(page);
   if ((low & PteSoft.Special) !== 0) return word;
-  if (folios.pageMapcount(page) === 1 && !folios.maybeMappedShared(folios.folioOf(page))) word |= 1n << 56n;
+  // The page's own count, though its folio be shared. Under a PMD, 6.18 asks the first page for all 512: __folio_page_mapped_exclusively() is given that one.
+  if (folios.pageMapcount(leaf !== 0 ? ptePfn(leaf) : page) === 1) word |= 1n << 56n;
   if (!folios.isAnon(folios.folioOf(page))) word |= 1n << 61n;
   return word;
 }

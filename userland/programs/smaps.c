@@ -27,9 +27,13 @@ static const char *read_smaps(void) {
 static u64 sum_fields(uintptr_t start, uintptr_t end, u64 sums[COUNT_OF(fields)]) {
     u64 vmas = 0;
     int inside = 0;
-    for (const char *line = read_smaps(); *line; line += strcspn(line, "\n"), line += *line == '\n') {
-        unsigned long low, high;
-        if (sscanf(line, "%lx-%lx ", &low, &high) == 2) {
+    const char *line = read_smaps();
+    for (const char *next; *line; line = next) {
+        for (next = line; *next != '\0' && *next++ != '\n';) continue;
+        // A VMA begins with its addresses in small letters, its fields with capitals.
+        if (*line < 'A' || *line > 'Z') {
+            char *dash;
+            uintptr_t low = strtoull(line, &dash, 16), high = strtoull(dash + 1, NULL, 16);
             inside = low < end && high > start;
             vmas += (u64)inside;
         }
