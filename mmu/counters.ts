@@ -4,6 +4,7 @@
 // Hits are never stored: they are look-ups minus misses, so `lookups = hits + misses` holds by construction at every level.
 import type { StateHash } from '#base';
 import type { Arena } from './arena.ts';
+import type { MissClassCounts } from './classes.ts';
 import { LEAF_SIZES } from './description.ts';
 
 /** Sides of a hierarchy. */
@@ -89,6 +90,8 @@ export interface LevelReport {
   lookups: number; hits: number; misses: number;
   byKind: Record<string, { lookups: number; hits: number; misses: number }>;
   byPageSize: Record<string, { hits?: number; misses: number }>;
+  /** Where asked for; only misses whose translation was found. */
+  missClasses?: MissClassCounts;
 }
 /** `tlb` of the report quire.stat/1. */
 export interface TlbReport {

@@ -11,7 +11,7 @@
 //   coalesce.ts     which neighbours of a walked entry join it: Svnapot, Zen, CoLT, clustered; A/D rules
 //   walker.ts       the Sv39/48/57 walk in the spec's numbered steps; A and D bits; pwc.ts caches its upper levels
 //   description.ts  a TLB hierarchy as data; parse.ts checks a user's JSON, with sentences; presets.ts has the named ones
-//   counters.ts     what is counted, and the report made from it
+//   counters.ts     what is counted, and the report made from it; classes.ts why an access missed, on request
 //
 // One load on paper. The engine looks in the read filter: page tag equal -> host offset, one stamp store, done. Otherwise it calls
 // mmu.lookup(va, Load): L1 D is searched (hit: refill the filter slot, stamp); miss: L2 is searched (hit: fill L1); miss: the walker reads

@@ -4,9 +4,10 @@
 // An address goes L1 -> L2 -> walk, and the answer comes back the same way. Two things can happen to a translation that was found: its
 // rights may refuse the access (raw rights are cached, so SUM and MXR act at once), and it may lack A or D; then the walk is done again on
 // memory (an *assist*), because cached PTEs may not be updated, and every level's entry follows what memory now says.
-import { asPfn } from '#base';
+import { asPfn, toNumber } from '#base';
 import type { Asid, StateHash } from '#base';
 import type { Arena } from './arena.ts';
+import { MissClasses } from './classes.ts';
 import { Translation } from './coalesce.ts';
 import { Count, Side, TlbCounters, reportOf } from './counters.ts';
 import type { TlbReport } from './counters.ts';
@@ -65,6 +66,12 @@ export class Mmu {
   /** The engine's clock for recency stamps: it sets this before it calls lookup(), to instructions retired plus traps taken. An L1 entry
    *  touched by the access is stamped 2 * tick; the second page of a split access 2 * tick + 1 (lookup's `second`). */
   tick = 0;
+  /** Where an access is from, for missesByPc: an engine that can attribute sets these before it calls lookup(). Halves of the pc. */
+  pcHi = 0;
+  pcLo = 0;
+  /** L1 misses and walks by pc, while attribution is on. */
+  missesByPc: Map<number, number> | null = null;
+  walksByPc: Map<number, number> | null = null;
 
   private readonly walker: Walker;
   private readonly words: Int32Array;
@@ -87,6 +94,9 @@ export class Mmu {
   private sum = false;
   private mxr = false;
   private translating = false;
+  /** Shadows of L1 D and of L2, while misses are classed. */
+  private classesL1: MissClasses | null = null;
+  private classesL2: MissClasses | null = null;
   /** By Access: see rightsFor(). */
   private readonly allowed = new Int32Array(4);
 
@@ -123,7 +133,8 @@ export class Mmu {
     const l1 = access === Access.Fetch ? this.l1i : this.l1d;
     const stamp = this.tick * 2 + (second ? 1 : 0);
     let e = isCanonical(vaHi, this.signShift) ? l1.find(vpnLo, vpnHi, this.asid) : -1;
-    if (e < 0) {
+    const missed = e < 0;
+    if (missed) {
       e = this.miss(l1, vaHi, vaLo, access, stamp);
       if (e < 0) return NO_HOST;
     } else if (((this.allowed[access]! >>> ((l1.flagsOf(e) >> 1) & 15)) & 1) === 0) {
@@ -134,6 +145,7 @@ export class Mmu {
       if (e < 0) return NO_HOST;
     }
     l1.stamp[e] = stamp;
+    if (this.classesL1 !== null && access !== Access.Fetch) this.classesL1.access(l1.ownerOf(e), l1.orderOf(e), l1.startOf(e), missed);
     const frame = l1.frameOf(e, vpnLo, vpnHi);
     if (!this.ram.has(frame)) return this.accessFault(vaHi, vaLo, access);
     const host = this.ram.hostOf(asPfn(frame));
@@ -144,6 +156,7 @@ export class Mmu {
   /** Lets the engine touch the page without asking, until the entry goes. */
   private show(l1: TlbLevel, e: number, vaHi: number, vaLo: number, access: Access, frame: number, host: number): void {
     const pageLo = vaLo & ~4095;
+    if (this.classesL1 !== null) return;
     if (access === Access.Load) this.filter.enter(this.filter.read, vaHi, pageLo, host, l1.stampByte(e));
     else if (access === Access.Fetch) this.filter.enter(this.filter.exec, vaHi, pageLo, host, l1.stampByte(e));
     else if (this.ram.codeFrames[frame - this.ram.firstPfn] === 0) this.filter.enter(this.filter.write, vaHi, pageLo, host, l1.stampByte(e));
@@ -160,6 +173,7 @@ export class Mmu {
     const vpnHi = vaHi >> 12;
     const t = this.found;
     c.l1Misses[access]!++;
+    if (this.missesByPc !== null) this.attribute(this.missesByPc);
     if (l2 !== null) {
       c.l2Lookups[access]!++;
       const e2 = isCanonical(vaHi, this.signShift) ? l2.find(vpnLo, vpnHi, this.asid) : -1;
@@ -168,6 +182,7 @@ export class Mmu {
         c.l1MissesBySize[size]!++;
         c.l2HitsBySize[size]!++;
         l2.touch(e2);
+        if (this.classesL2 !== null && l2 === this.l2d) this.classesL2.access(l2.ownerOf(e2), l2.orderOf(e2), l2.startOf(e2), false);
         if (((this.allowed[access]! >>> ((l2.flagsOf(e2) >> 1) & 15)) & 1) === 0) {
           this.pageFault(vaHi, vaLo, access);
           return -1;
@@ -183,6 +198,7 @@ export class Mmu {
       }
       c.l2Misses[access]!++;
     }
+    if (this.walksByPc !== null) this.attribute(this.walksByPc);
     if (!this.walk(vaHi, vaLo, access)) return -1;
     const size = sizeOfLeaf[t.leaf]!;
     c.l1MissesBySize[side * NR_SIZES + size]!++;
@@ -192,6 +208,10 @@ export class Mmu {
     if (l2 !== null && !this.exclusive) {
       this.fillL2(l2, t, vpnLo, vpnHi, side);
       pages = l2.chosenCount;
+      if (this.classesL2 !== null && l2 === this.l2d) {
+        const e2 = l2.find(vpnLo, vpnHi, this.asid);
+        this.classesL2.access(l2.ownerOf(e2), l2.orderOf(e2), l2.startOf(e2), true);
+      }
     }
     const e = this.fillL1(l1, l2, t, vpnLo, vpnHi, side, stamp);
     if (this.lastL1Pages > pages) pages = this.lastL1Pages;
@@ -200,6 +220,10 @@ export class Mmu {
     return e;
   }
   private lastL1Pages = 0;
+  private attribute(by: Map<number, number>): void {
+    const pc = toNumber(this.pcHi, this.pcLo);
+    by.set(pc, (by.get(pc) ?? 0) + 1);
+  }
 
   /** A counted walk into `found`. @returns false with `fault` set */
   private walk(vaHi: number, vaLo: number, access: Access): boolean {
@@ -377,10 +401,25 @@ export class Mmu {
     this.filter.clearWrite();
   }
 
+  /** Begins to class L1 D and L2 misses as compulsory, capacity, conflict, invalidated: `report()` then has the classes. Every access asks
+   *  the MMU from here on, so a run takes longer; no other count changes. Not under an exclusive L2, whose fills are L1's victims. */
+  classifyMisses(): void {
+    this.classesL1 = new MissClasses(this.l1d.entries);
+    this.classesL2 = this.l2d === null || this.exclusive ? null : new MissClasses(this.l2d.entries);
+    this.filter.clear();
+  }
+  /** Begins to count L1 misses and walks by the pc that the engine sets. */
+  attributeMisses(): void {
+    this.missesByPc = new Map();
+    this.walksByPc = new Map();
+  }
+
   /** sfence.vma. `va` null: rs1 = x0. `asid` null: rs2 = x0 (spec table: riscv privileged, supervisor memory-management fence). */
   fence(va: { readonly hi: number; readonly lo: number } | null, asid: Asid | null): void {
     if (va === null) {
       this.counters.add(asid === null ? Count.FlushAll : Count.FlushAsid);
+      this.classesL1?.fence(null, asid);
+      this.classesL2?.fence(null, asid);
       this.l1i.fenceSpace(asid);
       this.l1d.fenceSpace(asid);
       this.l2d?.fenceSpace(asid);
@@ -392,6 +431,8 @@ export class Mmu {
     if (this.levels !== 0 && !isCanonical(va.hi, this.signShift)) return;
     const vpnLo = (va.hi << 20) | (va.lo >>> 12);
     const vpnHi = va.hi >> 12;
+    this.classesL1?.fence(toNumber(vpnHi, vpnLo), asid);
+    this.classesL2?.fence(toNumber(vpnHi, vpnLo), asid);
     let collateral = this.l1i.fencePage(vpnLo, vpnHi, asid) + this.l1d.fencePage(vpnLo, vpnHi, asid);
     if (this.l2d !== null) collateral += this.l2d.fencePage(vpnLo, vpnHi, asid);
     if (this.l2i !== null && this.l2i !== this.l2d) collateral += this.l2i.fencePage(vpnLo, vpnHi, asid);
@@ -411,7 +452,10 @@ export class Mmu {
   }
   /** `tlb` of the report. */
   report(): TlbReport {
-    return reportOf(this.counters, { l2: this.l2d !== null, l2i: this.l2i === this.l2d ? 'unified' : this.l2i !== null });
+    const report = reportOf(this.counters, { l2: this.l2d !== null, l2i: this.l2i === this.l2d ? 'unified' : this.l2i !== null });
+    if (this.classesL1 !== null) report.l1d.missClasses = { ...this.classesL1.counts };
+    if (this.classesL2 !== null && report.l2 !== null) report.l2.missClasses = { ...this.classesL2.counts };
+    return report;
   }
   /** Everything that decides future behaviour: entries, stamps, page-walk caches, replacement state, counters, satp. */
   hash(into: StateHash): void {

@@ -547,6 +547,10 @@ export class TlbLevel {
   firstPageHi(e: number): number {
     return this.tagHi[e]!;
   }
+  /** First page number of an entry's aligned group. */
+  startOf(e: number): number {
+    return this.tagHi[e]! * 0x1_0000_0000 + (this.tagLo[e]! >>> 0);
+  }
   ownerOf(e: number): number {
     return this.asid[e]!;
   }
