@@ -51,7 +51,7 @@ function buildWorld(rig: Rig, frames: readonly number[]): void {
 
 type Op =
   | { op: 'access'; page: number; kind: number; straddles: boolean }
-  | { op: 'pte'; page: number; space: number; change: number; fenced: boolean }
+  | { op: 'pte'; page: number; space: number; change: number; bit: number; fenced: boolean }
   | { op: 'fence'; page: number | null; asid: number | null }
   | { op: 'space'; space: number }
   | { op: 'mode'; user: boolean; sum: boolean; mxr: boolean };
@@ -60,14 +60,14 @@ const opOf: fc.Arbitrary<Op> = fc.oneof(
   { weight: 30, arbitrary: fc.record({ op: fc.constant('access' as const), page: fc.nat(POOL.length - 1), kind: fc.nat(3), straddles: fc.boolean() }) },
   // Runs of neighbours are what coalescing lives on.
   { weight: 30, arbitrary: fc.record({ op: fc.constant('access' as const), page: fc.nat(15), kind: fc.constantFrom(1, 1, 2), straddles: fc.constant(false) }) },
-  { weight: 5, arbitrary: fc.record({ op: fc.constant('pte' as const), page: fc.nat(POOL.length - 1), space: fc.nat(1), change: fc.nat(8), fenced: fc.boolean() }) },
+  { weight: 5, arbitrary: fc.record({ op: fc.constant('pte' as const), page: fc.nat(POOL.length - 1), space: fc.nat(1), change: fc.nat(9), bit: fc.nat(63), fenced: fc.boolean() }) },
   { weight: 3, arbitrary: fc.record({ op: fc.constant('fence' as const), page: fc.option(fc.nat(POOL.length - 1)), asid: fc.option(fc.nat(1)) }) },
   { weight: 2, arbitrary: fc.record({ op: fc.constant('space' as const), space: fc.nat(1) }) },
   { weight: 1, arbitrary: fc.record({ op: fc.constant('mode' as const), user: fc.boolean(), sum: fc.boolean(), mxr: fc.boolean() }) },
 );
 
 /** What one change does to a leaf entry. */
-function changed(pte: bigint, change: number): bigint {
+function changed(pte: bigint, change: number, bit: number): bigint {
   switch (change) {
     case 0: return pte & ~BigInt(Pte.A);
     case 1: return pte & ~BigInt(Pte.D);
@@ -77,7 +77,8 @@ function changed(pte: bigint, change: number): bigint {
     case 5: return pte ^ BigInt(Pte.U);
     case 6: return pte ^ BigInt(Pte.G);
     case 7: return pte + (1n << 10n);
-    default: return pte ^ (1n << 63n);
+    case 8: return pte ^ (1n << 63n);
+    default: return pte ^ (1n << BigInt(bit));
   }
 }
 
@@ -116,7 +117,7 @@ function compare(setting: Setting, script: readonly Op[]): void {
       }
       case 'pte': {
         const at = rig.leafAt(POOL[op.page]!, op.space);
-        const value = changed(rig.word(at), op.change);
+        const value = changed(rig.word(at), op.change, op.bit);
         rig.setWord(at, value);
         naive.memory.set(at, value);
         if (op.fenced) fenceBoth(rig, naive, POOL[op.page]!, null);

@@ -87,3 +87,85 @@ describe('the vectors of section 15', () => {
     expect(split(0x00ffabcdef123000, 5)).toEqual([291, 376, 311, 343, 255]);
   });
 });
+
+describe('every fault condition', () => {
+  const V = 1n, R = 2n, W = 4n, X = 8n, U = 16n, A = 64n, D = 128n, ALL = V | R | W | X | U | A | D, N = 1n << 63n;
+  const root = 0x80000000, middle = 0x80001000, leaves = 0x80002000;
+  const pointer = (to: number): bigint => BigInt(to / 4096) << 10n | V;
+  const frame = (pa: number): bigint => BigInt(pa / 4096) << 10n;
+  /** Three levels for address 0 with one entry changed. @returns what a load, a store and a fetch from address 0 give */
+  const with_ = (level: number, entry: bigint): string => {
+    const results = (['load', 'store', 'fetch'] as const).map((right) => {
+      const w = bareWalker();
+      w.set(root, level === 2 ? entry : pointer(middle));
+      w.set(middle, level === 1 ? entry : pointer(leaves));
+      w.set(leaves, level === 0 ? entry : frame(0x80400000) | ALL);
+      return w.go(0n, right);
+    });
+    return new Set(results).size === 1 ? results[0]! : results.join(' / ');
+  };
+  const page = frame(0x80400000);
+  test.each([
+    ['a leaf with all rights', 0, page | ALL, 'PA 80400000, 3 reads'],
+    ['RSW set', 0, page | ALL | 3n << 8n, 'PA 80400000, 3 reads'],
+    ['V clear, all else set', 0, (1n << 64n) - 2n, 'page fault, 3 reads'],
+    ['W without R', 0, page | V | W | U | A | D, 'page fault, 3 reads'],
+    ['W and X without R', 0, page | V | W | X | U | A | D, 'page fault, 3 reads'],
+    ['execute only', 0, page | V | X | U | A | D, 'page fault, 3 reads / page fault, 3 reads / PA 80400000, 3 reads'],
+    ['read only', 0, page | V | R | U | A | D, 'PA 80400000, 3 reads / page fault, 3 reads / page fault, 3 reads'],
+    ...[54n, 55n, 56n, 57n, 58n, 59n, 60n].map((bit) => [`reserved bit ${bit}`, 0, page | ALL | 1n << bit, 'page fault, 3 reads'] as const),
+    ['PBMT 1', 0, page | ALL | 1n << 61n, 'page fault, 3 reads'],
+    ['PBMT 2', 0, page | ALL | 2n << 61n, 'page fault, 3 reads'],
+    ['PBMT 3', 0, page | ALL | 3n << 61n, 'page fault, 3 reads'],
+    ['a Svnapot region', 0, frame(0x80408000) | ALL | N, 'PA 80400000, 3 reads'],
+    ['Svnapot with frame bits 0111', 0, frame(0x80407000) | ALL | N, 'page fault, 3 reads'],
+    ['Svnapot with frame bits 0000', 0, page | ALL | N, 'page fault, 3 reads'],
+    ['Svnapot with frame bits 1001', 0, frame(0x80409000) | ALL | N, 'page fault, 3 reads'],
+    ['Svnapot on a 2M leaf', 1, frame(0x80408000) | ALL | N, 'page fault, 2 reads'],
+    ['a pointer at the last level', 0, pointer(0x80400000), 'page fault, 3 reads'],
+    ['a pointer with A', 1, pointer(leaves) | A, 'page fault, 2 reads'],
+    ['a pointer with D', 1, pointer(leaves) | D, 'page fault, 2 reads'],
+    ['a pointer with U', 1, pointer(leaves) | U, 'page fault, 2 reads'],
+    ['a pointer with N', 1, pointer(leaves) | N, 'page fault, 2 reads'],
+    ['a pointer with PBMT', 1, pointer(leaves) | 1n << 61n, 'page fault, 2 reads'],
+    ['a pointer with a reserved bit', 1, pointer(leaves) | 1n << 54n, 'page fault, 2 reads'],
+    ['a pointer with RSW and G', 1, pointer(leaves) | 3n << 8n | 32n, 'PA 80400000, 3 reads'],
+    ['a table below RAM', 1, pointer(0x7ffff000), 'access fault, 2 reads'],
+    ['a table above RAM', 1, pointer(0x80800000), 'access fault, 2 reads'],
+    ['a table far above RAM', 1, 0xfffffffffffn << 10n | V, 'access fault, 2 reads'],
+    ['a 2M leaf', 1, page | ALL, 'PA 80400000, 2 reads'],
+    ['a 2M leaf off by one frame', 1, frame(0x80401000) | ALL, 'page fault, 2 reads'],
+    ['a 1G leaf', 2, frame(0x40000000) | ALL, 'PA 40000000, 1 reads'],
+    ['a 1G leaf off by 2M', 2, frame(0x40200000) | ALL, 'page fault, 1 reads'],
+    ['a leaf outside RAM', 0, 0xfffffffffffn << 10n | ALL, 'PA fffffffffff000, 3 reads'],
+  ] as const)('%s', (_, level, entry, expected) => {
+    expect(with_(level, entry)).toBe(expected);
+  });
+
+  test.each([[4, 3, 27], [5, 4, 36], [5, 3, 27]] as const)('with %i levels, a leaf at level %i must be aligned to its size', (levels, level, order) => {
+    const go = (ppn: bigint): string => {
+      const w = bareWalker();
+      if (level === levels - 1) w.set(root, ppn << 10n | ALL);
+      else {
+        w.set(root, pointer(middle));
+        w.set(middle, ppn << 10n | ALL);
+      }
+      return w.go(0x123456n, 'load', {}, levels);
+    };
+    const reads = levels - level;
+    expect(go(1n << BigInt(order))).toBe(`PA ${((1n << BigInt(order + 12)) + 0x123456n).toString(16)}, ${reads} reads`);
+    for (const bit of [0, 9, 21, 22, order - 1]) expect(go((1n << BigInt(order)) | (1n << BigInt(bit)))).toBe(`page fault, ${reads} reads`);
+  });
+
+  test('with more levels an address must be sign-extended from a higher bit', () => {
+    for (const [levels, bits] of [[3, 39], [4, 48], [5, 57]] as const) {
+      const w = bareWalker();
+      w.set(root, frame(0) | ALL);
+      w.set(root + 511 * 8, frame(0) | ALL);
+      const top = 1n << BigInt(bits - 1);
+      expect(w.go(-1n, 'load', {}, levels)).toMatch(/, 1 reads/);
+      expect(w.go(-top - 1n, 'load', {}, levels)).toBe('page fault, 0 reads');
+      expect(w.go(top, 'load', {}, levels)).toBe('page fault, 0 reads');
+    }
+  });
+});
