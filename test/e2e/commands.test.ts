@@ -125,7 +125,7 @@ describe('quire trace', () => {
   };
   test('-F all prints as many faults as the report counts', () => {
     const lines = traced('-F', 'all', '--', ...small);
-    for (const line of lines) expect(line).toMatch(/^ *[0-9]+\.[0-9]{3} \( 0\.000 ms\): gups\/[0-9]+ minfault \[(0x[0-9a-f]+|kernel)\] => (\S+@)?0x[0-9a-f]+ \((d\.|\?k)\)$/);
+    for (const line of lines) expect(line).toMatch(/^ *[0-9]+\.[0-9]{3} \( 0\.000 ms\): (gups|init)\/[0-9]+ minfault \[(0x[0-9a-f]+|kernel)\] => (\S+@)?0x[0-9a-f]+ \((d\.|\?k)\)$/);
     expect(lines.length).toBe(statJson('--', ...small).faults.minor);
     expect(lines.filter((line) => line.includes('//anon@')).length).toBeGreaterThan(30);
   });
@@ -137,7 +137,7 @@ describe('quire trace', () => {
   });
   test('--strace prints system calls as strace does', () => {
     const lines = traced('--strace', '--', 'echo', 'hello');
-    expect(lines.find((l) => l.includes('hello'))).toMatch(/^writev?\(1, .*\) += 6$/);
+    expect(lines.find((l) => l.includes('hello'))).toBe('writev(1, [{iov_base="hello", iov_len=5}, {iov_base="\\n", iov_len=1}], 2) = 6');
     expect(lines.at(-1)).toBe('+++ exited with 0 +++');
   });
   test('tracing changes nothing', () => {

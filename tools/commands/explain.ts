@@ -1,7 +1,9 @@
 // quire explain NAME: what a counter, option, preset, cost, reason, system call or event means. Its answers stand in the tables (glossary.ts).
 import { UserError } from '#base';
 import { glossary, lookUp, topics, type Entry, type Topic } from '../glossary.ts';
-import { writeResult } from '../host.ts';
+import { commandHelp } from '../help-text.ts';
+import { writeOut, writeResult } from '../host.ts';
+import { parseCommandLine } from '../options.ts';
 import { didYouMean } from '../suggest.ts';
 import type { Command } from './command.ts';
 
@@ -11,9 +13,17 @@ export const explain: Command = {
   summary: 'what a counter, option, preset, cost, reason, system call or event means',
   details: `Topics:\n${Object.entries(topics).map(([topic, what]) => `  ${topic.padEnd(12)}${what}`).join('\n')}`,
   groups: ['result'],
-  run({ values, rest }) {
+  raw: true,
+  run({ rest: words }) {
+    // The name may look like an option: it is what is not one of this command's own.
+    const at = words.findIndex((word, i) => !/^(--json|--help|-h|-o.*|--output(=.*)?)$/.test(word) && !/^(-o|--output)$/.test(words[i - 1] ?? ''));
+    const word = at < 0 ? undefined : words[at];
+    const { values } = parseCommandLine('explain', ['result'], words.filter((_, i) => i !== at));
+    if (values.help) {
+      writeOut(1, commandHelp(explain));
+      return 0;
+    }
     const entries = glossary();
-    const [word] = rest;
     const found = word === undefined ? [] : word in topics ? entries.filter((e) => e.topic === word) : lookUp(word, entries);
     if (word === undefined) {
       writeResult(`${Object.entries(topics).map(([topic, what]) => `  ${topic.padEnd(12)}${what}`).join('\n')}\n\nWrite quire explain TOPIC for all of them, or quire explain NAME for one.\n`, values.output);

@@ -38,6 +38,16 @@ const clocks = ['CLOCK_REALTIME', 'CLOCK_MONOTONIC', 'CLOCK_PROCESS_CPUTIME_ID',
   'CLOCK_MONOTONIC_COARSE', 'CLOCK_BOOTTIME', 'CLOCK_REALTIME_ALARM', 'CLOCK_BOOTTIME_ALARM', '', 'CLOCK_TAI'];
 const futexOps = ['FUTEX_WAIT', 'FUTEX_WAKE', 'FUTEX_FD', 'FUTEX_REQUEUE', 'FUTEX_CMP_REQUEUE', 'FUTEX_WAKE_OP', 'FUTEX_LOCK_PI', 'FUTEX_UNLOCK_PI', 'FUTEX_TRYLOCK_PI',
   'FUTEX_WAIT_BITSET', 'FUTEX_WAKE_BITSET', 'FUTEX_WAIT_REQUEUE_PI', 'FUTEX_CMP_REQUEUE_PI', 'FUTEX_LOCK_PI2'];
+const fcntls: Readonly<Record<number, string>> = {
+  0: 'F_DUPFD', 1: 'F_GETFD', 2: 'F_SETFD', 3: 'F_GETFL', 4: 'F_SETFL', 5: 'F_GETLK', 6: 'F_SETLK', 7: 'F_SETLKW', 8: 'F_SETOWN', 9: 'F_GETOWN',
+  1024: 'F_SETLEASE', 1025: 'F_GETLEASE', 1030: 'F_DUPFD_CLOEXEC', 1031: 'F_SETPIPE_SZ', 1032: 'F_GETPIPE_SZ', 1033: 'F_ADD_SEALS', 1034: 'F_GET_SEALS',
+};
+const ioctls: Readonly<Record<number, string>> = {
+  0x5401: 'TCGETS', 0x5402: 'TCSETS', 0x5403: 'TCSETSW', 0x5404: 'TCSETSF', 0x540f: 'TIOCGPGRP', 0x5410: 'TIOCSPGRP', 0x5413: 'TIOCGWINSZ', 0x5414: 'TIOCSWINSZ',
+  0x541b: 'FIONREAD', 0x5421: 'FIONBIO', 0x5450: 'FIONCLEX', 0x5451: 'FIOCLEX',
+};
+const rlimits = ['RLIMIT_CPU', 'RLIMIT_FSIZE', 'RLIMIT_DATA', 'RLIMIT_STACK', 'RLIMIT_CORE', 'RLIMIT_RSS', 'RLIMIT_NPROC', 'RLIMIT_NOFILE', 'RLIMIT_MEMLOCK', 'RLIMIT_AS',
+  'RLIMIT_LOCKS', 'RLIMIT_SIGPENDING', 'RLIMIT_MSGQUEUE', 'RLIMIT_NICE', 'RLIMIT_RTPRIO', 'RLIMIT_RTTIME'];
 const waitFlags: Bits = [['WNOHANG', 1], ['WUNTRACED', 2], ['WEXITED', 4], ['WCONTINUED', 8], ['WNOWAIT', 0x0100_0000], ['__WNOTHREAD', 0x2000_0000], ['__WALL', 0x4000_0000], ['__WCLONE', 0x8000_0000]];
 
 /** By kind of argument, the way its value prints. */
@@ -48,14 +58,18 @@ const printers: Readonly<Record<string, (value: number) => string>> = {
   'msync-flags': (v) => bitNames([['MS_ASYNC', 1], ['MS_INVALIDATE', 2], ['MS_SYNC', 4]], v, '0'),
   madvice: (v) => listed(madvice, v),
   'clone-flags': (v) => bitNames(clone, v & ~0xff, '', []) .concat((v & 0xff) === 0 ? '' : `${(v & ~0xff) === 0 ? '' : '|'}${signalName(v & 0xff)}`) || '0',
-  'open-flags': (v) => bitNames(open, v & ~3, '0', [['O_RDONLY', 'O_WRONLY', 'O_RDWR', 'O_ACCMODE'][v & 3]!]),
+  open: (v) => bitNames(open, v & ~3, '0', [['O_RDONLY', 'O_WRONLY', 'O_RDWR', 'O_ACCMODE'][v & 3]!]),
   'fd-flags': (v) => bitNames(open, v, '0'),
   clock: (v) => listed(clocks, v),
-  whence: (v) => listed(['SEEK_SET', 'SEEK_CUR', 'SEEK_END', 'SEEK_DATA', 'SEEK_HOLE'], v),
+  seek: (v) => listed(['SEEK_SET', 'SEEK_CUR', 'SEEK_END', 'SEEK_DATA', 'SEEK_HOLE'], v),
   'sig-how': (v) => listed(['SIG_BLOCK', 'SIG_UNBLOCK', 'SIG_SETMASK'], v),
   'wait-flags': (v) => bitNames(waitFlags, v, '0'),
   'futex-op': (v) => listed(futexOps, v & 0x7f) + ((v & 0x80) === 0 ? '' : '_PRIVATE') + ((v & 0x100) === 0 ? '' : '|FUTEX_CLOCK_REALTIME'),
-  'at-flags': (v) => bitNames([['AT_SYMLINK_NOFOLLOW', 0x100], ['AT_REMOVEDIR', 0x200], ['AT_SYMLINK_FOLLOW', 0x400], ['AT_NO_AUTOMOUNT', 0x800], ['AT_EMPTY_PATH', 0x1000]], v, '0'),
+  access: (v) => bitNames([['R_OK', 4], ['W_OK', 2], ['X_OK', 1]], v, 'F_OK'),
+  fcntl: (v) => fcntls[v] ?? `0x${v.toString(16)}`,
+  ioctl: (v) => ioctls[v] ?? `0x${(v >>> 0).toString(16)}`,
+  rlimit: (v) => listed(rlimits, v),
+  at: (v) => bitNames([['AT_SYMLINK_NOFOLLOW', 0x100], ['AT_REMOVEDIR', 0x200], ['AT_SYMLINK_FOLLOW', 0x400], ['AT_NO_AUTOMOUNT', 0x800], ['AT_EMPTY_PATH', 0x1000]], v, '0'),
 };
 
 /** A value by the name of its kind; null: the kind is no set of names. */

@@ -91,9 +91,9 @@ export function traceSyscalls(session: Session): Trace {
 
 /** @param ret null while the call has not answered: what it will write is not known then */
 function argsText(session: Session, call: Open, ret: number | null): string[] {
-  return call.kinds.map((kind, i) => {
+  return call.kinds.slice(0, usedArgs(call)).map((kind, i) => {
     const value = call.args[i] ?? 0;
-    const named = flagNames(kind, value);
+    const named = flagNames(kind === 'open' && call.name !== 'openat' ? 'fd-flags' : kind, value);
     if (named !== null) return named;
     switch (kind) {
       case 'fd': case 'int': case 'pid': case 'off': return `${value}`;
@@ -112,11 +112,18 @@ function argsText(session: Session, call: Open, ret: number | null): string[] {
         if (length < 0 || (ret === null && !isInput)) return pointer(value);
         return dataAt(session, value, length);
       }
+      case 'iovec': return vectorAt(session, value, call.args[i + 1] ?? 0, /write/.test(call.name) ? Infinity : ret ?? -1) ?? pointer(value);
+      case 'sigset': return signalsAt(session, value) ?? pointer(value);
       case 'timespec': return timespecAt(session, value) ?? pointer(value);
       default: return pointer(value);
     }
   });
 }
+/** Arguments that the call reads: openat()'s mode counts only when it makes a file. */
+const usedArgs = (call: Open): number => (call.name === 'openat' && ((call.args[2] ?? 0) & (O_CREAT | O_TMPFILE)) === 0 ? 3 : call.kinds.length);
+const O_CREAT = 0o100;
+const O_TMPFILE = 0o20000000;
+
 const pointer = (value: number): string => (value === 0 ? 'NULL' : `0x${BigInt.asUintN(64, BigInt(value)).toString(16)}`);
 
 function stringAt(session: Session, va: number): string | null {
@@ -127,6 +134,32 @@ function dataAt(session: Session, va: number, lenBytes: number): string {
   const bytes = peek(session, va, Math.min(lenBytes, MAX_DATA));
   if (lenBytes > 0 && bytes.length === 0) return pointer(va);
   return quoteBytes(bytes) + (lenBytes > MAX_DATA ? '...' : '');
+}
+/** struct iovec[]. @param lenBytes what of it holds data */
+function vectorAt(session: Session, va: number, count: number, lenBytes: number): string | null {
+  if (va === 0 || count < 0 || count > 16 || lenBytes < 0) return null;
+  const bytes = peek(session, va, 16 * count);
+  if (bytes.length < 16 * count) return null;
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  let left = lenBytes;
+  const parts = Array.from({ length: count }, (_, i) => {
+    const [base, length] = [Number(view.getBigUint64(16 * i, true)), Number(view.getBigUint64(16 * i + 8, true))];
+    const data = dataAt(session, base, Math.min(length, left));
+    left -= Math.min(length, left);
+    return `{iov_base=${data}, iov_len=${length}}`;
+  });
+  return `[${parts.join(', ')}]`;
+}
+/** sigset_t: the names in it, or with ~ those that are not. */
+function signalsAt(session: Session, va: number): string | null {
+  const bytes = va === 0 ? null : peek(session, va, 8);
+  if (bytes === null || bytes.length < 8) return null;
+  const set = new DataView(bytes.buffer, bytes.byteOffset, 8).getBigUint64(0, true);
+  const all = Array.from({ length: 64 }, (_, i) => i + 1);
+  const isIn = (signo: number): boolean => ((set >> BigInt(signo - 1)) & 1n) === 1n;
+  const [inside, outside] = [all.filter(isIn), all.filter((signo) => !isIn(signo))];
+  const show = (list: readonly number[]): string => `[${list.map((signo) => signalName(signo).replace(/^SIG/, '')).join(' ')}]`;
+  return inside.length <= 32 ? show(inside) : `~${show(outside)}`;
 }
 function timespecAt(session: Session, va: number): string | null {
   const bytes = va === 0 ? va : peek(session, va, 16);
