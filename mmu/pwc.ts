@@ -17,8 +17,8 @@ export class PointerCache {
   /** Frame of the next table. */
   private readonly table: Float64Array;
   private readonly used: Float64Array;
-  private clock = 1;
-  private last = 0;
+  /** [0] uses so far, [1] the entry used last. */
+  private readonly clock: Float64Array;
 
   /** @param level of the pointer read: 1 points to the leaves' tables. */
   constructor(arena: Arena, level: number, entries: number) {
@@ -29,6 +29,7 @@ export class PointerCache {
     this.asid = arena.int32(entries).fill(FREE);
     this.table = arena.float64(entries);
     this.used = arena.float64(entries);
+    this.clock = arena.float64(2);
   }
 
   /** The page number without the bits below this level, low half. Level 4 keeps none of the low half. */
@@ -39,19 +40,21 @@ export class PointerCache {
     return this.shift < 32 ? vpnHi : vpnHi & (-1 << (this.shift - 32));
   }
 
-  /** The entry for an address, or -1. A hit is the most recent use. */
+  /** The entry for an address, or -1; of two that match (a space's own and a global one) the one used last. A hit is the most recent use. */
   find(vpnLo: number, vpnHi: number, asid: number): number {
     const lo = this.lowTag(vpnLo);
     const hi = this.highTag(vpnHi);
-    let i = this.last;
-    if (!this.matches(i, lo, hi, asid)) {
-      const n = this.table.length;
-      for (i = 0; i < n; i++) if (this.matches(i, lo, hi, asid)) break;
-      if (i === n) return -1;
-      this.last = i;
+    let found = this.clock[1]!;
+    if (!this.matches(found, lo, hi, asid)) {
+      found = -1;
+      for (let i = 0; i < this.table.length; i++) {
+        if (this.matches(i, lo, hi, asid) && (found < 0 || this.used[i]! > this.used[found]!)) found = i;
+      }
+      if (found < 0) return -1;
+      this.clock[1] = found;
     }
-    this.used[i] = this.clock++;
-    return i;
+    this.used[found] = ++this.clock[0]!;
+    return found;
   }
   private matches(i: number, lo: number, hi: number, asid: number): boolean {
     return this.tagLo[i] === lo && this.tagHi[i] === hi && (this.asid[i] === asid || this.asid[i] === GLOBAL);
@@ -77,8 +80,8 @@ export class PointerCache {
     this.tagHi[victim] = this.highTag(vpnHi);
     this.asid[victim] = asid;
     this.table[victim] = table;
-    this.used[victim] = this.clock++;
-    this.last = victim;
+    this.used[victim] = ++this.clock[0]!;
+    this.clock[1] = victim;
   }
 
   dropAll(): void {

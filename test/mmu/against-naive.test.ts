@@ -52,6 +52,7 @@ function buildWorld(rig: Rig, frames: readonly number[]): void {
 type Op =
   | { op: 'access'; page: number; kind: number; straddles: boolean }
   | { op: 'pte'; page: number; space: number; change: number; bit: number; fenced: boolean }
+  | { op: 'pointer'; page: number; space: number; bit: number }
   | { op: 'fence'; page: number | null; asid: number | null }
   | { op: 'space'; space: number }
   | { op: 'mode'; user: boolean; sum: boolean; mxr: boolean };
@@ -61,6 +62,7 @@ const opOf: fc.Arbitrary<Op> = fc.oneof(
   // Runs of neighbours are what coalescing lives on.
   { weight: 30, arbitrary: fc.record({ op: fc.constant('access' as const), page: fc.nat(15), kind: fc.constantFrom(1, 1, 2), straddles: fc.constant(false) }) },
   { weight: 5, arbitrary: fc.record({ op: fc.constant('pte' as const), page: fc.nat(POOL.length - 1), space: fc.nat(1), change: fc.nat(9), bit: fc.nat(63), fenced: fc.boolean() }) },
+  { weight: 1, arbitrary: fc.record({ op: fc.constant('pointer' as const), page: fc.nat(POOL.length - 1), space: fc.nat(1), bit: fc.constantFrom(0, 5, 5, 6, 8) }) },
   { weight: 3, arbitrary: fc.record({ op: fc.constant('fence' as const), page: fc.option(fc.nat(POOL.length - 1)), asid: fc.option(fc.nat(1)) }) },
   { weight: 2, arbitrary: fc.record({ op: fc.constant('space' as const), space: fc.nat(1) }) },
   { weight: 1, arbitrary: fc.record({ op: fc.constant('mode' as const), user: fc.boolean(), sum: fc.boolean(), mxr: fc.boolean() }) },
@@ -121,6 +123,13 @@ function compare(setting: Setting, script: readonly Op[]): void {
         rig.setWord(at, value);
         naive.memory.set(at, value);
         if (op.fenced) fenceBoth(rig, naive, POOL[op.page]!, null);
+        break;
+      }
+      case 'pointer': {
+        const at = rig.leafAt(POOL[op.page]!, op.space, 1);
+        const value = rig.word(at) ^ (1n << BigInt(op.bit));
+        rig.setWord(at, value);
+        naive.memory.set(at, value);
         break;
       }
       case 'fence':

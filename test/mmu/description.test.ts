@@ -1,7 +1,7 @@
 // TLB descriptions: presets are well-formed, and each mistake in a user's file gets its sentence.
 import { describe, expect, test } from 'vitest';
 import { UserError } from '#base';
-import { DEFAULT_PRESET, parseTlbDescription, presetNamed, presets, withCoalescing } from '#mmu';
+import { DEFAULT_PRESET, mmuBytes, parseTlbDescription, presetNamed, presets, withCoalescing } from '#mmu';
 import { rigWith } from '../support/mmu-rig.ts';
 
 /** A correct description, to be spoilt. */
@@ -77,6 +77,8 @@ describe('presets', () => {
     expect(parseTlbDescription(JSON.parse(JSON.stringify(preset)))).toMatchObject({ name: preset.name, inclusion: preset.inclusion });
     expect(preset.source).toMatch(/[Aa]ssumed|No core/);
     const rig = rigWith(preset);
+    // RAM came first: what the arena handed out after it is the MMU's.
+    expect(rig.ram.arena.usedBytes - rig.ram.hostBase - rig.ram.nrFrames * 4096).toBeLessThanOrEqual(mmuBytes(preset));
     rig.map(0x10000, 0x80100000, 0x1f, 4);
     for (let i = 0; i < 16; i++) expect(rig.access(0x10000 + i * 4096)).toBe(0x80100000 + i * 4096);
   });

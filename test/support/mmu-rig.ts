@@ -18,8 +18,8 @@ export interface Rig {
   readonly root: number;
   /** Maps one leaf. @param order log2 pages: 0, 9, 18, 27, 36; 4 writes all sixteen entries of a Svnapot region. @param space which root */
   map(va: number, pa: number, flags?: number, order?: number, space?: number): void;
-  /** Physical address of the leaf entry of a mapped address. */
-  leafAt(va: number, space?: number): number;
+  /** Physical address of the entry for an address at a level (0: the leaf of a 4K page), or of the larger leaf or hole above it. */
+  leafAt(va: number, space?: number, level?: number): number;
   useSpace(space: number, asid: number): void;
   /** One access, with its tick. @returns the physical address, or -cause */
   access(va: number, kind?: Access, second?: boolean): number;
@@ -74,7 +74,7 @@ export function rigWith(tlb: TlbDescription, options: Partial<Omit<MmuOptions, '
       }
       setWord(slot(va, order / 9, space, true), BigInt(pa / 4096) << 10n | BigInt(flags));
     },
-    leafAt: (va, space = 0) => slot(va, 0, space, false),
+    leafAt: (va, space = 0, level = 0) => slot(va, level, space, false),
     useSpace(space, asid) {
       const rootPpn = rootOf(space) / 4096;
       mmu.writeSatp((mode << 28) | (asid << 12), rootPpn | 0);

@@ -463,7 +463,7 @@ export class NaiveMmu {
     let global = false;
     for (let l = 1; usePointers && l < this.levels; l++) {
       const list = this.pointers[l]!;
-      const hit = list.findIndex((p) => p.prefix === Math.floor(vpn / 512 ** l) && (p.owner === 'global' || p.owner === this.asid));
+      const hit = list.findLastIndex((p) => p.prefix === Math.floor(vpn / 512 ** l) && (p.owner === 'global' || p.owner === this.asid));
       if (hit < 0) continue;
       const pointer = list.splice(hit, 1)[0]!;
       list.push(pointer);
