@@ -129,11 +129,12 @@ export function roundToWhole(x: number, rm: number): number {
     case Rm.RDN: return Math.floor(x);
     case Rm.RUP: return Math.ceil(x);
   }
-  const below = Math.floor(x);
-  const rest = x - below; // exact: where it is not 0, x is below 2^52
-  if (rest < 0.5) return below;
-  if (rest > 0.5) return below + 1;
-  if (rest !== 0.5) return x; // infinite or NaN
-  if (rm === Rm.RMM) return x < 0 ? below : below + 1;
-  return below % 2 === 0 ? below : below + 1;
+  // To nearest, of the magnitude: there the rest is exact, while of -0.49999999999999994 the way to -1 is not.
+  const magnitude = Math.abs(x);
+  const below = Math.floor(magnitude);
+  const rest = magnitude - below;
+  if (!(rest > 0)) return x; // whole already, infinite or NaN
+  const up = rest > 0.5 || (rest === 0.5 && (rm === Rm.RMM || below % 2 === 1));
+  const whole = up ? below + 1 : below;
+  return x < 0 ? -whole : whole;
 }

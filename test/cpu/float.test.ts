@@ -41,7 +41,7 @@ function patterns(f: Format): fc.Arbitrary<bigint> {
   const bias = (1 << (exponentBits - 1)) - 1;
   const top = 2 * bias + 1;
   const exponents = fc.oneof(
-    fc.constantFrom(0, 1, 2, f.fractionBits, top, top - 1, top - 2, bias, bias + 1, bias - 1),
+    fc.constantFrom(0, 1, 2, f.fractionBits, top, top - 1, top - 2, bias, bias + 1, bias - 1, bias - 2),
     fc.integer({ min: bias - 60, max: bias + 60 }),
     fc.integer({ min: 0, max: top }),
   );
@@ -106,6 +106,34 @@ for (const [suffix, f] of [['s', Single], ['d', Double]] as const) {
   });
 }
 
+/** What a finite double rounds to, by whole-number arithmetic. */
+function naiveWhole(bits: bigint, rm: number): { whole: bigint; exact: boolean } {
+  const field = Number((bits >> 52n) & 0x7ffn);
+  const significand = (bits & 0xfffffffffffffn) | (field === 0 ? 0n : 1n << 52n);
+  const negative = bits >> 63n === 1n;
+  const shift = Math.max(field, 1) - 1075;
+  const [scaled, unit] = shift >= 0 ? [significand << BigInt(shift), 1n] : [significand, 1n << BigInt(-shift)];
+  const below = scaled / unit;
+  const twice = 2n * (scaled - below * unit);
+  const up = twice !== 0n && (rm === Rm.RDN ? negative : rm === Rm.RUP ? !negative : rm === Rm.RMM ? twice >= unit
+    : rm === Rm.RNE && (twice > unit || (twice === unit && below % 2n === 1n)));
+  const magnitude = up ? below + 1n : below;
+  return { whole: negative ? -magnitude : magnitude, exact: twice === 0n };
+}
+test.each([['w', false, 32], ['wu', true, 32], ['l', false, 64], ['lu', true, 64]] as const)('fcvt.%s.d: one rounding, then the limits', (letter, unsigned, width) => {
+  const min = unsigned ? 0n : -(1n << BigInt(width - 1));
+  const max = (1n << BigInt(unsigned ? width : width - 1)) - 1n;
+  fc.assert(fc.property(patterns(Double), fc.integer({ min: 0, max: 4 }), (a, rm) => {
+    fc.pre((a & Double.infinity) !== Double.infinity);
+    hart.f[1] = registerOf(Double, a);
+    hart.fcsr = 0;
+    execute(`fcvt.${letter}.d`, 5, rm);
+    const { whole, exact } = naiveWhole(a, rm);
+    const limited = whole < min ? min : whole > max ? max : whole;
+    expect([hart.x[5], hart.fflags]).toEqual([BigInt.asIntN(width, limited), whole !== limited ? FFlag.NV : exact ? 0 : FFlag.NX]);
+  }), { numRuns });
+});
+
 test('fcvt.s.d: one rounding, whatever the mode', () => {
   fc.assert(fc.property(patterns(Double), mode, flagsBefore, (a, rm, flags) => {
     hart.f[1] = registerOf(Double, a);
@@ -134,6 +162,16 @@ describe('by hand', () => {
     expect(run('fmul.d', Double, [minNormal + 1n, 0x3feffffffffffffen])).toBe('0010000000000000 NX');
     // A subnormal result that is exact is no underflow either.
     expect(run('fmadd.d', Double, [minNormal, ONE, 0x8000000000000001n])).toBe('000fffffffffffff');
+  });
+  test('what lies just short of a half goes to zero in both modes that round to nearest', () => {
+    for (const bits of [0x3fdfffffffffffffn, 0xbfdfffffffffffffn]) {
+      for (const rm of [Rm.RNE, Rm.RMM]) {
+        hart.f[1] = registerOf(Double, bits);
+        hart.fcsr = 0;
+        execute('fcvt.l.d', 5, rm);
+        expect([hart.x[5], hart.fflags]).toEqual([0n, FFlag.NX]);
+      }
+    }
   });
   test('dynamic rounding takes frm; reserved modes are illegal and change nothing', () => {
     hart.f[1] = ONE;
