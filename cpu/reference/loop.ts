@@ -8,8 +8,9 @@
 // tick, before anything that could look: a look-up, a trap, a CSR, the end of the block. A look-up may push the entry out (inclusive
 // levels share fates), so after each one the fetch filter is asked again, and the block is left if the page is gone from it.
 //
-// Cases are literal numbers because V8 makes a jump table of nothing else. They are the ops of isa/table.ts, and test/cpu/loop.test.ts holds
-// the names behind them against it.
+// Numbers in run() are literals because V8 makes a jump table of nothing else, and folds nothing else into code that it compiles while the loop is
+// running. Cases are the ops of isa/table.ts: test/cpu/table.test.ts holds the names behind them against it. An operation is unpacked as
+// block.ts's Packed says; (address >>> 10) & 0xffc is filter.ts's slotOf.
 import { Access, NO_HOST } from '#mmu';
 import type { Mmu, Ram } from '#mmu';
 import type { Clocks } from '../csr.ts';
@@ -19,7 +20,6 @@ import { ILLEGAL, INSTRUCTIONS } from '../isa/table.ts';
 import { Exit, ExitKind } from '../trap.ts';
 import { atomicMeaning } from './atomic.ts';
 import { BlockCache, tableSlot } from './block.ts';
-import type { Packed } from './block.ts';
 import { Outcome } from './core.ts';
 import type { Core, Meaning } from './core.ts';
 import { addDoubles, areNumbers, divDoubles, fuseDoubles, mulDoubles, roundsToNearest, subDoubles } from './doubles.ts';
@@ -64,11 +64,6 @@ export class ReferenceEngine implements Core {
 
   /** Runs from hart.pc until a trap, or until exactly `budgetInstrs` instructions have retired. @returns `exit`, valid until the next run */
   run(budgetInstrs: number): Exit {
-    // Literals under local names: V8 folds those into the code, while a name of the module is loaded each time it is used.
-    const D: typeof Packed.D = 8, A: typeof Packed.A = 16, B: typeof Packed.B = 24, BITS: typeof Packed.Bits = 255;
-    const FETCH: typeof Access.Fetch = 0, LOAD: typeof Access.Load = 1, STORE: typeof Access.Store = 2;
-    const SLOT_SHIFT = 10, SLOT_MASK = 0xffc;  // slotOf(), unfolded: 1024 slots of four words
-    const PAGE_BITS = ~4095, LAST_HALFWORD = 0xffe;
     const { hart, mmu, blocks, exit, i8, i16, u16 } = this;
     const { i32, u8, f64 } = this.ram.arena;
     const { operations, immediates, starts, ends, extras, decoded, tableKeys, tableRows } = blocks;
@@ -86,8 +81,8 @@ export class ReferenceEngine implements Core {
 
     run: while (left > 0) {
       // ---- Fetch. `counted`: how many of this block's fetches are in the counters by now.
-      const page = pcLo & PAGE_BITS;
-      const slot = (pcLo >>> SLOT_SHIFT) & SLOT_MASK;
+      const page = pcLo & ~4095;
+      const slot = (pcLo >>> 10) & 0xffc;
       let counted = 0;
       let host;
       if (exec[slot] === page && exec[slot + 1] === pcHi) {
@@ -104,9 +99,9 @@ export class ReferenceEngine implements Core {
       const stamp = exec[slot + 3]! >>> 3;
       let start;
       let count = 1;
-      if ((pcLo & 4095) === LAST_HALFWORD && !isCompressed(u16[host >>> 1]!)) {
+      if ((pcLo & 4095) === 0xffe && !isCompressed(u16[host >>> 1]!)) {
         if (counted === 0) {
-          lookups[FETCH]!++;
+          lookups[0 /* Access.Fetch */]!++;
           f64[stamp] = 2 * tick;
           counted = 1;
         }
@@ -128,8 +123,8 @@ export class ReferenceEngine implements Core {
       walk: {
         for (; k !== end; k++) {
           const operation = operations[k]!;
-          const d = (operation >>> D) & BITS, a = (operation >>> A) & BITS, b = operation >>> B, imm = immediates[k]!;
-          switch (operation & BITS) {
+          const d = (operation >> 8) & 255, a = (operation >> 16) & 255, b = (operation >> 24) & 255, imm = immediates[k]!;
+          switch (operation & 255) {
           case 0: m[d] = imm; m[d + 1] = imm >> 31; continue; // lui
           case 1: { // auipc
             const low = (pcLo + imm) | 0;
@@ -169,12 +164,12 @@ export class ReferenceEngine implements Core {
           case 30: case 31: case 32: case 33: case 34: case 35: case 36: case 129: case 159: { // lb lh lw ld lbu lhu lwu flw fld
             const base = m[a]!, low = (base + imm) | 0;
             const high = (m[a + 1]! + (imm >> 31) + ((low >>> 0) < (base >>> 0) ? 1 : 0)) | 0;
-            const entry = (low >>> SLOT_SHIFT) & SLOT_MASK;
+            const entry = (low >>> 10) & 0xffc;
             if (read[entry] !== (low & extras[k]!) || read[entry + 1] !== high) break;
-            lookups[LOAD]!++;
+            lookups[1 /* Access.Load */]!++;
             f64[read[entry + 3]! >>> 3] = stampBase + 2 * k;
             const at = (low + read[entry + 2]!) | 0;
-            switch (operation & BITS) {
+            switch (operation & 255) {
               case 33: case 159: m[d] = i32[at >>> 2]!; m[d + 1] = i32[(at >>> 2) + 1]!; continue; // ld fld
               case 32: m[d] = i32[at >>> 2]!; m[d + 1] = m[d]! >> 31; continue; // lw
               case 34: m[d] = u8[at >>> 0]!; m[d + 1] = 0; continue; // lbu
@@ -188,12 +183,12 @@ export class ReferenceEngine implements Core {
           case 37: case 38: case 39: case 40: case 130: case 160: { // sb sh sw sd fsw fsd
             const base = m[a]!, low = (base + imm) | 0;
             const high = (m[a + 1]! + (imm >> 31) + ((low >>> 0) < (base >>> 0) ? 1 : 0)) | 0;
-            const entry = (low >>> SLOT_SHIFT) & SLOT_MASK;
+            const entry = (low >>> 10) & 0xffc;
             if (write[entry] !== (low & extras[k]!) || write[entry + 1] !== high) break;
-            lookups[STORE]!++;
+            lookups[2 /* Access.Store */]!++;
             f64[write[entry + 3]! >>> 3] = stampBase + 2 * k;
             const at = (low + write[entry + 2]!) | 0;
-            switch (operation & BITS) {
+            switch (operation & 255) {
               case 40: case 160: i32[at >>> 2] = m[b]!; i32[(at >>> 2) + 1] = m[b + 1]!; continue; // sd fsd
               case 39: case 130: i32[at >>> 2] = m[b]!; continue; // sw fsw
               case 37: u8[at >>> 0] = m[b]!; continue; // sb
@@ -306,12 +301,12 @@ export class ReferenceEngine implements Core {
           default:
           }
           // Other floating point traps only where its rounding mode is reserved, and looks at no counter.
-          if (isFloat[operation & BITS] === 1 && executeFloat(hart, decoded[k]!)) continue;
+          if (isFloat[operation & 255] === 1 && executeFloat(hart, decoded[k]!)) continue;
 
           // ---- What is rare, traps, or looks at counters; and accesses that the filter did not answer. All counts are brought up to date first.
           const before = k - start;
           if (before >= counted) {
-            lookups[FETCH]! += before + 1 - counted;
+            lookups[0 /* Access.Fetch */]! += before + 1 - counted;
             f64[stamp] = 2 * (tick + before);
             counted = before + 1;
           }
@@ -319,7 +314,7 @@ export class ReferenceEngine implements Core {
           hart.instret = tick + before - traps;
           hart.pcLo = (pcLo + starts[k]!) | 0;
           hart.pcHi = pcHi;
-          const outcome = meanings[operation & BITS]!(this, decoded[k]!);
+          const outcome = meanings[operation & 255]!(this, decoded[k]!);
           if (outcome === Outcome.Trap) {
             tick += before;
             pcLo = hart.pcLo;
@@ -336,7 +331,7 @@ export class ReferenceEngine implements Core {
       // ---- The block is done, to its end or to a jump.
       const done = k - start;
       if (done > counted) {
-        lookups[FETCH]! += done - counted;
+        lookups[0 /* Access.Fetch */]! += done - counted;
         f64[stamp] = 2 * (tick + done - 1);
       }
       tick += done;
