@@ -15,28 +15,27 @@ export class Fifo implements Openable {
   }
 
   /**
-   * A reader waits for a writer and a writer for a reader, unless O_NONBLOCK or O_RDWR. Whoever sleeps here is not counted yet: the other side
-   * finds it on the queue, and it finds the other side by the count of opens, even if that has closed again before it runs.
+   * A reader waits for a writer and a writer for a reader, unless O_NONBLOCK or O_RDWR. Whoever waits counts as open already; it learns that the
+   * other side came from the count of opens, even if that side has closed again before it runs.
    */
   open(_inode: Inode, flags: number, t: Task | null): FileOps | number {
     const { pipe } = this;
-    const isBoth = reads(flags) && writes(flags);
-    const othersNow = writes(flags) ? pipe.readers : pipe.writers;
-    const otherOpens = writes(flags) ? pipe.readerOpens : pipe.writerOpens;
-    const otherQueue = writes(flags) ? pipe.readQueue : pipe.writeQueue;
-    const hasMet = isBoth || othersNow > 0 || !otherQueue.isEmpty || (t?.restart?.opens !== undefined && t.restart.opens !== otherOpens);
-    if (!hasMet) {
-      if ((flags & Open.NONBLOCK) !== 0) {
-        if (writes(flags)) return -Errno.ENXIO;
-      } else if (t === null) {
-        return -Errno.ENXIO;
-      } else {
-        t.restart = { opens: otherOpens };
-        t.sleepOn([writes(flags) ? pipe.writeQueue : pipe.readQueue]);
-        return BLOCK;
-      }
+    const isWriter = writes(flags);
+    const isBoth = reads(flags) && isWriter;
+    const hasWaited = t !== null && pipe.removeOpener(t);
+    const others = isWriter ? pipe.readers : pipe.writers;
+    const otherOpens = isWriter ? pipe.readerOpens : pipe.writerOpens;
+    const hasMet = isBoth || others > 0 || (hasWaited && t.restart?.opens !== otherOpens);
+    if (!hasMet && (flags & Open.NONBLOCK) !== 0 && isWriter) return -Errno.ENXIO;
+    if (!hasMet && (flags & Open.NONBLOCK) === 0) {
+      if (t === null) return -Errno.ENXIO; // the machine itself does not wait
+      t.restart = { opens: otherOpens };
+      if (!t.signalPending) pipe.addOpener(t, flags);
+      t.sleepOn([isWriter ? pipe.writeQueue : pipe.readQueue]);
+      return BLOCK;
     }
     pipe.attach(flags);
+    if (!hasWaited) pipe.count(flags);
     return new PipeEnd(pipe);
   }
 }

@@ -1,5 +1,6 @@
 // Changing names: mkdir, mknod, symlink, link, unlink, rmdir, rename. Here: who may, what is refused and in which order. Not here: opening
 // (open.ts), walking (walk.ts). Mirrors the do_*at() functions of fs/namei.c; the order of checks decides which errno a program sees.
+import { isPrivileged } from '../proc/credentials.ts';
 import { Errno } from '../syscall/errno.ts';
 import { Dentry } from './dentry.ts';
 import { dropName, FileType, type Inode, S_IFMT, S_ISGID } from './inode.ts';
@@ -59,6 +60,8 @@ export class Names {
     const walk = new Walk(who);
     const last = this.newName(walk, who, base, path, (mode & S_IFMT) === FileType.Directory);
     if (typeof last === 'number') return last;
+    const isDevice = (mode & S_IFMT) === FileType.Char || (mode & S_IFMT) === FileType.Block;
+    if (isDevice && !isPrivileged(who.credentials)) return -Errno.EPERM;
     const inode = this.makeInode(last.dir, who, mode);
     if (typeof inode === 'number') return inode;
     inode.rdev = rdev;
@@ -161,6 +164,7 @@ export class Names {
     if (source === null) return -Errno.ENOENT;
     const target = walk.peek(to);
     if (typeof target === 'number') return target;
+    if (target === null && to.dir.inode.fs.refusal === -Errno.ENOENT) return -Errno.ENOENT; // /proc knows no names that are not there
     if ((flags & Rename.NoReplace) !== 0 && target !== null) return -Errno.EEXIST;
     const exchanges = (flags & Rename.Exchange) !== 0;
     if (exchanges) {

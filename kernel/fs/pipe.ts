@@ -1,10 +1,10 @@
 // A pipe: bytes on their way from writers to readers, in frames of guest RAM. Here: the ring of pages (PipePages), the two ends as open files.
 // Not here: named pipes (fifo.ts), making a pair of descriptors (vfs.ts). Mirrors fs/pipe.c: a write of up to PIPE_BUF bytes is never split,
 // because it either joins the last page whole or starts one of its own.
-import type { Pfn } from '#base';
+import type { Pfn, StateHash } from '#base';
 import { MemdescType } from '../mm/folio.ts';
 import { Gfp, type MmSystem } from '../mm/system.ts';
-import type { Task } from '../proc/task.ts';
+import type { PendingCall, Task } from '../proc/task.ts';
 import { WaitQueue } from '../proc/wait.ts';
 import { Errno } from '../syscall/errno.ts';
 import { type FileOps, type OpenFile, Open, Poll } from './file.ts';
@@ -44,26 +44,24 @@ export class PipePages {
     const last = this.pages.at(-1);
     // The odd bytes come first, so that the rest fills whole pages.
     if (odd !== 0 && last !== undefined && !last.isPacket && last.offset + last.len + odd <= PAGE_BYTES) {
-      const got = io.takeInto(page.subarray(0, odd));
-      this.system.machine.writeFrame(last.pfn, last.offset + last.len, page.subarray(0, got));
-      last.len += got;
-      this.bytes += got;
-      done += got;
-      if (got < odd) return done > 0 ? done : -Errno.EFAULT;
+      if (io.takeInto(page.subarray(0, odd)) < odd) return -Errno.EFAULT;
+      this.system.machine.writeFrame(last.pfn, last.offset + last.len, page.subarray(0, odd));
+      last.len += odd;
+      this.bytes += odd;
+      done += odd;
     }
     while (io.left > 0 && !this.isFull) {
       const folio = this.system.allocFolio(0, MemdescType.Misc, Gfp.User);
       if (folio === 0) return done > 0 ? done : -Errno.ENOMEM;
-      const got = io.takeInto(page.subarray(0, Math.min(PAGE_BYTES, io.left)));
-      if (got === 0) {
-        this.system.putFolio(folio);
+      const wanted = Math.min(PAGE_BYTES, io.left);
+      if (io.takeInto(page.subarray(0, wanted)) < wanted) {
+        this.system.putFolio(folio); // a page that cannot be filled is not sent at all
         return done > 0 ? done : -Errno.EFAULT;
       }
-      this.system.machine.writeFrame(folio, 0, page.subarray(0, got));
-      this.pages.push({ pfn: folio, offset: 0, len: got, isPacket });
-      this.bytes += got;
-      done += got;
-      if (io.faulted) break;
+      this.system.machine.writeFrame(folio, 0, page.subarray(0, wanted));
+      this.pages.push({ pfn: folio, offset: 0, len: wanted, isPacket });
+      this.bytes += wanted;
+      done += wanted;
     }
     return done;
   }
@@ -75,21 +73,52 @@ export class PipePages {
       const first = this.pages[0]!;
       const bytes = page.subarray(0, Math.min(first.len, io.left));
       this.system.machine.readFrame(first.pfn, first.offset, bytes);
-      const moved = io.put(bytes);
-      done += moved;
-      this.drop(first, first.isPacket ? first.len : moved);
-      if (first.isPacket || moved < bytes.length) break;
+      if (io.put(bytes) < bytes.length) break; // what could not be delivered whole stays
+      done += bytes.length;
+      this.drop(first, first.isPacket ? first.len : bytes.length);
+      if (first.isPacket) break;
     }
     return done === 0 && io.faulted ? -Errno.EFAULT : done;
   }
 
-  /** Looks at the next bytes without taking them (MSG_PEEK, tee); at most one page. */
-  peek(max: number): Uint8Array {
-    const first = this.pages[0];
-    if (first === undefined) return new Uint8Array(0);
-    const bytes = new Uint8Array(Math.min(max, first.len));
-    this.system.machine.readFrame(first.pfn, first.offset, bytes);
-    return bytes;
+  /** Copies the next `max` bytes to `io` and leaves them here. @returns bytes, or -EFAULT when there are none */
+  peekInto(io: IoBuffer, max: number): number {
+    let done = 0;
+    for (const { pfn, offset, len } of this.pages) {
+      const bytes = page.subarray(0, Math.min(len, max - done, io.left));
+      if (bytes.length === 0) break;
+      this.system.machine.readFrame(pfn, offset, bytes);
+      const moved = io.put(bytes);
+      done += moved;
+      if (moved < bytes.length) break;
+    }
+    return done === 0 && io.faulted ? -Errno.EFAULT : done;
+  }
+  /** Drops the first `nrBytes`. */
+  discard(nrBytes: number): void {
+    let left = nrBytes;
+    while (left > 0) {
+      const first = this.pages[0]!;
+      const n = Math.min(left, first.len);
+      this.drop(first, n);
+      left -= n;
+    }
+  }
+  /** Takes back what was appended beyond a total of `nrBytes`. */
+  cutBack(nrBytes: number): void {
+    while (this.bytes > nrBytes) {
+      const last = this.pages.at(-1)!;
+      const n = Math.min(this.bytes - nrBytes, last.len);
+      last.len -= n;
+      this.bytes -= n;
+      if (last.len > 0) continue;
+      this.pages.pop();
+      this.system.putFolio(this.system.folios.folioOf(last.pfn));
+    }
+  }
+  hash(into: StateHash): void {
+    into.number(this.maxPages);
+    for (const { pfn, offset, len, isPacket } of this.pages) into.numbers([pfn, offset, len, isPacket ? 1 : 0]);
   }
 
   private drop(first: PipePage, nrBytes: number): void {
@@ -105,10 +134,14 @@ export class PipePages {
   }
 }
 
+/** A task whose open of a fifo sleeps for the other side. It counts as open as long as that same call is pending. */
+interface Opener { readonly task: Task; readonly call: PendingCall | null; readonly flags: number }
+
 export class Pipe {
   readonly pages: PipePages;
-  readers = 0;
-  writers = 0;
+  private openReaders = 0;
+  private openWriters = 0;
+  private openers: Opener[] = [];
   /** How many ends were ever opened: a fifo's open waits for the other count to move. */
   readerOpens = 0;
   writerOpens = 0;
@@ -118,30 +151,52 @@ export class Pipe {
   constructor(system: MmSystem) {
     this.pages = new PipePages(system);
   }
+  get readers(): number {
+    return this.openReaders + this.waiting().filter(({ flags }) => reads(flags)).length;
+  }
+  get writers(): number {
+    return this.openWriters + this.waiting().filter(({ flags }) => writes(flags)).length;
+  }
+  private waiting(): Opener[] {
+    if (this.openers.length > 0) this.openers = this.openers.filter(({ task, call }) => call !== null && task.pendingCall === call);
+    return this.openers;
+  }
 
+  /** A task begins to wait in open(2); the other side sees it from now on. */
+  addOpener(task: Task, flags: number): void {
+    this.openers.push({ task, call: task.pendingCall, flags });
+    this.count(flags);
+  }
+  /** Is this very call one that waits here already? Then it does no more. */
+  removeOpener(task: Task): boolean {
+    const at = this.waiting().findIndex((opener) => opener.task === task);
+    if (at < 0) return false;
+    this.openers.splice(at, 1);
+    return true;
+  }
   /** One more open file uses it, in the directions that its flags say. */
   attach(flags: number): void {
+    if (reads(flags)) this.openReaders++;
+    if (writes(flags)) this.openWriters++;
+  }
+  /** An end was opened: those who wait for one may go on. */
+  count(flags: number): void {
     if (reads(flags)) {
-      this.readers++;
       this.readerOpens++;
       this.writeQueue.wake();
     }
     if (writes(flags)) {
-      this.writers++;
       this.writerOpens++;
       this.readQueue.wake();
     }
   }
   /** An open file is closed; the other side learns of it. */
   detach(flags: number): void {
-    if (reads(flags)) this.readers--;
-    if (writes(flags)) this.writers--;
+    if (reads(flags)) this.openReaders--;
+    if (writes(flags)) this.openWriters--;
     if (this.readers === 0) this.writeQueue.wake();
     if (this.writers === 0) this.readQueue.wake();
     if (this.readers === 0 && this.writers === 0) this.pages.clear();
-  }
-  get isUnused(): boolean {
-    return this.readers === 0 && this.writers === 0;
   }
 
   /** F_SETPIPE_SZ. @returns the new size in bytes, or -errno */
@@ -215,5 +270,9 @@ export class PipeEnd implements FileOps {
   }
   release(file: OpenFile): void {
     this.pipe.detach(file.flags);
+  }
+  hash(into: StateHash): void {
+    into.numbers([this.pipe.readers, this.pipe.writers, this.pipe.readerOpens, this.pipe.writerOpens]);
+    this.pipe.pages.hash(into);
   }
 }

@@ -1,6 +1,7 @@
 // A regular file: bytes in pages of guest RAM. Here: read, write, holes, fallocate, what mmap gets, the seals of a memfd. Not here: the pages
 // themselves (mm/filemap.ts). Mirrors shmem_file_operations (mm/shmem.c) and mm/memfd.c.
 import { AddressSpace, type FileMapping, type PageQuota } from '../mm/filemap.ts';
+import { FolioFlag } from '../mm/folio.ts';
 import type { MmSystem } from '../mm/system.ts';
 import { Errno } from '../syscall/errno.ts';
 import { type Dentry, pathOf } from './dentry.ts';
@@ -25,6 +26,8 @@ export class RegularFile implements Openable, FileOps {
   readonly pages: AddressSpace;
   /** Seal bits; a file that was not made to be sealed has Seal.Seal from the start. */
   seals: number = Seal.Seal;
+  /** Pages that fallocate made and nobody has written: still holes to SEEK_DATA, as pages that are not up to date are in Linux. */
+  private readonly setAside = new Set<number>();
   private readonly view: KernelView;
 
   constructor(system: MmSystem, quota: PageQuota | null, view: KernelView) {
@@ -34,6 +37,9 @@ export class RegularFile implements Openable, FileOps {
 
   open(): FileOps {
     return this;
+  }
+  get isWriteSealed(): boolean {
+    return (this.seals & (Seal.Write | Seal.FutureWrite)) !== 0;
   }
   size(): number {
     return this.pages.sizeBytes;
@@ -59,7 +65,7 @@ export class RegularFile implements Openable, FileOps {
   write(file: OpenFile, io: IoBuffer, pos: number): number {
     if (io.left === 0) return 0;
     if (pos >= MAX_OFFSET) return -Errno.EFBIG;
-    if ((this.seals & (Seal.Write | Seal.FutureWrite)) !== 0) return -Errno.EPERM;
+    if (this.isWriteSealed) return -Errno.EPERM;
     if ((this.seals & Seal.Grow) !== 0 && pos + io.left > this.size()) return -Errno.EPERM;
     let done = 0;
     let error = 0;
@@ -76,19 +82,25 @@ export class RegularFile implements Openable, FileOps {
     return done;
   }
 
-  /** SEEK_DATA and SEEK_HOLE; the rest goes by size. A page that fallocate set aside counts as data here, unlike in Linux. */
+  /** SEEK_DATA and SEEK_HOLE; the rest goes by size. */
   seek(_file: OpenFile, offset: number, whence: number): number | null {
     if (whence < Seek.Data) return null;
     const size = this.size();
     if (offset < 0 || offset >= size) return -Errno.ENXIO;
     let index: number = Math.floor(offset / PAGE_BYTES);
     if (whence === Seek.Hole) {
-      while (this.pages.pageFor(index, false) !== 0) index++;
+      while (this.hasData(index)) index++;
       return Math.min(size, Math.max(offset, index * PAGE_BYTES));
     }
-    const found = this.pages.indices().find((i) => i >= index);
+    const found = this.pages.indices().find((i) => i >= index && this.hasData(i));
     if (found === undefined || found * PAGE_BYTES >= size) return -Errno.ENXIO;
     return Math.max(offset, found * PAGE_BYTES);
+  }
+  private hasData(index: number): boolean {
+    const pfn = this.pages.pageFor(index, false);
+    if (pfn === 0) return false;
+    const { folios } = this.pages.system;
+    return !this.setAside.has(index) || folios.test(folios.folioOf(pfn), FolioFlag.Dirty);
   }
 
   /** @returns 0 or -errno. The size limit of the program was checked by the caller. */
@@ -98,6 +110,7 @@ export class RegularFile implements Openable, FileOps {
     if (size < now && (this.seals & Seal.Shrink) !== 0) return -Errno.EPERM;
     if (size > now && (this.seals & Seal.Grow) !== 0) return -Errno.EPERM;
     this.pages.truncate(size);
+    for (const index of this.setAside) if (index * PAGE_BYTES >= size) this.setAside.delete(index);
     inode.mtime = inode.ctime = stamp(this.view);
     return 0;
   }
@@ -107,7 +120,7 @@ export class RegularFile implements Openable, FileOps {
     const end = offset + len;
     const { inode } = file;
     if ((mode & Falloc.PunchHole) !== 0) {
-      if ((this.seals & (Seal.Write | Seal.FutureWrite)) !== 0) return -Errno.EPERM;
+      if (this.isWriteSealed) return -Errno.EPERM;
       this.pages.punchHole(offset, Math.min(end, MAX_OFFSET));
       inode.mtime = inode.ctime = stamp(this.view);
       return 0;
@@ -115,7 +128,7 @@ export class RegularFile implements Openable, FileOps {
     if (end > MAX_OFFSET) return -Errno.EFBIG;
     const grows = (mode & Falloc.KeepSize) === 0 && end > this.size();
     if (grows && (this.seals & Seal.Grow) !== 0) return -Errno.EPERM;
-    if (!this.setAside(Math.floor(offset / PAGE_BYTES), Math.ceil(end / PAGE_BYTES))) return -Errno.ENOSPC;
+    if (!this.makePages(Math.floor(offset / PAGE_BYTES), Math.ceil(end / PAGE_BYTES))) return -Errno.ENOSPC;
     if (grows) this.pages.truncate(end);
     inode.ctime = stamp(this.view);
     if (grows) inode.mtime = inode.ctime;
@@ -123,34 +136,45 @@ export class RegularFile implements Openable, FileOps {
   }
 
   /** Makes every page of [first, end); false: no room, and those made here are gone again (shmem_fallocate). */
-  private setAside(first: number, end: number): boolean {
+  private makePages(first: number, end: number): boolean {
     if (end - first > this.pages.system.managedPages) return false;
     const made: number[] = [];
     for (let index = first; index < end; index++) {
       if (this.pages.pageFor(index, false) !== 0) continue;
       if (this.pages.pageFor(index, true) === 0) {
-        for (const back of made) this.pages.punchHole(back * PAGE_BYTES, (back + 1) * PAGE_BYTES);
+        for (const back of made) {
+          this.setAside.delete(back);
+          this.pages.punchHole(back * PAGE_BYTES, (back + 1) * PAGE_BYTES);
+        }
         return false;
       }
       made.push(index);
+      this.setAside.add(index);
     }
     return true;
   }
 
   mapping(file: OpenFile): FileMapping {
-    return new MappedFile(this.pages, file.dentry, file.canWrite && (this.seals & (Seal.Write | Seal.FutureWrite)) === 0);
+    return new MappedFile(this, file.dentry, file.canWrite);
   }
 }
 
 /** A regular file as its mappings hold it: alive after close and unlink, its name as it stands now. */
 export class MappedFile implements FileMapping {
-  readonly space: AddressSpace;
-  readonly mayWrite: boolean;
   readonly dentry: Dentry;
-  constructor(space: AddressSpace, dentry: Dentry, mayWrite: boolean) {
-    this.space = space;
+  private readonly file: RegularFile;
+  private readonly isWritable: boolean;
+  constructor(file: RegularFile, dentry: Dentry, isWritable: boolean) {
+    this.file = file;
     this.dentry = dentry;
-    this.mayWrite = mayWrite;
+    this.isWritable = isWritable;
+  }
+  get space(): AddressSpace {
+    return this.file.pages;
+  }
+  /** Seals that come later count too. */
+  get mayWrite(): boolean {
+    return this.isWritable && !this.file.isWriteSealed;
   }
   get path(): string {
     return pathOf(this.dentry);

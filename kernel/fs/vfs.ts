@@ -215,8 +215,10 @@ export class Vfs {
     const at = this.pipefs.fresh('pipe', FileType.Fifo | 0o600, this.view.current);
     const ops = new PipeEnd(pipe);
     const kept = flags & (Open.NONBLOCK | Open.DIRECT);
-    pipe.attach(Open.RDONLY);
-    pipe.attach(Open.WRONLY);
+    for (const end of [Open.RDONLY, Open.WRONLY]) {
+      pipe.attach(end);
+      pipe.count(end);
+    }
     return [this.newFile(at, ops, Open.RDONLY | (kept & Open.NONBLOCK)), this.newFile(at, ops, Open.WRONLY | kept)];
   }
 

@@ -5,8 +5,9 @@ import { fcntlSyscalls } from './fcntl.ts';
 import { ioSyscalls } from './io.ts';
 import { ioctlSyscalls } from './ioctl.ts';
 import type { SyscallRow } from './row.ts';
+import { socketSyscalls } from './socket.ts';
 import { statSyscalls } from './stat.ts';
 
 export const fileSyscalls: readonly SyscallRow[] = [
-  ...descriptorSyscalls, ...ioSyscalls, ...statSyscalls, ...dirSyscalls, ...fcntlSyscalls, ...ioctlSyscalls,
+  ...descriptorSyscalls, ...ioSyscalls, ...statSyscalls, ...dirSyscalls, ...fcntlSyscalls, ...ioctlSyscalls, ...socketSyscalls,
 ];

@@ -3,6 +3,7 @@
 // fs/read_write.c and fs/sync.c.
 import { MAX_OFFSET, MAX_RW_COUNT, Open, type OpenFile, Seek, sizeOf } from '../fs/file.ts';
 import { IoBuffer, type IoVec } from '../fs/io-buffer.ts';
+import { PipeEnd } from '../fs/pipe.ts';
 import { regularOf } from '../fs/regular.ts';
 import { Tmpfs } from '../fs/tmpfs.ts';
 import type { Kernel } from '../kernel.ts';
@@ -17,9 +18,8 @@ const MAX_IOVS = 1024;
 /** Bytes that pass through the kernel at a time between two files. */
 const RELAY_BYTES = 65536;
 
-/** One piece of memory as read(2) names it; -EFAULT, -EINVAL. */
+/** One piece of memory as read(2) names it, or -EFAULT; lengths from 2^63 up, which come as negative, fit nowhere. */
 function single(t: Task, base: number, len: number): IoBuffer | number {
-  if (len < 0) return -Errno.EINVAL;
   if (!isUserRange(t, base, len)) return -Errno.EFAULT;
   return IoBuffer.user(t.user, [{ base, len: Math.min(len, MAX_RW_COUNT) }]);
 }
@@ -147,7 +147,9 @@ function sendfile(k: Kernel, t: Task, [outFd, inFd, offsetAt, count]: readonly n
   const outcome = relay(k, t, from, to, pos + (offsetAt === 0 ? 0 : before), wanted - before);
   const done = before + outcome.done;
   if (offsetAt === 0) from.pos += outcome.done;
-  const mustWait = outcome.error === -Errno.EAGAIN && !to.nonBlocking && !(done > 0 && t.signalPending);
+  // A pipe that is full after a part ends the call; other files are waited for (splice_file_to_pipe, splice_direct_to_actor).
+  const mayEnd = done > 0 && (t.signalPending || to.ops instanceof PipeEnd);
+  const mustWait = outcome.error === -Errno.EAGAIN && !to.nonBlocking && !mayEnd;
   if (mustWait) {
     t.restart = { sent: done };
     t.sleepOn(to.waitQueues());

@@ -1,7 +1,8 @@
 // System calls about memory: brk, mmap and their kin. Here: arguments as programs pass them, files behind descriptors. What they do is mm's.
 import { PAGE_SIZE } from '#base';
+import { regularOf } from '../fs/regular.ts';
 import type { Kernel } from '../kernel.ts';
-import { MapFlag } from '../mm/mman.ts';
+import { MapFlag, Prot } from '../mm/mman.ts';
 import type { Task } from '../proc/task.ts';
 import { Errno } from './errno.ts';
 import type { SyscallRow } from './row.ts';
@@ -25,6 +26,9 @@ function mmap(_k: Kernel, t: Task, a: readonly number[]): number {
   if (offset < 0 || offset + len > 2 ** 52) return -Errno.EOVERFLOW;
   const mapping = file.mapping();
   if (typeof mapping === 'number') return mapping;
+  // A sealed memfd says EPERM where a file that was opened read-only says EACCES (shmem_mmap).
+  const isSharedWrite = (flags & MapFlag.Type) !== MapFlag.Private && (prot & Prot.Write) !== 0;
+  if (isSharedWrite && file.canWrite && regularOf(file.inode)?.isWriteSealed === true) return -Errno.EPERM;
   return t.mm.mmap({ ...request, file: mapping, pgoff: offset / PAGE_SIZE });
 }
 

@@ -47,7 +47,9 @@ export class TaskDirectories {
     return this.directory(task, new TaskDirectory(this, task, false), 1);
   }
   directory(task: Task, contents: Directory, slot: number, mode = 0o555): Inode {
-    return this.owned(task, new Inode(this.fs, this.numberOf(task.tid) + slot, FileType.Directory | mode, this.fs.now, { dir: contents }));
+    const inode = new Inode(this.fs, this.numberOf(task.tid) + slot, FileType.Directory | mode, this.fs.now, { dir: contents });
+    inode.nlink = 2;
+    return this.owned(task, inode);
   }
   link(task: Task, target: LinkTarget, slot: number, mode = 0o777): Inode {
     return this.owned(task, new Inode(this.fs, this.numberOf(task.tid) + slot, FileType.Symlink | mode, this.fs.now, { link: target }));
