@@ -159,6 +159,12 @@ export class Kernel {
   /** A signal from the terminal, to every process of a group (Ctrl-C: SIGINT to the foreground group). */
   signalGroup(pgid: number, signo: number): void {
     for (const p of processesInGroup(this, pgid)) sendToProcess(this, p, kernelInfo(signo));
+    this.interruptHart();
+  }
+  /** Something came from outside between two runs, input or a signal: the kernel takes the hart back at the next instruction, as from a
+   *  device's interrupt. Without it a program that makes no system call would keep the hart from those that were woken. */
+  interruptHart(): void {
+    this.stopAt = Math.min(this.stopAt, this.machine.instret);
   }
 
   /** Adds a message for the user. */

@@ -64,6 +64,7 @@ export class Session {
     } else {
       this.console.feed(bytes);
     }
+    this.kernel.interruptHart();
   }
 
   /** Ctrl-C: SIGINT to the program and what it started. */

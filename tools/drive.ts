@@ -68,13 +68,15 @@ async function loop(session: Session, options: DriveOptions, stdin: StdinReader,
     if (progressShown) writeOut(2, '\r\x1b[K');
     progressShown = false;
   };
+  const { terminal } = session.config.inputs;
+  const isTerminal = (fd: 1 | 2): boolean => (fd === 1 ? terminal.stdout : terminal.stderr);
   const flush = (): void => {
     for (const { fd, bytes } of session.takeOutput()) {
       if (fd === 1) options.onOutput?.(bytes);
       const to = options.output[fd];
       if (to === null) continue;
       clearProgress();
-      writeOut(to, bytes);
+      writeOut(to, isTerminal(to) ? withoutReturns(bytes) : bytes);
     }
     for (const message of session.takeLog()) {
       clearProgress();
@@ -116,6 +118,11 @@ async function loop(session: Session, options: DriveOptions, stdin: StdinReader,
     stdin.close();
     for (const name of signals) process.off(name, onSignal);
   }
+}
+
+/** The guest's terminal ends lines with CR LF, and so does the host's: one of them is enough. */
+function withoutReturns(bytes: Uint8Array): Uint8Array {
+  return bytes.includes(13) ? bytes.filter((byte, i) => byte !== 13 || bytes[i + 1] !== 10) : bytes;
 }
 
 function progressText(session: Session, mips: number): string {

@@ -3,24 +3,25 @@ import { spawn } from 'node:child_process';
 import { afterAll, expect, test } from 'vitest';
 import { checkStat, type StatReport } from '#tools/schema.ts';
 import { bundle, scratch } from '../support/cli.ts';
-import { go, guest, label } from '../support/guests.ts';
+import { call, DATA, go, guest, label, Nr } from '../support/guests.ts';
 
 const host = scratch();
 afterAll(() => { host.remove(); });
-const endless = host.file('endless', guest([label('loop'), go('jal', 'loop', { rd: 0 })]));
+/** Writes one byte, so that one knows that it runs, and then makes no system call any more. */
+const endless = host.file('endless', guest([...call(Nr.write, 1, DATA, 1), label('loop'), go('jal', 'loop', { rd: 0 })]));
 
-/** Starts quire and sends SIGINT until it ends. */
+/** Starts quire, and sends one SIGINT when the program has written. */
 function interrupted(...words: string[]): Promise<{ status: number | null; stdout: string; stderr: string }> {
   return new Promise((resolve) => {
     const child = spawn(process.execPath, [bundle, ...words], { stdio: ['ignore', 'pipe', 'pipe'] });
-    let [stdout, stderr] = ['', ''];
-    child.stdout.on('data', (bytes: Buffer) => { stdout += bytes.toString(); });
-    child.stderr.on('data', (bytes: Buffer) => { stderr += bytes.toString(); });
-    const timer = setInterval(() => child.kill('SIGINT'), 1500);
-    child.on('close', (status) => {
-      clearInterval(timer);
-      resolve({ status, stdout, stderr });
-    });
+    let [stdout, stderr, sent] = ['', '', false];
+    const interrupt = (): void => {
+      if (!sent) setTimeout(() => child.kill('SIGINT'), 200);
+      sent = true;
+    };
+    child.stdout.on('data', (bytes: Buffer) => { stdout += bytes.toString(); interrupt(); });
+    child.stderr.on('data', (bytes: Buffer) => { stderr += bytes.toString(); interrupt(); });
+    child.on('close', (status) => { resolve({ status, stdout, stderr }); });
   });
 }
 
@@ -29,8 +30,8 @@ test('quire stat reports what was counted when it is interrupted', async () => {
   const report = JSON.parse(stdout) as StatReport;
   expect([status, report.exit]).toEqual([130, { reason: 'interrupted', status: null, signal: null }]);
   expect(checkStat(report)).toEqual([]);
-  expect(report.clock.instructions).toBeGreaterThan(1_000_000);
+  expect(report.clock.instructions).toBeGreaterThan(100_000);
 });
 test('quire run ends as its program does, by SIGINT', async () => {
-  expect(await interrupted('run', '--mem', '64M', '--', endless)).toMatchObject({ status: 130, stdout: '' });
+  expect(await interrupted('run', '--mem', '64M', '--', endless)).toEqual({ status: 130, stdout: '\0', stderr: '' });
 });
