@@ -1,4 +1,4 @@
-// Asks the running Linux: builds programs/faults.c and programs/smaps.c for this host, runs them under four settings of multi-size THP,
+// Asks the running Linux: builds programs/faults.c, smaps.c and folios.c for this host, runs them under four settings of multi-size THP,
 // several times each, and writes test/golden/PROGRAM-linux-VERSION.json.   sudo node userland/record-linux.mjs [--out FOLDER] [--runs 5]
 // Needs root (it sets /sys/kernel/mm/transparent_hugepage and puts everything back), a C compiler, and a Linux of 6.8 or later with a few hundred MB free.
 // A line that differs between two runs of the same setting is an error: only what the kernel's rules decide may become golden.
@@ -21,7 +21,8 @@ const runs = Number(option('--runs', '5'));
 /** Programs, and what the columns of their lines are. */
 const programs = {
   faults: 'pattern step first-page pages: minor-faults present-pages',
-  smaps: 'pattern step first-page pages: VMAs Rss Pss Pss_Dirty Shared_Clean Shared_Dirty Private_Clean Private_Dirty Referenced Anonymous AnonHugePages THPeligible mincore exclusive',
+  smaps: 'pattern step first-page pages: VMAs Rss Pss Pss_Dirty Shared_Clean Shared_Dirty Private_Clean Private_Dirty Anonymous AnonHugePages THPeligible mincore exclusive',
+  folios: 'pattern step first-page pages: the folios, in the words of programs/folios.c',
 };
 
 const sizes = readdirSync(controls).filter((name) => existsSync(join(controls, name, 'enabled')));  // 8 kB is for tmpfs only

@@ -1,6 +1,6 @@
 // Anonymous memory against a real Linux, under four settings of multi-size THP: the minor faults of every step of userland/programs/faults.c, and
-// what smaps, mincore and pagemap say after every step (userland/programs/smaps.c). The golden answers come from Linux itself;
-// userland/record-linux.mjs is how.
+// what smaps, mincore and pagemap say after every step (smaps.c), and which folios are there then (folios.c). The golden answers come from
+// Linux itself; userland/record-linux.mjs is how.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
@@ -16,7 +16,7 @@ const settings: Readonly<Record<string, readonly string[]>> = {
   '16K+64K+2M': ['--mthp', '16k=always,64k=always,2m=always'],
 };
 
-describe.each(['faults', 'smaps'])('%s prints what it prints on Linux 6.18', (program) => {
+describe.each(['faults', 'smaps', 'folios'])('%s prints what it prints on Linux 6.18', (program) => {
   const golden = goldenOf(program);
   test.each(golden.columns.slice(1).map((name, i) => [name, i + 1] as const))('with folios of %s', (name, column) => {
     const { stdout, stderr, status } = runGuest(['--thp', 'never', '--mthp', '2m=never', ...settings[name]!, '--', program]);
