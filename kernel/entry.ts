@@ -170,7 +170,14 @@ function handleSignal(k: Kernel, t: Task): boolean {
       k.machine.charge(k.params.cost.signal);
       if (signalDeliver.enabled) signalDeliver.emit(info.signo, info.code, action.handler);
       const mask = t.savedMask ?? t.blocked;
-      if (pushSignalFrame(t, info, action, mask)) {
+      let isPushed = pushSignalFrame(t, info, action, mask);
+      if (!isPushed && k.system.wantsOomKill) {
+        k.system.wantsOomKill = false;
+        killForMemory(k, t);
+        if (k.current !== t) return false;
+        isPushed = pushSignalFrame(t, info, action, mask);
+      }
+      if (isPushed) {
         t.savedMask = null;
         k.machine.loadContext(t.context);
       } else {

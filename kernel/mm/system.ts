@@ -41,6 +41,8 @@ export class MmSystem {
   readonly folios: FolioTable;
   readonly buddy: Buddy;
   readonly vmstat = new VmStat();
+  /** The kernel's own access to a program's memory failed for want of a frame: who took the system call runs the OOM killer, and clears it. */
+  wantsOomKill = false;
   readonly thp = new ThpControls();
   readonly faults: FaultLog;
   readonly asids: AsidAllocator;

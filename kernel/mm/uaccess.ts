@@ -38,7 +38,9 @@ export class UserMemory {
         return leaf !== 0 ? asPfn(ptePfn(leaf) + (vpn & 511)) : ptePfn(low);
       }
       const access = write ? FaultAccess.Write : FaultAccess.Read;
-      if (handlePageFault(mm, this.counts, va, access, 'kernel', 0) !== FaultResult.Done) return 0;
+      const result = handlePageFault(mm, this.counts, va, access, 'kernel', 0);
+      if (result === FaultResult.OutOfMemory) mm.system.wantsOomKill = true;
+      if (result !== FaultResult.Done) return 0;
     }
     return 0;
   }

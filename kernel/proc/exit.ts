@@ -117,9 +117,16 @@ function endProcess(k: Kernel, p: Process, status: number): void {
   k.armed.delete(p);
   giveAwayChildren(k, p);
   hangUpOrphans(k, p);
-  if (p === k.first) k.exitStatus = { status: statusCode(status), signal: statusSignal(status) };
+  if (p === k.first) endMachine(k, p, status);
   const { parent } = p;
   if (parent === null || tellParent(k, p, parent)) reap(k, p);
+}
+
+/** The machine ends with its first program, as a container does. */
+function endMachine(k: Kernel, first: Process, status: number): void {
+  k.exitStatus = { status: statusCode(status), signal: statusSignal(status) };
+  const left = [...k.processes.values()].filter((p) => p !== first && !p.isZombie).length;
+  if (left > 0) k.say(`${left} ${left === 1 ? 'process was' : 'processes were'} still running when ${first.leader.comm}, the first program, ended; the machine ends with it`);
 }
 
 /** Orphans go to the nearest ancestor that asked for them, else to init, which waits for all. */

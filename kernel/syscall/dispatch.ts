@@ -4,6 +4,7 @@
 import { highHalf, lowHalf, toNumber, tracepoint } from '#base';
 import type { Kernel } from '../kernel.ts';
 import { leaveFutex } from '../proc/futex.ts';
+import { killForMemory } from '../proc/oom.ts';
 import { restoreMask } from '../proc/signal.ts';
 import type { Task } from '../proc/task.ts';
 import { BLOCK } from '../proc/wait.ts';
@@ -45,7 +46,15 @@ export function runSyscall(k: Kernel, t: Task): CallState {
     return CallState.Done;
   }
   t.interrupted = row.interrupted ?? Interrupted.Restart;
-  const result = row.run(k, t, call.args);
+  let result = row.run(k, t, call.args);
+  while (k.system.wantsOomKill) {
+    // The program's memory could not be reached because there is none. EFAULT means that nothing was done: whoever survives tries again.
+    k.system.wantsOomKill = false;
+    killForMemory(k, t);
+    if (t.process.isZombie) return CallState.Done;
+    if (result !== -Errno.EFAULT) break;
+    result = row.run(k, t, call.args);
+  }
   if (result !== BLOCK) {
     finishSyscall(k, t, result);
     return CallState.Done;
