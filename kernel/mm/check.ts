@@ -5,6 +5,7 @@ import type { Pfn } from '#base';
 import { NAPOT_ORDER, Pte, PteHigh, napotPfn, pteIsLeaf, ptePfn } from '#mmu';
 import { MAX_PAGE_ORDER } from './buddy.ts';
 import { ENTIRELY_MAPPED, FolioFlag, MemdescType } from './folio.ts';
+import type { AddressSpace } from './filemap.ts';
 import type { Mm } from './mm.ts';
 import { ptePresent } from './pagetable.ts';
 import type { MmSystem } from './system.ts';
@@ -23,10 +24,15 @@ export function checkSystem(system: MmSystem): void {
   checkBuddy(system);
   const scan: Scan = { ptes: new Map(), pmds: new Map(), tables: new Set() };
   let committed = 0;
+  const shared = new Set<AddressSpace>();
   for (const mm of system.mms) {
     checkMm(mm, scan);
-    for (const vma of mm.vmaList.all) if (vma.has(VmFlag.Account)) committed += vma.nrPages;
+    for (const vma of mm.vmaList.all) {
+      if (vma.has(VmFlag.Account)) committed += vma.nrPages;
+      if (vma.file !== null) shared.add(vma.file.space);
+    }
   }
+  for (const space of shared) committed += space.promisedPages;
   if (committed !== system.committedPages) bug(`Committed_AS is ${system.committedPages} pages, accounted VMAs have ${committed}`);
   checkFolios(system, scan);
 }

@@ -43,6 +43,8 @@ export class AddressSpace {
   /** Every VMA that maps the file, with its address space: i_mmap. */
   private readonly vmas = new Map<Vma, Mm>();
   private ownerGone = false;
+  /** Pages of Committed_AS. */
+  promisedPages = 0;
 
   /** @param quota counted and obeyed by pages of this space; null: only RAM limits them. */
   constructor(system: MmSystem, kind: 'file' | 'shmem', quota: PageQuota | null = null) {
@@ -161,9 +163,11 @@ export class AddressSpace {
     }
   }
 
-  /** Nobody but its mappings will ever want the file: it goes with the last of them. For a file that is about to be mapped. */
-  ownerUnneeded(): void {
+  /** Nobody but its mappings will ever want the file: it goes with the last of them. For a file that is about to be mapped.
+   *  @param promisedPages what Committed_AS counts for it, until it goes */
+  ownerUnneeded(promisedPages: number): void {
     this.ownerGone = true;
+    this.promisedPages = promisedPages;
   }
   /** The file's owner lets go (no name, no open file): the pages are freed now, or with the last VMA that maps them. */
   release(): void {
@@ -181,6 +185,8 @@ export class AddressSpace {
     if (!this.ownerGone || this.vmas.size > 0) return;
     for (const index of this.indices()) this.dropPage(index);
     this.size = 0;
+    this.system.uncommit(this.promisedPages);
+    this.promisedPages = 0;
   }
   /** Some shared mapping may be written, now or after mprotect(): i_mmap_writable, which F_SEAL_WRITE asks. */
   get hasWritableMapping(): boolean {

@@ -62,7 +62,7 @@ function adviseVma(mm: Mm, vma: Vma, start: number, end: number, advice: number)
       return 0;
     }
     case Madvise.WillNeed:
-      return vma.file === null ? -Errno.EBADF : 0;
+      return 0;
     case Madvise.Cold:
     case Madvise.PageOut:
       return vma.has(VmFlag.Locked) ? -Errno.EINVAL : 0;

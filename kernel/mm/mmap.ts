@@ -82,7 +82,8 @@ function mapRegion(mm: Mm, addr: number, end: number, vmFlags: number, file: Fil
     if (!system.commit(pages, mm)) return -Errno.ENOMEM;
     flags |= VmFlag.Account;
   }
-  const backing = file ?? (shared ? sharedAnonFile(mm, pages) : null);
+  const backing = file ?? (shared ? sharedAnonFile(mm, pages, flags) : null);
+  if (backing === null && shared) return -Errno.ENOMEM;
   mm.chargeVmaOp();
   const firstPage = file !== null ? pgoff : shared ? 0 : addr / PAGE_SIZE;
   const range = { start: addr, end, flags, pgoff: firstPage, file: backing, anonVma: null, anonVmaChain: [] };
@@ -92,11 +93,14 @@ function mapRegion(mm: Mm, addr: number, end: number, vmFlags: number, file: Fil
   return 0;
 }
 
-/** MAP_SHARED|MAP_ANONYMOUS is a file of shmem without a name: shmem_zero_setup(). It lives as long as a VMA maps it. */
-function sharedAnonFile(mm: Mm, pages: number): FileMapping {
+/** MAP_SHARED|MAP_ANONYMOUS is a file of shmem without a name: shmem_zero_setup(). It lives as long as a VMA maps it.
+ *  null: so much memory may not be promised. */
+function sharedAnonFile(mm: Mm, pages: number, flags: number): FileMapping | null {
+  const promised = (flags & VmFlag.NoReserve) !== 0 ? 0 : pages;
+  if (!mm.system.commit(promised, mm)) return null;
   const space = new AddressSpace(mm.system, 'shmem');
   space.truncate(pages * PAGE_SIZE);
-  space.ownerUnneeded();
+  space.ownerUnneeded(promised);
   return { space, path: '/dev/zero (deleted)', ino: space.id, devMajor: 0, devMinor: 1, mayWrite: true };
 }
 

@@ -16,10 +16,11 @@ import { Gfp } from './system.ts';
 import type { MmSystem } from './system.ts';
 
 const NAPOT_PAGES = 1 << NAPOT_ORDER;
-/** Pages that one entry of a level covers: 1, 512, 2^18, 2^27, 2^36. */
-const pagesAt = (level: number): number => 2 ** (9 * level);
-/** Index of a page's entry in its table of a level. Bitwise AND takes the low 32 bits, which hold the nine that count. */
-const indexAt = (vpn: number, level: number): number => (level === 0 ? vpn : Math.floor(vpn / pagesAt(level))) & 511;
+/** Pages that one entry of a level covers. */
+const spans = [1, 2 ** 9, 2 ** 18, 2 ** 27, 2 ** 36] as const;
+const pagesAt = (level: number): number => spans[level]!;
+/** Index of a page's entry in its table of a level. Bitwise AND takes the low 32 bits of the whole part, which hold the nine that count. */
+const indexAt = (vpn: number, level: number): number => (vpn / spans[level]!) & 511;
 const AD = Pte.A | Pte.D;
 
 /** Linux's pte_present(): valid, or valid to the kernel only. PROT_NONE entries are V = 0 with the G bit set. */
