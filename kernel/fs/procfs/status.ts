@@ -82,7 +82,7 @@ function textBytes({ mm }: Task): number {
 function stat({ task: t, view }: TaskSubject, wholeProcess: boolean): string {
   const { process: p } = t;
   const { tty } = view.host.console;
-  const hasTty = tty.session !== 0 && tty.session === p.sid;
+  const hasTty = view.host.console.isControllingTty && tty.session === p.sid;
   const own = wholeProcess ? groupUsage(p) : { minFlt: t.minFlt, majFlt: t.majFlt, userCycles: t.userCycles, systemCycles: t.systemCycles };
   const child = wholeProcess ? p.childUsage : { minFlt: 0, majFlt: 0, userCycles: 0, systemCycles: 0 };
   const mm = t.hasMm ? t.mm : null;
@@ -133,7 +133,7 @@ const limitRows: readonly (readonly [name: string, which: number, unit: string])
 ];
 function limits({ task: t }: TaskSubject): string {
   const word = (n: number): string => (n === Number.POSITIVE_INFINITY ? 'unlimited' : `${n}`).padEnd(20);
-  const line = (name: string, l: Limit, unit: string): string => `${name.padEnd(25)} ${word(l.cur)} ${word(l.max)} ${unit.padEnd(10)}\n`;
+  const line = (name: string, l: Limit, unit: string): string => `${name.padEnd(25)} ${word(l.cur)} ${word(l.max)} ${unit === '' ? '' : unit.padEnd(10)}\n`;
   return `${'Limit'.padEnd(25)} ${'Soft Limit'.padEnd(20)} ${'Hard Limit'.padEnd(20)} ${'Units'.padEnd(10)}\n` +
     limitRows.map(([name, which, unit]) => line(name, t.process.limits[which]!, unit)).join('');
 }
