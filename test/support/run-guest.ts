@@ -20,14 +20,22 @@ export interface GuestRun {
 const groups: readonly OptionGroup[] = ['machine', 'kernel', 'inputs', 'trace'];
 const join = (pieces: readonly Uint8Array[]): Uint8Array => Buffer.concat(pieces);
 
-/** Runs to the end. @param words options, then `--`, then program and arguments  @param input all of standard input */
-export function runGuest(words: readonly string[], input = ''): GuestRun {
+export interface RunOptions {
+  /** All of standard input. */
+  readonly input?: string;
+  /** Called after every so many instructions, and at the end. */
+  readonly every?: { readonly instrs: number; look(session: Session): void };
+}
+
+/** Runs to the end. @param words options, then `--`, then program and arguments */
+export function runGuest(words: readonly string[], { input = '', every }: RunOptions = {}): GuestRun {
   const { values, rest } = parseCommandLine('stat', groups, words);
   const session = boot(prepare(values, rest, NO_TERMINAL));
   const output: Record<1 | 2, Uint8Array[]> = { 1: [], 2: [] };
   let unread: string | null = input;
   for (;;) {
-    const result = session.step(50_000_000);
+    const result = session.step(every?.instrs ?? 50_000_000);
+    every?.look(session);
     for (const { fd, bytes } of session.takeOutput()) output[fd].push(bytes.slice());
     if (result === 'input') {
       if (unread === null) throw new Error(`${words.join(' ')}: waits for more input than there is`);
