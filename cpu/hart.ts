@@ -65,8 +65,9 @@ export class Hart {
   get pcHi(): number { return this.words[PC_HI]!; }
   set pcHi(half: number) { this.words[PC_HI] = half; }
   get pc(): bigint { return (BigInt(this.pcHi) << 32n) | BigInt(this.pcLo >>> 0); }
+  /** Bit 0 is dropped, as sepc and mepc drop it: a signal frame may hold anything. */
   set pc(address: bigint) {
-    this.words[PC_LO] = Number(BigInt.asIntN(32, address));
+    this.words[PC_LO] = Number(BigInt.asIntN(32, address)) & ~1;
     this.words[PC_HI] = Number(BigInt.asIntN(32, address >> 32n));
   }
 

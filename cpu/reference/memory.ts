@@ -40,49 +40,61 @@ function translate(core: Core, access: Access, lenBytes: number): boolean {
 /** Host offset of byte i of the access at `place`. */
 const byteAt = (i: number): number => (i < place.firstBytes ? place.host + i : place.second + i - place.firstBytes) >>> 0;
 
-const load: Meaning = (core, d) => {
-  const row = INSTRUCTIONS[d.op]!;
-  const lenBytes = row.accessBytes;
+/** Does the access at `place` lie in one aligned unit of its own size? Then it is a word or part of one. */
+const isAligned = (lenBytes: number): boolean => (place.lo & (lenBytes - 1)) === 0;
+
+/** Brings the bytes at `place` into `halves`; what stands above `lenBytes` is undefined. */
+function take(core: Core, lenBytes: number): void {
+  const { i32, u8 } = core.ram.arena;
+  if (isAligned(lenBytes)) {
+    const at = place.host >>> 2;
+    halves[0] = i32[at]! >>> (8 * (place.host & 3));
+    if (lenBytes === 8) halves[1] = i32[at + 1]!;
+  } else {
+    for (let i = 0; i < lenBytes; i++) bytes[i] = u8[byteAt(i)]!;
+  }
+}
+/** Writes `halves` to the bytes at `place`. */
+function put(core: Core, lenBytes: number): void {
+  const { i32, u8 } = core.ram.arena;
+  if (lenBytes >= 4 && isAligned(lenBytes)) {
+    const at = place.host >>> 2;
+    i32[at] = halves[0]!;
+    if (lenBytes === 8) i32[at + 1] = halves[1]!;
+  } else {
+    for (let i = 0; i < lenBytes; i++) u8[byteAt(i)] = bytes[i]!;
+  }
+}
+
+/** A load of so many bytes into an x register. */
+const load = (lenBytes: number, signExtends: boolean): Meaning => (core, d) => {
   address(core.hart, d.rs1, d.imm);
   if (!translate(core, Access.Load, lenBytes)) return Outcome.Trap;
-  const memory = core.ram.arena.u8;
-  halves.fill(0);
-  for (let i = 0; i < lenBytes; i++) bytes[i] = memory[byteAt(i)]!;
-  if (row.writesFrd) setF(core.hart, d.rd, lenBytes);
-  else setX(core.hart, d.rd, lenBytes, !unsignedLoads.has(row.name));
+  take(core, lenBytes);
+  const unused = lenBytes < 4 ? 32 - 8 * lenBytes : 0;
+  const low = signExtends ? (halves[0]! << unused) >> unused : (halves[0]! << unused) >>> unused;
+  const to = 2 * (d.rd === 0 ? X_SINK : d.rd);
+  core.hart.xAndSink[to] = low;
+  core.hart.xAndSink[to + 1] = lenBytes === 8 ? halves[1]! : signExtends ? low >> 31 : 0;
   return Outcome.Next;
 };
-const unsignedLoads: ReadonlySet<string> = new Set(['lbu', 'lhu', 'lwu']);
-
-/** The value loaded into an x register. */
-function setX(hart: Hart, rd: number, lenBytes: number, signExtends: boolean): void {
-  const to = 2 * (rd === 0 ? X_SINK : rd);
-  let low = halves[0]!;
-  let high = halves[1]!;
-  if (signExtends && lenBytes < 8) {
-    const unused = 32 - 8 * lenBytes;
-    low = (low << unused) >> unused;
-    high = low >> 31;
-  }
-  hart.xAndSink[to] = low;
-  hart.xAndSink[to + 1] = high;
-}
-/** The value loaded into an f register; a single is boxed. */
-function setF(hart: Hart, rd: number, lenBytes: number): void {
-  hart.fHalves[2 * rd] = halves[0]!;
-  hart.fHalves[2 * rd + 1] = lenBytes === 4 ? -1 : halves[1]!;
-}
-
-const store: Meaning = (core, d) => {
-  const row = INSTRUCTIONS[d.op]!;
-  const lenBytes = row.accessBytes;
+/** A load of so many bytes into an f register; a single is boxed. */
+const loadFloat = (lenBytes: number): Meaning => (core, d) => {
+  address(core.hart, d.rs1, d.imm);
+  if (!translate(core, Access.Load, lenBytes)) return Outcome.Trap;
+  take(core, lenBytes);
+  core.hart.fHalves[2 * d.rd] = halves[0]!;
+  core.hart.fHalves[2 * d.rd + 1] = lenBytes === 8 ? halves[1]! : -1;
+  return Outcome.Next;
+};
+/** A store of so many bytes of an x or f register. */
+const store = (lenBytes: number, ofFloat: boolean): Meaning => (core, d) => {
   address(core.hart, d.rs1, d.imm);
   if (!translate(core, Access.Store, lenBytes)) return Outcome.Trap;
-  const from = row.readsFrs2 ? core.hart.fHalves : core.hart.xHalves;
+  const from = ofFloat ? core.hart.fHalves : core.hart.xHalves;
   halves[0] = from[2 * d.rs2]!;
   halves[1] = from[2 * d.rs2 + 1]!;
-  const memory = core.ram.arena.u8;
-  for (let i = 0; i < lenBytes; i++) memory[byteAt(i)] = bytes[i]!;
+  put(core, lenBytes);
   let codeChanged = core.blocks.stored(place.host, place.firstBytes);
   if (place.firstBytes < lenBytes && core.blocks.stored(place.second, lenBytes - place.firstBytes)) codeChanged = true;
   return codeChanged ? Outcome.Leave : Outcome.Next;
@@ -90,7 +102,8 @@ const store: Meaning = (core, d) => {
 
 /** The meaning of a load or store, or null. */
 export function memoryMeaning(op: number): Meaning | null {
-  const row = INSTRUCTIONS[op]!;
-  if (row.extension === 'A') return null;
-  return (row.kind & Kind.Load) !== 0 ? load : (row.kind & Kind.Store) !== 0 ? store : null;
+  const { name, extension, kind, accessBytes, writesFrd, readsFrs2 } = INSTRUCTIONS[op]!;
+  if (extension === 'A' || accessBytes === 0) return null;
+  if ((kind & Kind.Store) !== 0) return store(accessBytes, readsFrs2);
+  return writesFrd ? loadFloat(accessBytes) : load(accessBytes, !name.endsWith('u'));
 }

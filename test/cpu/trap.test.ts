@@ -1,4 +1,5 @@
 // How an instruction fails to happen: cause, stval and pc; what has been looked up and what has not changed. riscv-mmu facts, section 6.
+import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { Privilege } from '#mmu';
 import { assemble } from '../support/assemble.ts';
@@ -195,6 +196,35 @@ describe('a 32-bit instruction whose halves lie in two pages', () => {
     rig.code(at, ['ld a0,0(zero)']);
     expect(rig.run()).toBe('load page fault at 0x0, pc 0x10ffe');
   });
+});
+
+test('bit 0 of a pc set from outside is dropped, as sepc drops it', () => {
+  const rig = hartRig();
+  rig.code(CODE, ['addi a0,zero,5']);
+  rig.machine.pc = BigInt(CODE + 1);
+  expect(rig.machine.pc).toBe(BigInt(CODE));
+  expect(rig.run(1)).toBe('budget');
+});
+
+test('whatever the bytes and registers are, run() comes back, within its budget and with pc even', () => {
+  const rig = hartRig();
+  const { machine } = rig;
+  for (let page = 0; page < 4; page++) rig.map(CODE + 4096 * page, 'rwx');
+  fc.assert(fc.property(fc.uint8Array({ minLength: 64, maxLength: 400 }), fc.array(fc.bigInt({ min: -(1n << 63n), max: (1n << 63n) - 1n }), { minLength: 31, maxLength: 31 }), fc.integer({ min: -2, max: 8190 }),
+    (bytes, values, at) => {
+      for (let i = 0; i + 1 < bytes.length; i += 4) bytes[i]! |= 3;
+      rig.write(CODE + 4096 + (at >> 1), bytes);
+      machine.x.set(values, 1);
+      for (let i = 1; i < 32; i += 2) machine.x[i] = BigInt(CODE + 4096) + (values[i - 1]! & 4095n);
+      machine.pc = BigInt(CODE + 4096 + (at >> 1));
+      for (let i = 0; i < 20; i++) {
+        const before = machine.instret;
+        const exit = machine.run(50);
+        expect(machine.instret - before).toBeLessThanOrEqual(50);
+        expect(machine.pc & 1n).toBe(0n);
+        if (exit.kind === 0) machine.pc += exit.cause === 2 && (exit.tvalLo & 3) !== 3 ? 2n : 4n;
+      }
+    }), { numRuns: 150 });
 });
 
 test('the privilege is user mode', () => {
