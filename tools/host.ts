@@ -76,7 +76,8 @@ export interface StdinReader {
 const BLOCK_BYTES = 65536;
 
 /** Reads this process's standard input when asked, not before: a guest that reads nothing leaves it to the next command.
- *  @param mode 'lines': what has arrived; 'blocks': 64 KiB or the end, so that a program's read() returns the same in every run
+ *  @param mode 'lines': what has arrived; 'blocks': 64 KiB or the end, so that a program's read() returns the same in every run (a person at a
+ *    terminal still gives lines)
  *  @param rawTerminal a terminal's keys go to the guest unedited: its own terminal edits, echoes and makes signals of them */
 export function openStdin(mode: 'lines' | 'blocks', rawTerminal: boolean): StdinReader {
   let [started, ended] = [false, false];
@@ -104,7 +105,7 @@ export function openStdin(mode: 'lines' | 'blocks', rawTerminal: boolean): Stdin
   return {
     async next(stopped) {
       start();
-      const wanted = mode === 'lines' ? 1 : BLOCK_BYTES;
+      const wanted = mode === 'lines' || process.stdin.isTTY ? 1 : BLOCK_BYTES;
       while (held.reduce((n, chunk) => n + chunk.length, 0) < wanted && !ended && !stopped()) {
         process.stdin.resume();
         await new Promise((resolve) => { setTimeout(resolve, 1); });

@@ -27,7 +27,7 @@ export const trace: Command = {
       : values.events !== undefined ? traceEvents(created, values.events) : traceSyscalls(created)));
     if (values.events !== undefined) out.lines(FTRACE_HEADER);
     const outcome = await drive(session, {
-      output: { 1: 2, 2: 2 }, stdin: 'lines', progress: false, onStep: () => { out.lines(session.trace!.take()); },
+      output: { 1: 2, 2: 2 }, stdin: 'blocks', progress: false, onStep: () => { out.lines(session.trace!.take()); },
     });
     out.lines(session.trace!.end());
     out.close();
