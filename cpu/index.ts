@@ -9,8 +9,10 @@
 //   hart.ts             registers, pc, privilege, fcsr, reservation, retired instructions
 //   csr.ts              one line a CSR
 //   trap.ts             exception causes; how a trap leaves run()
-//   reference/loop.ts   the readable engine: decoded-block cache, dispatch, exact budget
-//   reference/integer.ts, atomic.ts, float.ts (softfloat.ts), system.ts, memory.ts   what each instruction means
+//   reference/block.ts  decoded blocks by host offset, dropped when their bytes change
+//   reference/loop.ts   the readable engine: fetch, dispatch, the common loads and stores, exact budget and fetch counts
+//   reference/core.ts   what instructions outside that loop are given, and how they answer
+//   reference/integer.ts, memory.ts, atomic.ts, float.ts (doubles.ts, hostfloat.ts, softfloat.ts), system.ts   what each instruction means
 //   machine.ts          arena, RAM, MMU and hart put together: run(budget) -> Exit; fits kernel/machine.ts by shape
 export * from './isa/table.ts';
 export { Format } from './isa/formats.ts';

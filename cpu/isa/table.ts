@@ -26,7 +26,6 @@ export const Kind = {
   /** CSR instruction or of the privileged architecture. */
   System: 1 << 8,
 } as const;
-export const showKind = (kind: number): string => Object.entries(Kind).filter(([, bit]) => (kind & bit) !== 0).map(([name]) => name).join(' ');
 
 export type Extension = 'I' | 'M' | 'A' | 'F' | 'D' | 'Zicsr' | 'Zifencei' | 'Zba' | 'Zbb' | 'Zbs' | 'Zicond' | 'S' | 'Svinval';
 
