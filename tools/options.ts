@@ -6,23 +6,23 @@ import { didYouMean } from './suggest.ts';
 
 /** How one kind of value reads its text. `read` answers the value, or null: "--mem 12Q: " + problem + ". " + instead. */
 export interface Kind<T> {
-  readonly placeholder: string;
+  readonly form: string;
   readonly problem: string;
   readonly instead: string;
   read(text: string): T | null;
 }
 
-const flag: Kind<true> = { placeholder: '', problem: '', instead: '', read: () => true };
-const text = (placeholder: string, example: string): Kind<string> => ({
-  placeholder, problem: 'empty', instead: `Write a ${placeholder.toLowerCase()}, as in ${example}`, read: (t) => (t === '' ? null : t),
+const flag: Kind<true> = { form: '', problem: '', instead: '', read: () => true };
+const text = (form: string, example: string): Kind<string> => ({
+  form, problem: 'empty', instead: `Write a ${form.toLowerCase()}, as in ${example}`, read: (t) => (t === '' ? null : t),
 });
 const size: Kind<number> = {
-  placeholder: 'SIZE', problem: 'not a size', instead: 'Write a whole number with K, M or G, as in 512M', read: (t) => parseSize(t),
+  form: 'SIZE', problem: 'not a size', instead: 'Write a whole number with K, M or G, as in 512M', read: (t) => parseSize(t),
 };
 const countUnits: Readonly<Record<string, number>> = { '': 1, k: 1e3, m: 1e6, g: 1e9 };
 /** Whole numbers from 0 to 2^53 - 1, with k, M, G for thousands, millions, billions. */
 const count: Kind<number> = {
-  placeholder: 'N', problem: 'not a count', instead: 'Write a whole number, as in 250000 or 250k (k, M, G: thousand, million, billion)',
+  form: 'N', problem: 'not a count', instead: 'Write a whole number, as in 250000 or 250k (k, M, G: thousand, million, billion)',
   read(t) {
     const match = /^([0-9]+)([kKmMgG]?)$/.exec(t);
     const n = match === null ? NaN : Number(match[1]) * countUnits[match[2]!.toLowerCase()]!;
@@ -30,12 +30,12 @@ const count: Kind<number> = {
   },
 };
 const choice = <const C extends readonly string[]>(...words: C): Kind<C[number]> => ({
-  placeholder: words.join('|'), problem: 'not one of the choices', instead: `Write ${words.slice(0, -1).join(', ')} or ${words.at(-1)!}`,
+  form: words.join('|'), problem: 'not one of the choices', instead: `Write ${words.slice(0, -1).join(', ')} or ${words.at(-1)!}`,
   read: (t) => (words.includes(t) ? t : null),
 });
 export interface Pair { readonly name: string; readonly value: string }
-const pair = (placeholder: string, separator: string, example: string): Kind<Pair> => ({
-  placeholder, problem: `no '${separator}' with something before it`, instead: `Write ${placeholder}, as in ${example}`,
+const pair = (form: string, separator: string, example: string): Kind<Pair> => ({
+  form, problem: `no '${separator}' with something before it`, instead: `Write ${form}, as in ${example}`,
   read(t) {
     const at = t.indexOf(separator);
     return at <= 0 ? null : { name: t.slice(0, at), value: t.slice(at + separator.length) };
@@ -45,7 +45,7 @@ const mthpModes = ['always', 'inherit', 'madvise', 'never'];
 export interface FolioSizeMode { readonly kb: number; readonly mode: string }
 /** 64k=always,16k=madvise: sizes that Linux has a directory for, 16 kB to 2 MB. */
 const folioSizes: Kind<FolioSizeMode[]> = {
-  placeholder: 'SIZE=MODE,...', problem: 'not a list of folio sizes',
+  form: 'SIZE=MODE,...', problem: 'not a list of folio sizes',
   instead: `Write sizes 16k, 32k ... 1M, 2M, each with ${mthpModes.join(', ')}, as in 64k=always,16k=madvise`,
   read(t) {
     const list: FolioSizeMode[] = [];
@@ -59,13 +59,13 @@ const folioSizes: Kind<FolioSizeMode[]> = {
   },
 };
 const words: Kind<string[]> = {
-  placeholder: 'EVENT,...', problem: 'not a list of events', instead: 'Write event names with commas between, as in kmem:mm_page_alloc or all',
+  form: 'EVENT,...', problem: 'not a list of events', instead: 'Write event names with commas between, as in kmem:mm_page_alloc or all',
   read: (t) => (t.split(',').includes('') ? null : t.split(',')),
 };
 
 /** What a subject outside the model answers. */
 const later = (subject: string): Kind<never> => ({
-  placeholder: '', problem: `${subject} not modelled yet`, instead: 'Leave this option out', read: () => null,
+  form: '', problem: `${subject} not modelled yet`, instead: 'Leave this option out', read: () => null,
 });
 
 /** Commands that run a guest share the machine's options. */
@@ -159,7 +159,7 @@ export function parseCommandLine(command: string, groups: readonly OptionGroup[]
       if (inline !== null) throw new UserError(`${spelled}=${inline}: ${spelled} takes no value. Write ${spelled} alone.`);
       value = '';
     } else if (value === null && !row.refused) {
-      if (at >= words.length || words[at] === '--') throw new UserError(`${spelled}: its value is missing. Write ${spelled} ${row.kind.placeholder}.`);
+      if (at >= words.length || words[at] === '--') throw new UserError(`${spelled}: its value is missing. Write ${spelled} ${row.kind.form}.`);
       value = words[at++]!;
     }
     const read = row.kind.read(value ?? '');
@@ -199,7 +199,7 @@ export function optionHelp(groups: readonly OptionGroup[]): string {
   const lines: string[] = [];
   for (const [name, row] of optionRows()) {
     if (!groups.includes(row.group) || row.refused) continue;
-    const left = `${row.short === undefined ? '    ' : `-${row.short}, `}--${name} ${row.kind.placeholder}`.trimEnd();
+    const left = `${row.short === undefined ? '    ' : `-${row.short}, `}--${name} ${row.kind.form}`.trimEnd();
     const tail = row.byDefault === undefined ? '' : ` (default ${row.byDefault})`;
     lines.push(left.length <= 30 ? `  ${left.padEnd(32)}${row.help}${tail}` : `  ${left}\n${' '.repeat(34)}${row.help}${tail}`);
   }
