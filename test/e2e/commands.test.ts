@@ -168,7 +168,7 @@ describe('what explains itself', () => {
 
 const compiler = findCompiler();
 // npx would fetch one from the network: a test does not.
-test.skipIf(compiler === null || compiler.command[0] === 'npx')('quire cc compiles a program that quire runs', () => {
+test.skipIf(compiler === null || compiler.command[0] === 'npx')('quire cc compiles a program that quire runs (needs riscv64 gcc, clang or zig)', () => {
   const source = host.file('mine.c', '#include <stdio.h>\nint main(int argc, char **argv) { printf("%d %.3f\\n", argc, 2.0 / 3); return 7; }\n');
   expect(quire(['cc', source, '-o', host.path('mine')])).toMatchObject({ status: 0, stdout: '' });
   expect(quire(['run', '--', host.path('mine'), 'x', 'y'])).toEqual({ status: 7, stdout: '3 0.667\n', stderr: '' });

@@ -50,6 +50,12 @@ const rlimits = ['RLIMIT_CPU', 'RLIMIT_FSIZE', 'RLIMIT_DATA', 'RLIMIT_STACK', 'R
   'RLIMIT_LOCKS', 'RLIMIT_SIGPENDING', 'RLIMIT_MSGQUEUE', 'RLIMIT_NICE', 'RLIMIT_RTPRIO', 'RLIMIT_RTTIME'];
 const waitFlags: Bits = [['WNOHANG', 1], ['WUNTRACED', 2], ['WEXITED', 4], ['WCONTINUED', 8], ['WNOWAIT', 0x0100_0000], ['__WNOTHREAD', 0x2000_0000], ['__WALL', 0x4000_0000], ['__WCLONE', 0x8000_0000]];
 
+/** Flags, and in the low byte the signal that tells the parent of the end. */
+function cloneFlags(value: number): string {
+  const names = [...((value & ~0xff) === 0 ? [] : [bitNames(clone, value & ~0xff, '')]), ...((value & 0xff) === 0 ? [] : [signalName(value & 0xff)])];
+  return names.length === 0 ? '0' : names.join('|');
+}
+
 /** By kind of argument, the way its value prints. */
 const printers: Readonly<Record<string, (value: number) => string>> = {
   prot: (v) => bitNames(prot, v, 'PROT_NONE'),
@@ -57,7 +63,7 @@ const printers: Readonly<Record<string, (value: number) => string>> = {
   'mremap-flags': (v) => bitNames([['MREMAP_MAYMOVE', 1], ['MREMAP_FIXED', 2], ['MREMAP_DONTUNMAP', 4]], v, '0'),
   'msync-flags': (v) => bitNames([['MS_ASYNC', 1], ['MS_INVALIDATE', 2], ['MS_SYNC', 4]], v, '0'),
   madvice: (v) => listed(madvice, v),
-  'clone-flags': (v) => bitNames(clone, v & ~0xff, '', []) .concat((v & 0xff) === 0 ? '' : `${(v & ~0xff) === 0 ? '' : '|'}${signalName(v & 0xff)}`) || '0',
+  'clone-flags': cloneFlags,
   open: (v) => bitNames(open, v & ~3, '0', [['O_RDONLY', 'O_WRONLY', 'O_RDWR', 'O_ACCMODE'][v & 3]!]),
   'fd-flags': (v) => bitNames(open, v, '0'),
   clock: (v) => listed(clocks, v),
