@@ -33,6 +33,7 @@ export function timerNow(k: Kernel, p: Process, timer: KernelTimer): number {
 
 /** Ends the sleeps and fires the timers that are due, earliest first, then in order of creation. */
 export function expire(k: Kernel): void {
+  if (k.timedSleepers.size === 0 && k.armed.size === 0) return;
   const now = k.machine.clockCycles;
   for (const t of [...k.timedSleepers].sort((a, b) => (a.deadline ?? 0) - (b.deadline ?? 0))) {
     if (t.deadline === null) k.timedSleepers.delete(t); // it was woken by something else
