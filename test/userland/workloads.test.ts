@@ -53,4 +53,22 @@ describe('the counts of a workload', () => {
     const options = ['--preset', 'zen2', '--mthp', '64k=always', '--seed', '3', '--'];
     expect(runGuest([...options, ...argv]).report()).toEqual(runGuest([...options, ...argv]).report());
   });
+
+  // Least recently used, N pages in a circle: with more pages than entries every access misses, with fewer none. L1 D holds 64 entries of any size,
+  // L2 1024 in sets of 8; a folio of 64K is one entry of the preset generic, and sixteen of 4k-only.
+  test.each([
+    { preset: '4k-only', folios: '4K', pages: 48, missesOfAPass: 0, walksOfAPass: 0 },
+    { preset: '4k-only', folios: '4K', pages: 256, missesOfAPass: 256, walksOfAPass: 0 },
+    { preset: '4k-only', folios: '4K', pages: 2048, missesOfAPass: 2048, walksOfAPass: 2048 },
+    { preset: '4k-only', folios: '64K', pages: 2048, missesOfAPass: 2048, walksOfAPass: 2048 },
+    { preset: 'generic', folios: '64K', pages: 2048, missesOfAPass: 128, walksOfAPass: 0 },
+    { preset: 'generic', folios: '64K', pages: 512, missesOfAPass: 0, walksOfAPass: 0 },
+  ])('stride over $pages pages in folios of $folios on $preset: $missesOfAPass misses and $walksOfAPass walks a pass', ({ preset, folios, pages, missesOfAPass, walksOfAPass }) => {
+    const counts = (passes: number): { misses: number; walks: number } => {
+      const { tlb } = runGuest(['--preset', preset, '--mthp', `64k=${folios === '64K' ? 'always' : 'never'}`, '--', 'stride', '--bytes', String(pages * 4096), '--passes', String(passes)]).report();
+      return { misses: tlb.l1d.misses, walks: tlb.walks.count };
+    };
+    const [ten, thirty] = [counts(10), counts(30)];  // the difference leaves out how the program starts and ends
+    expect({ misses: thirty.misses - ten.misses, walks: thirty.walks - ten.walks }).toEqual({ misses: 20 * missesOfAPass, walks: 20 * walksOfAPass });
+  });
 });

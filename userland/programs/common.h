@@ -115,7 +115,10 @@ static inline void print_checksum(u64 sum) { printf("checksum %016llx\n", (unsig
 
 // --- Memory -----------------------------------------------------------------------------------------------------------
 
-/** Zeroed private memory straight from mmap, so that no allocator stands between the workload and the kernel. */
+/**
+ * Zeroed private memory straight from mmap, so that no allocator stands between the workload and the kernel.
+ * Who reads it before writing gets the zero page, and after that single pages only: workloads that large folios should serve write first.
+ */
 static inline void *anonymous(u64 bytes) {
     void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (memory == MAP_FAILED) die("no memory for %llu bytes: %s.", (unsigned long long)bytes, strerror(errno));

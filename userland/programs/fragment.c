@@ -23,6 +23,7 @@ int main(int argc, char **argv) {
     }
     u64 sum = 0, kept = 0;
     u8 *region = anonymous(then);
+    for (u64 at = 0; at + 8 <= then; at += PAGE_BYTES) *(u64 *)(region + at) = at;
     for (u64 pass = 0; pass < passes; pass++)
         for (u64 at = pass % 64 * 64; at + 8 <= then; at += PAGE_BYTES) sum += *(u64 *)(region + at) += pass + at;
     for (u64 at = 0; at + 8 <= bytes; at += PAGE_BYTES) {

@@ -19,6 +19,7 @@ static struct table build(const struct row *rows, u64 count) {
     u64 buckets = 1;
     while (buckets < count) buckets *= 2;
     struct table table = { anonymous(buckets * sizeof(u32)), anonymous((count + 1) * sizeof(u32)), buckets - 1 };
+    memset(table.heads, 0, buckets * sizeof(u32));  // zero it is already; but written first, not read
     for (u64 i = 0; i < count; i++) {
         u32 *head = &table.heads[scramble(rows[i].key) & table.mask];
         table.nexts[i + 1] = *head;

@@ -73,6 +73,7 @@ int main(int argc, char **argv) {
     while (store.slots < 2 * keys) store.slots *= 2;
     store.keys = anonymous(store.slots * 8);
     store.values = anonymous(store.slots * value_bytes);
+    memset(store.keys, 0, store.slots * 8);  // zero they are already; but written first, not read
     struct random random = { seed };
     const u64 *sums = make_zipf(keys);
     for (u64 key = 1; key <= keys; key++) put(&store, key, 0);

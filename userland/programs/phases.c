@@ -18,6 +18,7 @@ int main(int argc, char **argv) {
     struct random random = { seed };
     for (u64 phase = 0; phase < phases; phase++) {
         u64 *set = region + phase * step;
+        for (u64 i = 0; i < words; i += PAGE_BYTES / 8) set[i] = phase + i;
         for (u64 i = 0; i < accesses; i++) {
             u64 at = random_below(&random, words);
             sum += set[at];

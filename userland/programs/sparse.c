@@ -17,7 +17,10 @@ int main(int argc, char **argv) {
     const u64 places = bytes / gap, window = (gap < PAGE_BYTES ? gap : PAGE_BYTES) / 8;
     u32 *offsets = anonymous(places * sizeof *offsets + 8);
     struct random random = { seed };
-    for (u64 i = 0; i < places; i++) offsets[i] = (u32)random_below(&random, window) * 8;
+    for (u64 i = 0; i < places; i++) {
+        offsets[i] = (u32)random_below(&random, window) * 8;
+        *(u64 *)(region + i * gap + offsets[i]) = i;
+    }
     u64 sum = 0;
     for (u64 round = 0; round < rounds; round++)
         for (u64 i = 0; i < places; i++) sum ^= *(u64 *)(region + i * gap + offsets[i]) += round ^ i;
