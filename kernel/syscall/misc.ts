@@ -130,8 +130,7 @@ function whichCpus(k: Kernel, t: Task, pairsAt: number, count: number, setSize: 
   return t.user.setU8(cpusAt, all && (old & 1) !== 0 ? 1 : 0) ? 0 : -Errno.EFAULT;
 }
 
-/** fence.i on every hart that runs this program: returning from any trap to a changed page is enough here, the engine watches for stores to
- *  code and the program's own fence.i does the rest. */
+/** fence.i on every hart that runs this program. There is nothing to do: stores are visible to fetch at once. */
 function flushIcache(_k: Kernel, _t: Task, [start, end, flags]: readonly number[]): number {
   if ((flags! & ~1) !== 0) return -Errno.EINVAL;
   return start! > end! ? -Errno.EINVAL : 0;
