@@ -2,7 +2,7 @@
 // Mirrors pipefs, sockfs and anon_inodefs.
 import type { Task } from '../proc/task.ts';
 import { Dentry } from './dentry.ts';
-import { type FileSystem, type FsUsage, Inode } from './inode.ts';
+import { type FileSystem, type FsUsage, Inode, type Openable } from './inode.ts';
 import { type KernelView, stamp } from './view.ts';
 
 export class AnonymousFs implements FileSystem {
@@ -22,9 +22,9 @@ export class AnonymousFs implements FileSystem {
     this.view = view;
   }
 
-  /** A place of its own, named 'pipe:[7]' after its inode. */
-  fresh(kind: string, mode: number, owner: Task | null): Dentry {
-    const inode = new Inode(this, this.nextIno++, mode, stamp(this.view));
+  /** A place of its own, named 'pipe:[7]' after its inode. @param content what opens when it is reached through /proc/PID/fd; null: nothing */
+  fresh(kind: string, mode: number, owner: Task | null, content: Openable | null = null): Dentry {
+    const inode = new Inode(this, this.nextIno++, mode, stamp(this.view), content === null ? {} : { content });
     inode.uid = owner?.credentials.fsuid ?? 0;
     inode.gid = owner?.credentials.fsgid ?? 0;
     return new Dentry(`${kind}:[${inode.ino}]`, null, inode);

@@ -16,6 +16,8 @@ const PAGE_BYTES = 4096;
 /** What a text file says and takes. `S` is what it is about: nothing for most of /proc, a task below /proc/PID. */
 export interface TextRow<S> {
   readonly mode: number;
+  /** Its mode binds root too, as everywhere in /sys and /proc/sys (kernfs_fop_open, sysctl_perm). */
+  readonly isStrict?: boolean;
   /** The whole text (or bytes), or -errno. */
   show?(subject: S, reader: Task | null): string | Uint8Array | number;
   /** What one write(2) of this text comes to: 0 or -errno. At most a page of text arrives. */
@@ -125,9 +127,8 @@ class TextContent<S> implements Openable {
     this.subject = subject;
     this.shownSize = shownSize;
   }
-  /** Files of /sys and /proc/sys obey their mode bits even for root (kernfs_fop_open, sysctl_perm). */
   open(inode: Inode, flags: number): FileOps | number {
-    const isStrict = inode.fs.type === 'sysfs' || this.row.store !== undefined || (this.row.mode & 0o200) !== 0;
+    const isStrict = inode.fs.type === 'sysfs' || this.row.isStrict === true;
     const access = flags & Open.ACCMODE;
     if (isStrict && access !== Open.RDONLY && (inode.mode & 0o222) === 0) return -Errno.EACCES;
     if (isStrict && access !== Open.WRONLY && (inode.mode & 0o444) === 0) return -Errno.EACCES;
@@ -161,6 +162,7 @@ class TextFile<S> implements FileOps {
   }
   write(file: OpenFile, io: IoBuffer, _pos: number, t: Task | null): number {
     if (this.row.store === undefined) return file.inode.fs.type === 'sysfs' ? -Errno.EIO : -Errno.EINVAL;
+    if (io.left === 0 && file.inode.fs.type === 'proc') return 0; // proc_dointvec() is not asked
     const wanted = Math.min(io.left, PAGE_BYTES);
     const bytes = io.take(wanted);
     if (bytes.length < wanted) return -Errno.EFAULT;

@@ -8,11 +8,12 @@ import { Errno } from '../syscall/errno.ts';
 import { bareFilePath, Dentry } from './dentry.ts';
 import { deviceNodes } from './dev.ts';
 import { type FileOps, FileRegistry, type FileTable, Open, OpenFile, Seek, sizeOf } from './file.ts';
+import { Fifo } from './fifo.ts';
 import { deviceNumber, FileType, type Inode } from './inode.ts';
 import { LockWaiters } from './locks.ts';
 import { Names } from './names.ts';
 import { AnonymousFs } from './anonymous.ts';
-import { Pipe, PipeEnd } from './pipe.ts';
+import { PipeEnd } from './pipe.ts';
 import { makeProcfs } from './procfs/index.ts';
 import { RegularFile, regularOf } from './regular.ts';
 import { makeSysfs } from './sysfs.ts';
@@ -211,8 +212,9 @@ export class Vfs {
   /** pipe2: the two ends, read end first; -ENFILE. */
   makePipe(flags: number): [OpenFile, OpenFile] | number {
     if (this.registry.nrOpen + 2 > this.registry.maxFiles) return -Errno.ENFILE;
-    const pipe = new Pipe(this.system);
-    const at = this.pipefs.fresh('pipe', FileType.Fifo | 0o600, this.view.current);
+    const fifo = new Fifo(this.system);
+    const { pipe } = fifo;
+    const at = this.pipefs.fresh('pipe', FileType.Fifo | 0o600, this.view.current, fifo);
     const ops = new PipeEnd(pipe);
     const kept = flags & (Open.NONBLOCK | Open.DIRECT);
     for (const end of [Open.RDONLY, Open.WRONLY]) {
@@ -241,7 +243,7 @@ export class Vfs {
     if (typeof terminal === 'number') bug('no /dev/console');
     for (const fd of [0, 1, 2] as const) {
       const isTty = console.isTty(fd);
-      const at = isTty ? terminal : this.pipefs.fresh('pipe', FileType.Fifo | 0o600, null);
+      const at = isTty ? terminal : this.pipefs.fresh('pipe', FileType.Fifo | 0o600, null, { open: () => console.standard(fd) });
       files.install(this.newFile(at, console.standard(fd), isTty ? Open.RDWR : fd === 0 ? Open.RDONLY : Open.WRONLY), false, fd);
     }
   }

@@ -24,7 +24,7 @@ export function makeProcfs(view: KernelView, vfs: Vfs): Dentry {
     root.put(name, new Inode(fs, fs.number(), FileType.Symlink | 0o777, fs.now, { link: to }));
   };
   for (const [path, row] of Object.entries(systemRows)) putText(fs, root, path, row, { view, vfs });
-  for (const [path, row] of Object.entries(sysctlRows(view, vfs))) putText(fs, root, `sys/${path}`, row, null);
+  for (const [path, row] of Object.entries(sysctlRows(view, vfs))) putText(fs, root, `sys/${path}`, { ...row, isStrict: true }, null);
   for (const [name, tells] of [['kpagecount', 'count'], ['kpageflags', 'flags']] as const) {
     root.put(name, new Inode(fs, fs.number(), FileType.Regular | 0o400, fs.now, { content: framesFile(view, tells) }));
   }
