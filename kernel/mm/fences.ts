@@ -12,7 +12,8 @@ const SHOOTDOWN = 3; // enum tlb_flush_reason: TLB_LOCAL_MM_SHOOTDOWN
 /** Hands out ASIDs; when they run out, everybody needs a new one and the whole TLB is flushed once. ASID 0 is the kernel's own. */
 export class AsidAllocator {
   generation = 1;
-  private next = 1;
+  /** The next to be handed out. */
+  next = 1;
   private readonly machine: Machine;
 
   constructor(machine: Machine) {

@@ -46,6 +46,7 @@ function copyFields(parent: Mm, child: Mm): void {
 function copyVma(child: Mm, vma: Vma): Vma {
   // Locks are not inherited.
   const copy = new Vma(vma.start, vma.end, vma.flags & ~(VmFlag.Locked | VmFlag.LockOnFault), vma.pgoff, vma.file);
+  copy.anonName = vma.anonName;
   if (vma.anonVma !== null && !vma.has(VmFlag.WipeOnFork)) {
     copy.anonVma = { id: child.system.newAnonVmaId() };
     copy.anonVmaChain = [...vma.anonVmaChain, copy.anonVma];

@@ -222,11 +222,11 @@ export class Mm {
     return splitVma(this.vmaList, vma, at);
   }
   /** Gives [start, end) of a VMA other flags, merging and splitting as needed; null: too many VMAs. */
-  modifyVma(vma: Vma, start: number, end: number, flags: number): Vma | null {
+  modifyVma(vma: Vma, start: number, end: number, flags: number, anonName: string | null = vma.anonName): Vma | null {
     if (start > vma.start) splitHugeAt(this, vma, start);
     if (end < vma.end) splitHugeAt(this, vma, end);
     this.chargeVmaOp();
-    return modifyVma(this.vmaList, vma, start, end, flags, this.mapCountLeft);
+    return modifyVma(this.vmaList, vma, start, end, flags, this.mapCountLeft, anonName);
   }
   /** Takes a VMA off the list with its accounts; its pages are still mapped. */
   dropVma(vma: Vma): void {
@@ -239,6 +239,6 @@ export class Mm {
 
   hash(into: StateHash): void {
     this.vmaList.hash(into);
-    into.numbers([this.id, this.brkEnd, this.mmapBase, this.tables.bytes, this.totalVm, this.lockedVm, this.rss.anonPages, this.rss.filePages, this.rss.shmemPages, this.hiwaterRss]);
+    into.numbers([this.vmaList.count, this.id, this.fences.asid, this.brkEnd, this.mmapBase, this.tables.bytes, this.totalVm, this.lockedVm, this.rss.anonPages, this.rss.filePages, this.rss.shmemPages, this.hiwaterRss]);
   }
 }

@@ -20,7 +20,7 @@ export function mprotect(mm: Mm, addr: number, rawLen: number, rawProt: number):
   if (rawLen === 0) return 0;
   const len = pageAlignUp(rawLen);
   const end = addr + len;
-  if (len < 0 || addr < 0 || end > 2 ** 52) return -Errno.ENOMEM;
+  if (len < 0 || addr < 0) return -Errno.ENOMEM;
   if ((prot & ~(Prot.Read | Prot.Write | Prot.Exec | Prot.Sem)) !== 0) return -Errno.EINVAL;
   const first = mm.vmaList.firstEndingAbove(addr);
   if (first === null) return -Errno.ENOMEM;

@@ -1,5 +1,5 @@
 // mremap: a mapping grows, shrinks or moves; pages move by their entries, never by copying. Mirrors mm/mremap.c, 6.18.
-// Left out: moving several VMAs in one call, which answers EFAULT as before 6.17.
+// A move to a fixed address without a change of size may take several VMAs at once, with the gaps between them (6.17).
 import { PAGE_SIZE, asPfn } from '#base';
 import { makePte, ptePfn } from '#mmu';
 import { Errno } from '../syscall/errno.ts';
@@ -20,39 +20,60 @@ export function mremap(mm: Mm, old: number, rawOldLen: number, rawNewLen: number
   if ((flags & ~(MayMove | Fixed | DontUnmap)) !== 0 || old % PAGE_SIZE !== 0) return -Errno.EINVAL;
   if ((flags & Fixed) !== 0 && (flags & MayMove) === 0) return -Errno.EINVAL;
   if ((flags & DontUnmap) !== 0 && ((flags & MayMove) === 0 || oldLen !== newLen)) return -Errno.EINVAL;
-  if (newLen <= 0 || newLen > mm.taskSize) return -Errno.EINVAL;
+  if (newLen <= 0 || newLen > mm.taskSize || oldLen < 0) return -Errno.EINVAL;
   const placed = (flags & (Fixed | DontUnmap)) !== 0;
   if ((flags & Fixed) !== 0) {
     if (newAddr % PAGE_SIZE !== 0 || newAddr < 0 || newAddr > mm.taskSize - newLen) return -Errno.EINVAL;
     if (old + oldLen > newAddr && newAddr + newLen > old) return -Errno.EINVAL;
   }
+  if ((flags & Fixed) !== 0 && oldLen === newLen) return moveAll(mm, old, oldLen, flags, newAddr);
   const vma = mm.vmaList.at(old);
   if (vma === null) return -Errno.EFAULT;
+  if (placed) return moveOne(mm, old, oldLen, newLen, flags, newAddr);
 
-  if (!placed && newLen <= oldLen && oldLen > 0) {
-    if (newLen === oldLen) return old + oldLen > vma.end ? -Errno.EFAULT : old;
+  if (newLen === oldLen) return old;
+  if (newLen < oldLen) {
     const failed = munmap(mm, old + newLen, oldLen - newLen);
     return failed !== 0 ? failed : old;
   }
+  const refused = mayResize(mm, vma, old, oldLen, newLen, flags);
+  if (refused !== 0) return refused;
+  if (old + oldLen === vma.end && growInPlace(mm, vma, newLen - oldLen)) {
+    if (vma.has(VmFlag.Locked)) populate(mm, old + oldLen, old + newLen);
+    return old;
+  }
+  return (flags & MayMove) === 0 ? -Errno.ENOMEM : move(mm, vma, old, oldLen, newLen, flags, 0);
+}
+
+/** Every VMA of [old, old + len) goes to the same place relative to `newAddr`. A gap at the start is an error, later ones are kept.
+ *  What has moved before an error stays moved. Mirrors remap_move(). */
+function moveAll(mm: Mm, old: number, len: number, flags: number, newAddr: number): number {
+  const vmas = mm.vmaList.overlapping(old, old + len);
+  if (vmas.length === 0 || vmas[0]!.start > old) return -Errno.EFAULT;
+  // Places first: moving changes the VMAs.
+  const parts = vmas.map((vma) => ({ at: Math.max(vma.start, old), end: Math.min(vma.end, old + len) }));
+  for (const { at, end } of parts) {
+    const result = moveOne(mm, at, end - at, end - at, flags, newAddr + at - old);
+    if (result < 0) return result;
+  }
+  return newAddr;
+}
+/** MREMAP_FIXED, or DONTUNMAP with a wish: mremap_to(). */
+function moveOne(mm: Mm, old: number, oldLen: number, newLen: number, flags: number, newAddr: number): number {
   if ((flags & Fixed) !== 0) {
     if (newAddr < mm.system.params.vm.mmap_min_addr) return -Errno.EPERM;
+    const whole = mm.vmaList.at(old);
+    if (whole === null || oldLen > whole.end - old) return -Errno.EFAULT;
     if (oldLen > newLen) {
       const failed = munmap(mm, old + newLen, oldLen - newLen);
       if (failed !== 0) return failed;
     }
   }
-  const source = mm.vmaList.at(old);
-  if (source === null) return -Errno.EFAULT;
-  const moving = Math.min(oldLen, placed && (flags & Fixed) !== 0 ? newLen : oldLen);
-  const refused = mayResize(mm, source, old, moving, newLen, flags);
-  if (refused !== 0) return refused;
-
-  if (!placed && old + oldLen === source.end && growInPlace(mm, source, newLen - oldLen)) {
-    if (source.has(VmFlag.Locked)) populate(mm, old + oldLen, old + newLen);
-    return old;
-  }
-  if ((flags & MayMove) === 0) return -Errno.ENOMEM;
-  return move(mm, source, old, moving, newLen, flags, newAddr);
+  const vma = mm.vmaList.at(old);
+  if (vma === null) return -Errno.EFAULT;
+  const moving = (flags & Fixed) !== 0 ? Math.min(oldLen, newLen) : oldLen;
+  const refused = mayResize(mm, vma, old, moving, newLen, flags);
+  return refused !== 0 ? refused : move(mm, vma, old, moving, newLen, flags, newAddr);
 }
 
 /** vma_to_resize() and its successors: may this be done to this VMA at all? */
@@ -139,13 +160,14 @@ function move(mm: Mm, source: Vma, old: number, oldLen: number, newLen: number, 
 /** copy_vma(): the VMA at the new place. Memory that has no pages yet is renumbered, so that it may merge there. */
 function copyVma(mm: Mm, vma: Vma, old: number, start: number, end: number): Vma {
   const pgoff = vma.isAnonymous && vma.anonVma === null ? start / PAGE_SIZE : vma.pgoffOf(old);
-  const range = { start, end, flags: vma.flags, pgoff, file: vma.file, anonVma: vma.anonVma, anonVmaChain: vma.anonVmaChain };
+  const range = { start, end, flags: vma.flags, pgoff, file: vma.file, anonVma: vma.anonVma, anonVmaChain: vma.anonVmaChain, anonName: vma.anonName };
   mm.chargeVmaOp();
   const merged = mergeNewRange(mm.vmaList, range);
   if (merged !== null) return merged;
   const fresh = new Vma(start, end, vma.flags, pgoff, vma.file);
   fresh.anonVma = vma.anonVma;
   fresh.anonVmaChain = vma.anonVmaChain;
+  fresh.anonName = vma.anonName;
   mm.vmaList.insert(fresh);
   return fresh;
 }

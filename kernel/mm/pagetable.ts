@@ -329,6 +329,7 @@ export class PageTables {
     this.setUnit(start, 0, NAPOT_PAGES);
     this.fences.range(start, start + NAPOT_PAGES);
     for (let i = 0; i < NAPOT_PAGES; i++) this.setUnit(start + i, makePte(asPfn(ptePfn(low) + i), low & 0x3ff), 1);
+    if (this.system.faults.current !== null) this.system.faults.phase('flush', { start: start * 4096, pages: NAPOT_PAGES }, 'the folded run becomes single entries', 'unfold-part');
   }
 
   private store(table: Pfn, index: number, low: number, high: number): void {

@@ -250,7 +250,7 @@ export class MmSystem {
     this.vmstat.hash(into);
     this.thp.hash(into);
     into.numbers(this.kindCounts);
-    into.numbers([this.committedPages, this.hugeZero, this.nextMmId, this.nextMappingId, this.nextAnonVmaId, this.asids.generation]);
+    into.numbers([this.committedPages, this.hugeZero, this.nextMmId, this.nextMappingId, this.nextAnonVmaId, this.asids.generation, this.asids.next]);
     for (const mm of this.mms) mm.hash(into);
   }
 }

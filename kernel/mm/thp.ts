@@ -41,6 +41,10 @@ export class ThpControls {
   useZeroPage = true;
   private readonly modes: ThpSizeMode[] = orders.map((order) => (order === PMD_ORDER ? 'inherit' : 'never'));
   private readonly counts = new Float64Array(orders.length * statNames.length);
+  // The modes once more, as sets: every first touch asks.
+  private always: OrderSet = 0;
+  private madvised: OrderSet = 0;
+  private inherits: OrderSet = 1 << PMD_ORDER;
 
   modeOf(order: number): ThpSizeMode {
     return this.modes[order - 2]!;
@@ -48,16 +52,15 @@ export class ThpControls {
   setMode(order: number, mode: ThpSizeMode): void {
     if (order < 2 || order > PMD_ORDER) bug(`no folio size of order ${order}`);
     this.modes[order - 2] = mode;
+    const setOf = (wanted: ThpSizeMode): OrderSet => orders.reduce((set, o) => (this.modes[o - 2] === wanted ? set | (1 << o) : set), 0);
+    this.always = setOf('always');
+    this.madvised = setOf('madvise');
+    this.inherits = setOf('inherit');
   }
   /** The orders that the controls allow a VMA. Mirrors the anonymous part of thp_vma_allowable_orders(). @param advised MADV_HUGEPAGE */
   ordersFor(advised: boolean): OrderSet {
     const inherits = this.enabled === 'always' || (this.enabled === 'madvise' && advised);
-    let set = 0;
-    for (const order of orders) {
-      const mode = this.modes[order - 2]!;
-      if (mode === 'always' || (mode === 'madvise' && advised) || (mode === 'inherit' && inherits)) set |= 1 << order;
-    }
-    return set;
+    return this.always | (advised ? this.madvised : 0) | (inherits ? this.inherits : 0);
   }
 
   /** @param stat ThpStat.something */

@@ -28,6 +28,8 @@ export interface VmaView {
   /** Page offset in the file; for anonymous memory the page number of `start` when it was mapped. */
   readonly pgoff: number;
   readonly file: FileMapping | null;
+  /** What prctl(PR_SET_VMA_ANON_NAME) called it; null: nothing. */
+  readonly anonName: string | null;
 }
 
 export class Vma implements VmaView {
@@ -36,6 +38,7 @@ export class Vma implements VmaView {
   flags: number;
   pgoff: number;
   readonly file: FileMapping | null;
+  anonName: string | null = null;
   /** The one that new pages join; null before the first anonymous fault. */
   anonVma: AnonVma | null = null;
   /** Every one through which a page of this VMA may be reached: its own, and those of its forebears. */
@@ -152,7 +155,10 @@ export class VmaList {
     return this.all.length;
   }
   hash(into: StateHash): void {
-    for (const vma of this.all) into.numbers([vma.start, vma.end, vma.flags, vma.pgoff, vma.anonVma?.id ?? 0]);
+    for (const vma of this.all) {
+      into.numbers([vma.start, vma.end, vma.flags, vma.pgoff, vma.anonVma?.id ?? 0]);
+      if (vma.anonName !== null) into.text(vma.anonName);
+    }
   }
 }
 
@@ -167,6 +173,8 @@ export interface VmaKind {
   readonly file: FileMapping | null;
   readonly anonVma: AnonVma | null;
   readonly anonVmaChain: readonly AnonVma[];
+  /** Missing: no name. */
+  readonly anonName?: string | null;
 }
 
 /** May pages of one join the other's anon_vma? Equal ones may; a missing one may be taken over from a VMA that fork never copied.
@@ -178,7 +186,7 @@ function anonCompatible(a: Pick<VmaKind, 'anonVma' | 'anonVmaChain'>, b: Pick<Vm
   return false;
 }
 function alike(a: VmaKind, b: VmaKind): boolean {
-  return a.flags === b.flags && a.file === b.file && (a.flags & VmFlag.DontExpand) === 0;
+  return a.flags === b.flags && a.file === b.file && (a.anonName ?? null) === (b.anonName ?? null) && (a.flags & VmFlag.DontExpand) === 0;
 }
 /** May `right`, which begins where `left` ends, be one with it? */
 export function canMerge(left: VmaKind, right: VmaKind): boolean {
@@ -220,10 +228,10 @@ export function mergeNewRange(list: VmaList, range: VmaKind): Vma | null {
   return null;
 }
 
-/** Makes [start, end) of `vma` a VMA of its own with other flags, or part of a neighbour that has them. @returns the VMA that now covers
+/** Makes [start, end) of `vma` a VMA of its own with other flags (and another name), or part of a neighbour that has them. @returns the VMA that now covers
  *  the range; null: it would take more VMAs than are allowed. Mirrors vma_modify(). @param mayAdd how many VMAs may be added */
-export function modifyVma(list: VmaList, vma: Vma, start: number, end: number, flags: number, mayAdd: number): Vma | null {
-  const range: VmaKind = { start, end, flags, pgoff: vma.pgoffOf(start), file: vma.file, anonVma: vma.anonVma, anonVmaChain: vma.anonVmaChain };
+export function modifyVma(list: VmaList, vma: Vma, start: number, end: number, flags: number, mayAdd: number, anonName: string | null = vma.anonName): Vma | null {
+  const range: VmaKind = { start, end, flags, pgoff: vma.pgoffOf(start), file: vma.file, anonVma: vma.anonVma, anonVmaChain: vma.anonVmaChain, anonName };
   const prev = start === vma.start ? list.prevOf(start) : null;
   const next = end === vma.end ? list.nextOf(end) : null;
   const left = prev !== null && canMerge(prev, range);
@@ -256,6 +264,7 @@ export function modifyVma(list: VmaList, vma: Vma, start: number, end: number, f
   if (start > middle.start) middle = splitVma(list, middle, start);
   if (end < middle.end) splitVma(list, middle, end);
   middle.flags = flags;
+  middle.anonName = anonName;
   return middle;
 }
 function moveStart(vma: Vma, start: number): void {
@@ -269,6 +278,7 @@ export function splitVma(list: VmaList, vma: Vma, at: number): Vma {
   const upper = new Vma(at, vma.end, vma.flags, vma.pgoffOf(at), vma.file);
   upper.anonVma = vma.anonVma;
   upper.anonVmaChain = vma.anonVmaChain;
+  upper.anonName = vma.anonName;
   vma.end = at;
   list.insert(upper);
   return upper;
