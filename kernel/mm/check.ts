@@ -198,13 +198,18 @@ function checkEntry(mm: Mm, scan: Scan, vma: Vma, vpn: number, low: number, pfn:
   if (type !== MemdescType.AnonFolio && type !== MemdescType.FileFolio) bug(`frame ${hex(pfn)} mapped at ${hex(vpn * 4096)} is of type ${type}`);
   if (level === 1) scan.pmds.set(pfn, (scan.pmds.get(pfn) ?? 0) + 1);
   else scan.ptes.set(pfn, (scan.ptes.get(pfn) ?? 0) + 1);
+  // What rmap will need: the page's offset and its owner lead back to this entry.
+  const owned = type === MemdescType.AnonFolio ? vma.anonVmaChain.some((owner) => -owner.id === folios.mapping(folio)) : folios.mapping(folio) === 0 || folios.mapping(folio) === vma.file?.space.id;
+  if (!owned) bug(`frame ${hex(pfn)} at ${hex(vpn * 4096)} belongs to somebody else`);
+  if (folios.mapping(folio) !== 0 && folios.index(folio) + pfn - folio !== vma.pgoffOf(vpn * 4096)) {
+    bug(`frame ${hex(pfn)} at ${hex(vpn * 4096)} is page ${folios.index(folio) + pfn - folio} of its owner, the VMA says ${vma.pgoffOf(vpn * 4096)}`);
+  }
   if (type === MemdescType.AnonFolio) {
     found.anon += nr;
     if ((low & Pte.W) !== 0 && !folios.isAnonExclusive(pfn)) bug(`writable entry at ${hex(vpn * 4096)} for shared anonymous frame ${hex(pfn)}`);
     if (folios.isAnonExclusive(pfn) && folios.pageMapcount(pfn) !== 1) bug(`exclusive frame ${hex(pfn)} is mapped ${folios.pageMapcount(pfn)} times`);
   } else {
     if ((low & Pte.W) !== 0 && !vma.has(VmFlag.Shared)) bug(`private mapping of a file page is writable at ${hex(vpn * 4096)}`);
-    if (folios.mapping(folio) !== 0 && folios.mapping(folio) !== vma.file?.space.id) bug(`frame ${hex(pfn)} at ${hex(vpn * 4096)} belongs to another file`);
     if (folios.test(folio, FolioFlag.SwapBacked)) found.shmem++;
     else found.file++;
   }

@@ -63,7 +63,7 @@ function moveOne(mm: Mm, old: number, oldLen: number, newLen: number, flags: num
   if ((flags & Fixed) !== 0) {
     if (newAddr < mm.system.params.vm.mmap_min_addr) return -Errno.EPERM;
     const whole = mm.vmaList.at(old);
-    if (whole === null || oldLen > whole.end - old) return -Errno.EFAULT;
+    if (whole === null || Math.min(oldLen, newLen) > whole.end - old) return -Errno.EFAULT;
     if (oldLen > newLen) {
       const failed = munmap(mm, old + newLen, oldLen - newLen);
       if (failed !== 0) return failed;
