@@ -2,6 +2,7 @@
 import { utf8Decode, utf8Encode } from '#base';
 import type { Kernel } from '../kernel.ts';
 import { isPrivileged } from '../proc/credentials.ts';
+import { setAnonName } from '../mm/anon-name.ts';
 import { isSignal } from '../proc/sigset.ts';
 import type { Task } from '../proc/task.ts';
 import { Errno } from './errno.ts';
@@ -94,17 +95,12 @@ function prctl(_k: Kernel, t: Task, [option, a2, a3, a4, a5]: readonly number[])
   }
 }
 
-/** PR_SET_VMA_ANON_NAME: checked as Linux checks it, and kept if mm keeps names. */
+/** PR_SET_VMA_ANON_NAME: printable, at most 79 bytes, without what maps gives a meaning. */
 function setVmaName(t: Task, start: number, len: number, nameAt: number): number {
-  if (start % 4096 !== 0 || start < 0 || len < 0) return -Errno.EINVAL;
   const name = nameAt === 0 ? null : t.user.cstring(nameAt, 80);
   if (nameAt !== 0 && name === null) return t.user.u8(nameAt) === null ? -Errno.EFAULT : -Errno.EINVAL;
-  if (name !== null && !/^[\x20-\x7e]*$/.test(name)) return -Errno.EINVAL;
-  if (name !== null && /[\\`$[\]]/.test(name)) return -Errno.EINVAL;
-  if (len === 0) return 0;
-  const vma = t.mm.findVma(start);
-  if (vma === null || start + len > t.mm.taskSize) return -Errno.ENOMEM;
-  return vma.file === null ? 0 : -Errno.EBADF;
+  if (name !== null && (!/^[\x20-\x7e]*$/.test(name) || /[\\`$[\]]/.test(name))) return -Errno.EINVAL;
+  return len === 0 && start % 4096 === 0 ? 0 : setAnonName(t.mm, start, len, name);
 }
 
 export const prctlSyscalls: readonly SyscallRow[] = [{ nr: 167, name: 'prctl', args: 'prctl ptr ptr ptr ptr', run: prctl }];

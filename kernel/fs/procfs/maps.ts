@@ -3,7 +3,7 @@ import { type Smaps, smapsOf, vmFlagsText } from '../../mm/inspect.ts';
 import type { Mm } from '../../mm/mm.ts';
 import { VmFlag, type VmaView } from '../../mm/vma.ts';
 import { Errno } from '../../syscall/errno.ts';
-import type { TextRow } from '../pseudo.ts';
+import { PART_BYTES, type TextPart, type TextRow } from '../pseudo.ts';
 import type { TaskSubject } from './task-dir.ts';
 
 /** Blanks fill a line of maps up to here; one more, and the name follows (seq_setwidth, seq_pad). */
@@ -22,10 +22,11 @@ export function mapsLine(mm: Mm, vma: VmaView): string {
   return name === '' ? `${line}\n` : `${line.padEnd(PAD_COLUMN)} ${name}\n`;
 }
 function nameOf(mm: Mm, vma: VmaView): string {
+  if (vma.file !== null && vma.anonName !== null) return `[anon_shmem:${vma.anonName}]`;
   if (vma.file !== null) return vma.file.path.replace(/\n/g, '\\012');
   if (vma.start < mm.brkEnd && vma.end > mm.startBrk) return '[heap]';
   if (vma.start <= mm.startStack && vma.end >= mm.startStack) return '[stack]';
-  return '';
+  return vma.anonName === null ? '' : `[anon:${vma.anonName}]`;
 }
 
 const line = (label: string, bytes: number): string => `${`${label}:`.padEnd(16)}${String(Math.floor(bytes / 1024)).padStart(8)} kB\n`;
@@ -40,13 +41,22 @@ function fields(s: Smaps, isRollup: boolean): string {
     line('Swap', 0) + line('SwapPss', 0) + line('Locked', s.locked);
 }
 
-function smaps({ task: t }: TaskSubject): string {
-  if (!t.hasMm) return '';
-  return t.mm.vmas.map((vma) => {
-    const s = smapsOf(t.mm, vma);
-    return mapsLine(t.mm, vma) + line('Size', s.size) + line('KernelPageSize', 4096) + line('MMUPageSize', 4096) + fields(s, false) +
-      `THPeligible:    ${String(s.thpEligible ? 1 : 0).padStart(8)}\nVmFlags: ${vmFlagsText(vma.flags)} \n`;
-  }).join('');
+function smapsEntry(mm: Mm, vma: VmaView): string {
+  const s = smapsOf(mm, vma);
+  return mapsLine(mm, vma) + line('Size', s.size) + line('KernelPageSize', 4096) + line('MMUPageSize', 4096) + fields(s, false) +
+    `THPeligible:    ${String(s.thpEligible ? 1 : 0).padStart(8)}\nVmFlags: ${vmFlagsText(vma.flags)} \n`;
+}
+
+/** The entries of VMAs from an address on: a reader goes on behind the last one it saw, as Linux's does, whatever was mapped meanwhile. */
+function entriesFrom({ task: t }: TaskSubject, from: number, entry: (mm: Mm, vma: VmaView) => string): TextPart {
+  let text = '';
+  if (!t.hasMm) return { text, next: null };
+  for (const vma of t.mm.vmas) {
+    if (vma.end <= from) continue;
+    if (text.length >= PART_BYTES) return { text, next: vma.start };
+    text += entry(t.mm, vma);
+  }
+  return { text, next: null };
 }
 
 function smapsRollup({ task: t }: TaskSubject): string | number {
@@ -66,7 +76,7 @@ function smapsRollup({ task: t }: TaskSubject): string | number {
 }
 
 export const mapsRows: Readonly<Record<string, TextRow<TaskSubject>>> = {
-  maps: { mode: 0o444, show: ({ task: t }) => (t.hasMm ? t.mm.vmas.map((vma) => mapsLine(t.mm, vma)).join('') : '') },
-  smaps: { mode: 0o444, show: smaps },
+  maps: { mode: 0o444, showPart: (s, cursor) => entriesFrom(s, cursor, mapsLine) },
+  smaps: { mode: 0o444, showPart: (s, cursor) => entriesFrom(s, cursor, smapsEntry) },
   smaps_rollup: { mode: 0o444, show: smapsRollup },
 };
