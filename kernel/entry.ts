@@ -43,7 +43,7 @@ export function run(k: Kernel, budgetInstrs: number): RunResult {
     }
     if (!k.isInUser && !returnToUser(k, t)) continue;
     const before = machine.instret;
-    if (before >= end) return 'budget';
+    if (before >= end || k.host.console.isFull) return 'budget';
     if (before >= k.stopAt) {
       leaveUser(k);
       continue;

@@ -21,6 +21,11 @@ export interface ConsoleOptions {
   readonly columns?: number;
 }
 
+/** Output that may wait for the host. */
+const FULL_BYTES = 16 << 20;
+/** One write takes no more: the rest is the program's to write again. */
+export const MAX_OUTPUT_BYTES = 64 << 20;
+
 export class Console {
   /** Tasks that wait for input sleep here: when all tasks sleep and this is not empty, input can go on with the run. */
   readonly waitQueue = new WaitQueue();
@@ -31,6 +36,7 @@ export class Console {
   private readonly input: Uint8Array[] = [];
   private isClosed = false;
   private output: OutputChunk[] = [];
+  private outputBytes = 0;
 
   constructor(options: ConsoleOptions = {}) {
     const outputTty = options.outputTty ?? false;
@@ -72,7 +78,12 @@ export class Console {
   takeOutput(): OutputChunk[] {
     const taken = this.output;
     this.output = [];
+    this.outputBytes = 0;
     return taken;
+  }
+  /** So much waits to be taken that the machine should stop for it: run() comes back early, which programs do not notice. */
+  get isFull(): boolean {
+    return this.outputBytes >= FULL_BYTES;
   }
   /** Signals that keys have asked for since the last call (^C, ^\, ^Z): for the terminal's foreground group. The kernel's loop sends them. */
   takeSignals(): { readonly pgid: number; readonly signo: number }[] {
@@ -82,7 +93,9 @@ export class Console {
   // The kernel's side.
 
   put(fd: 1 | 2, bytes: Uint8Array): void {
-    if (bytes.length > 0) this.output.push({ fd, bytes });
+    if (bytes.length === 0) return;
+    this.output.push({ fd, bytes });
+    this.outputBytes += bytes.length;
   }
   /** Operations for descriptor 0, 1 or 2. */
   standard(fd: 0 | 1 | 2): FileOps {
@@ -154,6 +167,7 @@ class HostOutput implements FileOps {
   }
   write(_file: OpenFile, io: IoBuffer): number {
     let done = 0;
+    io.shorten(MAX_OUTPUT_BYTES);
     while (io.left > 0 && !io.faulted) {
       const bytes = io.take(65536);
       this.console.put(this.fd, bytes);

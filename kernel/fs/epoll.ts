@@ -4,7 +4,7 @@
 import type { StateHash } from '#base';
 import { WaitQueue } from '../proc/wait.ts';
 import { Errno } from '../syscall/errno.ts';
-import { type FileOps, type OpenFile, Poll } from './file.ts';
+import { type FileOps, type FileRegistry, type OpenFile, Poll } from './file.ts';
 
 export const Epoll = { ExclusiveBit: 1 << 28, WakeupBit: 1 << 29, OneShotBit: 1 << 30, EdgeBit: 0x8000_0000 } as const;
 const PRIVATE_BITS = 0xf000_0000;
@@ -32,6 +32,11 @@ export class EpollFile implements FileOps {
   /** In the order in which they will be looked at: what was reported goes to the end. */
   private readonly interests = new Map<string, Interest>();
   private readonly queue = new WaitQueue();
+  private readonly registry: FileRegistry;
+
+  constructor(registry: FileRegistry) {
+    this.registry = registry;
+  }
 
   /** EPOLL_CTL_ADD. */
   add(fd: number, file: OpenFile, events: number, dataLow: number, dataHigh: number): number {
@@ -40,6 +45,8 @@ export class EpollFile implements FileOps {
     if (file.ops instanceof EpollFile && (file.ops.reaches(this) || file.ops.depth() >= MAX_NESTS)) return -Errno.ELOOP;
     const key = keyOf(fd, file);
     if (this.interests.has(key)) return -Errno.EEXIST;
+    if (this.registry.nrWatches >= this.registry.maxWatches) return -Errno.ENOSPC;
+    this.registry.nrWatches++;
     this.interests.set(key, { fd, file, events: events | Poll.ERR | Poll.HUP, dataLow, dataHigh, seenWakes: -1 });
     this.queue.wake();
     return 0;
@@ -58,7 +65,15 @@ export class EpollFile implements FileOps {
   }
   /** EPOLL_CTL_DEL. */
   remove(fd: number, file: OpenFile): number {
-    return this.interests.delete(keyOf(fd, file)) ? 0 : -Errno.ENOENT;
+    return this.drop(keyOf(fd, file)) ? 0 : -Errno.ENOENT;
+  }
+  private drop(key: string): boolean {
+    if (!this.interests.delete(key)) return false;
+    this.registry.nrWatches--;
+    return true;
+  }
+  release(): void {
+    for (const key of [...this.interests.keys()]) this.drop(key);
   }
 
   private reaches(target: EpollFile): boolean {
@@ -72,7 +87,7 @@ export class EpollFile implements FileOps {
   }
   /** A file that was closed has left the set by that. */
   private live(): Interest[] {
-    for (const [key, { file }] of this.interests) if (!file.isOpen) this.interests.delete(key);
+    for (const [key, { file }] of this.interests) if (!file.isOpen) this.drop(key);
     return [...this.interests.values()];
   }
   private readyBits(interest: Interest): number {

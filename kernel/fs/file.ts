@@ -87,13 +87,17 @@ export interface FileOps {
   hash?(into: StateHash): void;
 }
 
-/** How many files are open in the machine, and how many may be (fs.file-max). */
+/** How many files are open in the machine, and how many may be (fs.file-max); the same for members of epoll sets. */
 export class FileRegistry {
   nrOpen = 0;
   nextId = 1;
   maxFiles: number;
-  constructor(maxFiles: number) {
+  nrWatches = 0;
+  /** fs.epoll.max_user_watches. */
+  readonly maxWatches: number;
+  constructor(maxFiles: number, maxWatches: number) {
     this.maxFiles = maxFiles;
+    this.maxWatches = maxWatches;
   }
   get isFull(): boolean {
     return this.nrOpen >= this.maxFiles;

@@ -1,11 +1,24 @@
 // fs: files as programs see them. The root is tmpfs, whose pages are frames of guest RAM, so that mapping a file maps its pages.
 //
-// Reading order:
-//   inode.ts      Inode and its kinds; FileOps, what an open file can do
-//   file.ts       OpenFile (struct file), FileTable (struct files_struct), FsContext (cwd, umask)
-//   vfs.ts        path walk with mounts and symbolic links; open, mkdir, unlink, rename
-//   tmpfs.ts      directories and regular files in memory
-//   pipe.ts, eventfd.ts, socketpair.ts, console.ts (the host's stdin, stdout, stderr), dev.ts (null, zero, random, tty)
-//   procfs/       one file a family: task.ts (status, stat, ...), maps.ts (maps, smaps, pagemap), system.ts (meminfo, vmstat, ...)
-//   sysfs.ts      /sys: the transparent_hugepage tree, cpu topology
-export {};
+// Reading order, which is that of open("/tmp/a", O_CREAT) and a write:
+//   inode.ts       Inode: attributes, and the three things it can be besides (a directory, a link, something that opens); FileSystem
+//   dentry.ts      names: the tree over all mounts, the path of a name
+//   walk.ts        from a path to a place: '..', mounts, links; who may go where
+//   vfs.ts         mounts at boot, open, files without names, what the tools put in and take out, the hash of it all
+//   names.ts       mkdir, link, unlink, rename: what changes names
+//   file.ts        OpenFile (struct file), FileOps (what kinds of files differ in), FileTable (descriptors), FsContext (cwd, root, umask)
+//   io-buffer.ts   the other side of a read or write: pieces of user memory that may turn out to be bad half way
+//   tmpfs.ts       directories and links in memory; regular.ts regular files over mm's AddressSpace, with seals
+//   pipe.ts        bytes on their way, in frames of RAM; fifo.ts two sides that wait for each other; socket.ts AF_UNIX pairs
+//   eventfd.ts, timerfd.ts, epoll.ts; anonymous.ts where files without a path live
+//   console.ts     the host's stdin, stdout, stderr; tty.ts the terminal: line editing, echo, settings, keys that are signals; dev.ts devices
+//   locks.ts       record locks, flock, deadlock
+//   pseudo.ts      files that are told, not stored; procfs/ (its index.ts has the order), sysfs.ts
+//   view.ts        what all this needs of the kernel around it
+//
+// How a call sleeps. An operation that can do nothing now answers -EAGAIN; OpenFile.read and write put the task on the file's queues and
+// answer BLOCK; the handler runs again from its arguments when woken (proc/wait.ts), with notes of what it has moved in task.restart.
+// What costs the host memory is bounded as Linux bounds it: inodes and pages of a tmpfs, fs.file-max, pages of pipes from RAM.
+export * from './console.ts';
+export * from './file.ts';
+export * from './vfs.ts';

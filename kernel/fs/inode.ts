@@ -53,6 +53,9 @@ export interface FileSystem {
   readonly refusal?: number;
   /** Neither a name nor a user of the inode is left: gives back what it holds. */
   evict?(inode: Inode): void;
+  /** Names beyond an inode's first take room too. reserveName: false, there is none. */
+  reserveName?(): boolean;
+  releaseName?(): void;
 }
 
 export interface DirEntry {

@@ -20,6 +20,8 @@ export interface RecordLock {
   readonly end: number;
 }
 
+const MAX_RECORDS = 8192;
+
 export class FileLocks {
   /** The locks of one owner stand together, in order of their start. */
   private records: RecordLock[] = [];
@@ -84,6 +86,10 @@ export class FileLocks {
     this.flockQueue.wake();
   }
 
+  /** No more locks are kept on one file than this: a program that asks for more gets ENOLCK. */
+  get isFull(): boolean {
+    return this.records.length >= MAX_RECORDS;
+  }
   list(): readonly RecordLock[] {
     return this.records;
   }

@@ -87,6 +87,7 @@ export class Names {
     if (inode.fs !== last.dir.inode.fs) return -Errno.EXDEV;
     if (inode.isDirectory) return -Errno.EPERM;
     if (inode.nlink === 0 && !source.isTemporary) return -Errno.ENOENT;
+    if (inode.nlink > 0 && inode.fs.reserveName?.() === false) return -Errno.ENOSPC;
     this.attach(last, inode);
     inode.ctime = stamp(this.view);
     return 0;
@@ -145,6 +146,8 @@ export class Names {
     if (entry.inode.isDirectory) {
       dir.inode.nlink--;
       entry.inode.nlink--; // its own '.'
+    } else if (entry.inode.nlink > 1) {
+      entry.inode.fs.releaseName?.();
     }
     dropName(entry.inode);
   }

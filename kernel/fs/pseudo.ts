@@ -20,9 +20,19 @@ export interface TextRow<S> {
   readonly isStrict?: boolean;
   /** The whole text (or bytes), or -errno. */
   show?(subject: S, reader: Task | null): string | Uint8Array | number;
+  /** Instead of show, for what may be long: the text from a cursor on, as much as is convenient. The first cursor is 0. */
+  showPart?(subject: S, cursor: number, reader: Task | null): TextPart | number;
   /** What one write(2) of this text comes to: 0 or -errno. At most a page of text arrives. */
   store?(subject: S, text: string, writer: Task | null): number;
 }
+
+export interface TextPart {
+  readonly text: string | Uint8Array;
+  /** Where the next part begins; null: that was the last one. */
+  readonly next: number | null;
+}
+/** Parts are about this long. */
+export const PART_BYTES = 65536;
 
 export class PseudoFs implements FileSystem {
   readonly type: string;
@@ -139,26 +149,50 @@ class TextContent<S> implements Openable {
   }
 }
 
+const noText = new Uint8Array(0);
+const whole = (told: string | Uint8Array | number): TextPart | number => (typeof told === 'number' ? told : { text: told, next: null });
+
 class TextFile<S> implements FileOps {
   readonly seekable = true;
   private readonly row: TextRow<S>;
   private readonly subject: S;
-  private text: Uint8Array | null = null;
+  /** The part that was read last: its bytes, where it begins in the whole, where the next one comes from. */
+  private text: Uint8Array = noText;
+  private start = 0;
+  private next: number | null = 0;
   constructor(row: TextRow<S>, subject: S) {
     this.row = row;
     this.subject = subject;
   }
 
   read(_file: OpenFile, io: IoBuffer, pos: number, t: Task | null): number {
-    if (this.row.show === undefined) return -Errno.EINVAL;
-    if (this.text === null || pos === 0) {
-      const told = this.row.show(this.subject, t);
-      if (typeof told === 'number') return told;
-      this.text = typeof told === 'string' ? utf8Encode(told) : told;
+    if (this.row.show === undefined && this.row.showPart === undefined) return -Errno.EINVAL;
+    if (pos === 0 || pos < this.start) {
+      this.text = noText;
+      this.start = 0;
+      this.next = 0;
     }
-    if (pos >= this.text.length) return 0;
-    const n = io.put(this.text.subarray(pos, pos + io.left));
-    return n === 0 && io.faulted ? -Errno.EFAULT : n;
+    let done = 0;
+    while (io.left > 0) {
+      while (pos + done >= this.start + this.text.length && this.next !== null) {
+        const error = this.tellMore(this.next, t);
+        if (error !== 0) return done > 0 ? done : error;
+      }
+      const bytes = this.text.subarray(pos + done - this.start, pos + done - this.start + io.left);
+      if (bytes.length === 0) break;
+      const moved = io.put(bytes);
+      done += moved;
+      if (moved < bytes.length) break;
+    }
+    return done === 0 && io.faulted ? -Errno.EFAULT : done;
+  }
+  private tellMore(cursor: number, t: Task | null): number {
+    const told = this.row.showPart?.(this.subject, cursor, t) ?? whole(this.row.show!(this.subject, t));
+    if (typeof told === 'number') return told;
+    this.start += this.text.length;
+    this.text = typeof told.text === 'string' ? utf8Encode(told.text) : told.text;
+    this.next = told.next;
+    return 0;
   }
   write(file: OpenFile, io: IoBuffer, _pos: number, t: Task | null): number {
     if (this.row.store === undefined) return file.inode.fs.type === 'sysfs' ? -Errno.EIO : -Errno.EINVAL;

@@ -78,6 +78,15 @@ export class Tmpfs implements FileSystem {
     return inode;
   }
 
+  /** A second name pins memory like an inode, and counts as one (shmem_link). */
+  reserveName(): boolean {
+    if (this.usedInodes >= this.maxInodes) return false;
+    this.usedInodes++;
+    return true;
+  }
+  releaseName(): void {
+    this.usedInodes--;
+  }
   evict(inode: Inode): void {
     if (inode.content instanceof RegularFile) inode.content.pages.release();
     this.usedInodes--;

@@ -5,7 +5,7 @@ import { Signal } from '../proc/sigset.ts';
 import type { Task } from '../proc/task.ts';
 import type { WaitQueue } from '../proc/wait.ts';
 import { Errno } from '../syscall/errno.ts';
-import type { Console } from './console.ts';
+import { type Console, MAX_OUTPUT_BYTES } from './console.ts';
 import { type FileOps, type OpenFile, Poll } from './file.ts';
 import type { IoBuffer } from './io-buffer.ts';
 
@@ -25,9 +25,9 @@ const RETURN = 13;
 const END_OF_FILE = 256;
 
 export class Tty {
-  iflag = 0o2400 | Iflag.ICRNL; // IXON as set; no flow control on this line
+  iflag = 0o2000 | Iflag.ICRNL; // IXON is shown as set; there is no flow control on this line
   oflag = Oflag.OPOST | Oflag.ONLCR;
-  cflag = 0o2275; // B9600 would be 015; CS8, CREAD, HUPCL, B38400 as Linux's default
+  cflag = 0o2275; // 9600 bits a second, CS8, CREAD, HUPCL
   lflag = Lflag.ISIG | Lflag.ICANON | Lflag.ECHO | Lflag.ECHOE | Lflag.ECHOK | Lflag.ECHOCTL | Lflag.ECHOKE | Lflag.IEXTEN;
   readonly cc = new Uint8Array([3, 28, 127, 21, 4, 0, 1, 0, 17, 19, 26, 0, 18, 15, 23, 22, 0, 0, 0]);
   rows: number;
@@ -242,6 +242,7 @@ export class TerminalFile implements FileOps {
   }
   write(_file: OpenFile, io: IoBuffer): number {
     let done = 0;
+    io.shorten(MAX_OUTPUT_BYTES);
     while (io.left > 0 && !io.faulted) {
       const bytes = io.take(65536);
       this.console.put(this.fd, this.console.tty.cook(bytes));

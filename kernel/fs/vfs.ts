@@ -3,7 +3,7 @@
 // Mirrors fs/namei.c's path_openat() and fs/open.c's build_open_flags().
 import { bug, type StateHash, utf8Encode } from '#base';
 import type { MmSystem } from '../mm/system.ts';
-import { type Task, TaskState } from '../proc/task.ts';
+import type { Task } from '../proc/task.ts';
 import { Errno } from '../syscall/errno.ts';
 import { bareFilePath, Dentry } from './dentry.ts';
 import { deviceNodes } from './dev.ts';
@@ -27,6 +27,8 @@ export interface Mount { readonly source: string; readonly root: Dentry }
 const MODE_BITS = 0o7777;
 /** What F_GETFL does not show of the flags of open(2). */
 const ONLY_AT_OPEN = Open.CREAT | Open.EXCL | Open.NOCTTY | Open.TRUNC | Open.CLOEXEC;
+/** What Linux reckons one file in one epoll set to take, for fs.epoll.max_user_watches. */
+const EPOLL_WATCH_BYTES = 160;
 const TMPFILE_ALONE = Open.TMPFILE & ~Open.DIRECTORY;
 
 export class Vfs {
@@ -50,7 +52,7 @@ export class Vfs {
     this.names = new Names(view);
     const pages = Math.floor(system.memTotalBytes / 4096);
     // fs.file-max is a tenth of memory in kilobytes (files_maxfiles_init).
-    this.registry = new FileRegistry(Math.max(8192, Math.floor((pages * 4) / 10)));
+    this.registry = new FileRegistry(Math.max(8192, Math.floor((pages * 4) / 10)), Math.floor((system.memTotalBytes * 0.04) / EPOLL_WATCH_BYTES));
     const half = { maxPages: Math.floor(pages / 2), maxInodes: Math.floor(pages / 2) };
     this.shmfs = new Tmpfs(view, system, 1, { maxPages: pages, maxInodes: half.maxInodes });
     this.anonfs = new AnonymousFs('anon_inodefs', 0x09041934, 9, view);
@@ -331,7 +333,7 @@ export class Vfs {
     into.numbers([this.registry.nrOpen, this.registry.nextId]);
     const files = new Set<OpenFile>();
     for (const t of this.view.tasks.values()) {
-      if (t.state === TaskState.Zombie || t.state === TaskState.Dead) continue;
+      if (!t.hasFiles) continue;
       t.files.hash(into);
       into.text(bareFilePath(t.fs.cwd));
       into.number(t.fs.umask);

@@ -145,6 +145,7 @@ function setLock(k: Kernel, t: Task, file: OpenFile, at: number, isOfd: boolean,
   const { locks } = file.inode;
   const held = wanted.type === LockType.Unlock ? null : locks.conflict(wanted);
   if (held === null) {
+    if (locks.isFull && wanted.type !== LockType.Unlock) return -Errno.ENOLCK;
     locks.apply(wanted);
     return 0;
   }

@@ -159,7 +159,7 @@ const MAX_EVENTS = Math.floor(0x7fff_ffff / EVENT_BYTES);
 
 function epollCreate1(k: Kernel, t: Task, [flags]: readonly number[]): number {
   if ((flags! & ~Open.CLOEXEC) !== 0) return -Errno.EINVAL;
-  return installFile(t, k.vfs.newAnonymous('eventpoll', new EpollFile(), Open.RDWR), (flags! & Open.CLOEXEC) !== 0);
+  return installFile(t, k.vfs.newAnonymous('eventpoll', new EpollFile(k.vfs.registry), Open.RDWR), (flags! & Open.CLOEXEC) !== 0);
 }
 function epollCtl(_k: Kernel, t: Task, [epfd, operation, fd, at]: readonly number[]): number {
   const bytes = new Uint8Array(EVENT_BYTES);

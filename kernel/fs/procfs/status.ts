@@ -8,7 +8,7 @@ import { type Limit, Rlimit } from '../../proc/rlimit.ts';
 import { NR_SIGNALS, SigAction, sigBit } from '../../proc/sigset.ts';
 import { type Task, TaskState } from '../../proc/task.ts';
 import { Errno } from '../../syscall/errno.ts';
-import { parseNumber, type TextRow } from '../pseudo.ts';
+import { parseNumber, PART_BYTES, type TextPart, type TextRow } from '../pseudo.ts';
 import { mountsText } from './system.ts';
 import type { TaskSubject } from './task-dir.ts';
 
@@ -40,7 +40,7 @@ const ALL_CAPABILITIES = '000001ffffffffff';
 
 function status({ task: t }: TaskSubject): string {
   const { process: p, credentials: c } = t;
-  const alive = t.state !== TaskState.Zombie && t.state !== TaskState.Dead;
+  const alive = t.hasFiles;
   const { ignored, caught } = actionSets(t);
   const caps = (isRoot: boolean): string => (isRoot ? ALL_CAPABILITIES : '0'.padStart(16, '0'));
   return `Name:\t${escapeComm(t.comm)}\n${alive ? `Umask:\t${t.fs.umask.toString(8).padStart(4, '0')}\n` : ''}State:\t${stateOf(t)}\n` +
@@ -138,21 +138,29 @@ function limits({ task: t }: TaskSubject): string {
     limitRows.map(([name, which, unit]) => line(name, t.process.limits[which]!, unit)).join('');
 }
 
-/** Bytes of the program's own memory between two addresses that the kernel noted; what cannot be read ends it. */
+/** Bytes of the program's own memory between two addresses; what cannot be read ends it. */
 function memoryBytes(t: Task, start: number, end: number): Uint8Array {
-  if (!t.hasMm || end <= start) return new Uint8Array(0);
-  const bytes = new Uint8Array(Math.min(end - start, 8 << 20));
+  const bytes = new Uint8Array(Math.max(0, end - start));
   return t.user.read(start, bytes) ? bytes : bytes.subarray(0, t.user.readPrefix(start, bytes));
 }
+/** The same in parts; the cursor is a distance from `start`. */
+function memoryPart(t: Task, start: number, end: number, cursor: number): TextPart {
+  const from = start + cursor;
+  const bytes = memoryBytes(t, from, Math.min(end, from + PART_BYTES));
+  const isLast = bytes.length < PART_BYTES || from + bytes.length >= end;
+  return { text: bytes, next: isLast ? null : cursor + bytes.length };
+}
 /** Arguments; a program that wrote over the NUL at their end shows its new text up to the first NUL (get_mm_cmdline). */
-function cmdline({ task: t }: TaskSubject): Uint8Array {
-  if (!t.hasMm) return new Uint8Array(0);
+function cmdline({ task: t }: TaskSubject, cursor: number): TextPart {
   const { argStart, argEnd, envEnd } = t.mm;
-  const args = memoryBytes(t, argStart, argEnd);
-  if (args.length === 0 || args.at(-1) === 0) return args;
-  const whole = memoryBytes(t, argStart, Math.max(argEnd, envEnd));
-  const nul = whole.indexOf(0, args.length - 1);
-  return nul < 0 ? whole : whole.subarray(0, nul);
+  if (!t.hasMm || argEnd <= argStart) return { text: '', next: null };
+  if (t.user.u8(argEnd - 1) === 0) return memoryPart(t, argStart, argEnd, cursor);
+  const part = memoryPart(t, argStart, Math.max(argEnd, envEnd), cursor);
+  const nul = (part.text as Uint8Array).indexOf(0, Math.max(0, argEnd - argStart - cursor));
+  return nul < 0 ? part : { text: part.text.slice(0, nul), next: null };
+}
+function environ({ task: t }: TaskSubject, cursor: number): TextPart {
+  return t.hasMm ? memoryPart(t, t.mm.envStart, t.mm.envEnd, cursor) : { text: '', next: null };
 }
 
 /** 0 to 2000: what the OOM killer would make of it, scaled as fs/proc/base.c does. */
@@ -181,13 +189,13 @@ function setComm({ task: t }: TaskSubject, text: string, writer: Task | null): n
 
 /** In every task's directory. */
 export const statusRows: Readonly<Record<string, TextRow<TaskSubject>>> = {
-  environ: { mode: 0o400, show: ({ task }) => (task.hasMm ? memoryBytes(task, task.mm.envStart, task.mm.envEnd) : '') },
+  environ: { mode: 0o400, showPart: environ },
   auxv: { mode: 0o400, show: ({ task }) => auxv(task) },
   status: { mode: 0o444, show: status },
   personality: { mode: 0o400, show: ({ task }) => `${task.process.personality.toString(16).padStart(8, '0')}\n` },
   limits: { mode: 0o444, show: limits },
   comm: { mode: 0o644, show: ({ task }) => `${task.comm}\n`, store: setComm },
-  cmdline: { mode: 0o444, show: cmdline },
+  cmdline: { mode: 0o444, showPart: cmdline },
   stat: { mode: 0o444, show: (s) => stat(s, s.task.isLeader) },
   statm: { mode: 0o444, show: statm },
   mounts: { mode: 0o444, show: ({ vfs }) => mountsText(vfs) },

@@ -1,6 +1,6 @@
 // /proc/PID and /proc/PID/task/TID. Here: what is in the directory of a task, its links, its descriptors. Not here: what the files say
 // (status.ts, maps.ts). Directories are made when asked for and forgotten; only their numbers stay the same. Mirrors fs/proc/base.c, fd.c.
-import { TaskState, type Task } from '../../proc/task.ts';
+import type { Task } from '../../proc/task.ts';
 import { Errno } from '../../syscall/errno.ts';
 import { Dentry, pathOf } from '../dentry.ts';
 import { Open, type OpenFile } from '../file.ts';
@@ -67,7 +67,7 @@ export class TaskDirectories {
   }
   /** Does it still have files and a working directory? */
   hasFiles(task: Task): boolean {
-    return this.isThere(task) && task.state !== TaskState.Zombie && task.state !== TaskState.Dead;
+    return this.isThere(task) && task.hasFiles;
   }
 }
 
@@ -124,11 +124,13 @@ class TaskDirectory implements Directory {
 
 /** A file whose task is gone answers ESRCH, however long it has been open. */
 function liveRow(owner: TaskDirectories, row: TextRow<TaskSubject>): TextRow<TaskSubject> {
-  const { show, store } = row;
+  const { show, showPart, store } = row;
+  const isGone = ({ task }: TaskSubject): boolean => !owner.isThere(task);
   return {
     mode: row.mode,
-    ...(show !== undefined && { show: (s: TaskSubject, reader: Task | null) => (owner.isThere(s.task) ? show(s, reader) : -Errno.ESRCH) }),
-    ...(store !== undefined && { store: (s: TaskSubject, text: string, writer: Task | null) => (owner.isThere(s.task) ? store(s, text, writer) : -Errno.ESRCH) }),
+    ...(show !== undefined && { show: (s: TaskSubject, reader: Task | null) => (isGone(s) ? -Errno.ESRCH : show(s, reader)) }),
+    ...(showPart !== undefined && { showPart: (s: TaskSubject, cursor: number, reader: Task | null) => (isGone(s) ? -Errno.ESRCH : showPart(s, cursor, reader)) }),
+    ...(store !== undefined && { store: (s: TaskSubject, text: string, writer: Task | null) => (isGone(s) ? -Errno.ESRCH : store(s, text, writer)) }),
   };
 }
 
