@@ -187,7 +187,6 @@ export class Kernel {
   /** A number also stays taken while it names a group or a session. */
   private isIdInUse(id: number): boolean {
     if (this.tasks.has(id) || this.processes.has(id)) return true;
-    if (this.tasks.size >= this.params.vm.pid_max) return true;
     for (const p of this.processes.values()) if (p.pgid === id || p.sid === id) return true;
     return false;
   }

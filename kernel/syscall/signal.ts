@@ -145,7 +145,7 @@ function kill(k: Kernel, t: Task, [pidArg, signoArg]: readonly number[]): number
   if (pid === -0x8000_0000) return -Errno.ESRCH;
   if (pid > 0) {
     const p = k.processes.get(pid);
-    if (p === undefined) return pid === 1 ? (isValid(signo) ? 0 : -Errno.EINVAL) : -Errno.ESRCH; // init takes no notice
+    if (p === undefined) return pid === 1 ? signalInit(t, signo) : -Errno.ESRCH;
     return signalProcess(k, t, p, signo);
   }
   if (!isValid(signo)) return -Errno.EINVAL;
@@ -153,6 +153,11 @@ function kill(k: Kernel, t: Task, [pidArg, signoArg]: readonly number[]): number
   if (targets.length === 0) return -Errno.ESRCH;
   const results = targets.map((p) => signalProcess(k, t, p, signo));
   return results.includes(0) ? 0 : results[0]!;
+}
+/** The machine's own init takes no notice. */
+function signalInit(t: Task, signo: number): number {
+  if (!isValid(signo)) return -Errno.EINVAL;
+  return isPrivileged(t.credentials) ? 0 : -Errno.EPERM;
 }
 function signalProcess(k: Kernel, t: Task, p: Process, signo: number): number {
   if (!isValid(signo)) return -Errno.EINVAL;
