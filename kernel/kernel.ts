@@ -16,6 +16,7 @@ import { exec, openProgram, startError } from './proc/exec.ts';
 import { FutexTable } from './proc/futex.ts';
 import { processesInGroup } from './proc/groups.ts';
 import { hashTasks } from './proc/hash.ts';
+import { LoadAverage } from './proc/loadavg.ts';
 import { Process } from './proc/process.ts';
 import { defaultLimits, Rlimit } from './proc/rlimit.ts';
 import { RunQueue } from './proc/sched.ts';
@@ -93,6 +94,7 @@ export class Kernel {
   private accountedTo = 0;
   /** Cycles in which no task was runnable. */
   idleCycles = 0;
+  readonly load = new LoadAverage();
   private nextTid = FIRST_PID;
   /** What CLOCK_REALTIME is ahead of the clock of boot, set by clock_settime(2): whole seconds and nanoseconds. */
   private epoch: { seconds: number; nanoseconds: number };
@@ -270,6 +272,7 @@ export class Kernel {
     this.system.hash(into);
     this.vfs.hash(into);
     hashTasks(this, into);
+    this.load.hash(into);
     into.int32s(this.random.state);
     into.number(this.machine.clockCycles);
     into.number(this.machine.instret);

@@ -90,6 +90,11 @@ export class Console {
     return this.tty.takeSignals();
   }
 
+  /** The host's terminal has another size now. */
+  resize(rows: number, columns: number): void {
+    this.tty.resize(rows, columns);
+  }
+
   // The kernel's side.
 
   put(fd: 1 | 2, bytes: Uint8Array): void {

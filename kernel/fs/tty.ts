@@ -1,6 +1,7 @@
 // The terminal: settings, line editing, echo, and the keys that are signals. Here: the line discipline and the terminal's ioctls. Not here: how
 // bytes reach the host (console.ts). Mirrors drivers/tty/n_tty.c and tty_ioctl.c for one serial line without modem control.
 import type { StateHash } from '#base';
+import { NS_PER_SECOND } from '../proc/clock.ts';
 import { Signal } from '../proc/sigset.ts';
 import type { Task } from '../proc/task.ts';
 import type { WaitQueue } from '../proc/wait.ts';
@@ -153,7 +154,7 @@ export class Tty {
 
   /** Moves input to a reader: at most one line in canonical mode. @returns bytes, 0 at end of file, -EAGAIN while there is none */
   take(io: IoBuffer): number {
-    if (this.queue.length === 0) return this.isHungUp ? 0 : -Errno.EAGAIN;
+    if (this.queue.length === 0) return this.isHungUp || this.isImmediate ? 0 : -Errno.EAGAIN;
     if (!this.has(Lflag.ICANON) && this.queue.length < Math.min(this.cc[Cc.MIN]!, io.left) && !this.isHungUp) return -Errno.EAGAIN;
     const bytes: number[] = [];
     while (bytes.length < io.left && this.queue.length > 0) {
@@ -170,6 +171,21 @@ export class Tty {
     }
     const moved = io.put(new Uint8Array(bytes));
     return moved === 0 && io.faulted ? -Errno.EFAULT : moved;
+  }
+  /** Raw, MIN 0 and TIME 0: a read never waits. */
+  private get isImmediate(): boolean {
+    return !this.has(Lflag.ICANON) && this.cc[Cc.MIN] === 0 && this.cc[Cc.TIME] === 0;
+  }
+  /** Raw, MIN 0: how long a read waits for the first byte before it answers 0, in tenths of a second; 0: it does not end by time. */
+  get readTenths(): number {
+    return !this.has(Lflag.ICANON) && this.cc[Cc.MIN] === 0 ? this.cc[Cc.TIME]! : 0;
+  }
+  /** The host's window changed: programs in the foreground are told (SIGWINCH). */
+  resize(rows: number, columns: number): void {
+    if (rows === this.rows && columns === this.columns) return;
+    this.rows = rows;
+    this.columns = columns;
+    if (this.foreground !== 0) this.signals.push({ pgid: this.foreground, signo: Signal.WINCH });
   }
   get hasInput(): boolean {
     return this.queue.length > 0 || this.isHungUp;
@@ -231,14 +247,27 @@ export class TerminalFile implements FileOps {
   readonly seekable = false;
   private readonly console: Console;
   private readonly fd: 1 | 2;
+  /** When the read that now begins to wait gives up; null: it does not. */
+  private until: number | null = null;
   constructor(console: Console, fd: 1 | 2) {
     this.console = console;
     this.fd = fd;
   }
 
-  read(_file: OpenFile, io: IoBuffer): number {
+  read(_file: OpenFile, io: IoBuffer, _pos: number, t: Task | null): number {
     if (io.left === 0) return 0;
-    return this.console.tty.take(io);
+    const { tty } = this.console;
+    const n = tty.take(io);
+    this.until = null;
+    if (n !== -Errno.EAGAIN || t === null || tty.readTenths === 0) return n;
+    const { clockCycles } = t.mm.system.machine;
+    t.restart ??= { until: clockCycles + tty.readTenths * (NS_PER_SECOND / 10) };
+    if (clockCycles >= t.restart.until!) return 0;
+    this.until = t.restart.until!;
+    return n;
+  }
+  deadline(): number | null {
+    return this.until;
   }
   write(_file: OpenFile, io: IoBuffer): number {
     let done = 0;

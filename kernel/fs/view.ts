@@ -1,5 +1,6 @@
 // What file systems need to know of the kernel around them: Kernel fits it by shape, and so does a test's fake.
 import type { Prng } from '#base';
+import type { LoadAverage } from '../proc/loadavg.ts';
 import type { Process } from '../proc/process.ts';
 import type { Task } from '../proc/task.ts';
 import type { MmSystem } from '../mm/system.ts';
@@ -19,6 +20,7 @@ export interface KernelView {
   readonly domainname: string;
   /** Cycles (nanoseconds) in which every task slept. */
   readonly idleCycles: number;
+  readonly load: LoadAverage;
   /** How many tasks there may be (kernel.threads-max). */
   readonly maxTasks: number;
   /** Nanoseconds since boot. */

@@ -33,6 +33,8 @@ export function timerNow(k: Kernel, p: Process, timer: KernelTimer): number {
 
 /** Ends the sleeps and fires the timers that are due, earliest first, then in order of creation. */
 export function expire(k: Kernel): void {
+  const { clockCycles } = k.machine;
+  if (k.load.isDue(clockCycles)) k.load.sample(clockCycles, [...k.runQueue].length + (k.current === null ? 0 : 1));
   if (k.timedSleepers.size === 0 && k.armed.size === 0) return;
   const now = k.machine.clockCycles;
   for (const t of [...k.timedSleepers].sort((a, b) => (a.deadline ?? 0) - (b.deadline ?? 0))) {

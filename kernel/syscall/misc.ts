@@ -33,9 +33,10 @@ function sysinfo(k: Kernel, t: Task, [at]: readonly number[]): number {
   const view = new DataView(bytes.buffer);
   const word = (offset: number, n: number): void => view.setBigUint64(offset, BigInt(Math.floor(n)), true);
   word(0, k.uptimeNs() / NS_PER_SECOND);
+  k.load.words().forEach((load, i) => word(8 + 8 * i, load));
   word(32, k.system.memTotalBytes);
   word(40, k.system.freeBytes);
-  view.setUint16(80, Math.min(k.tasks.size, 0xffff), true); // loads, shared, buffers, swap and high memory stay 0
+  view.setUint16(80, Math.min(k.tasks.size, 0xffff), true); // shared, buffers, swap and high memory stay 0
   view.setUint32(104, 1, true); // mem_unit
   return t.user.write(at!, bytes) ? 0 : -Errno.EFAULT;
 }

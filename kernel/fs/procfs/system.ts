@@ -60,6 +60,13 @@ function stat({ view }: SystemSubject): string {
   return `cpu  ${times}\ncpu0 ${times}\nctxt ${switches}\nbtime ${view.host.epochSeconds}\nprocs_running ${running}\nprocs_blocked 0\n`;
 }
 
+/** Averages, tasks that could run, all tasks, the newest task's number. */
+function loadavg({ view }: SystemSubject): string {
+  const tasks = [...view.tasks.values()];
+  const running = tasks.filter((t) => t.state === TaskState.Runnable).length;
+  return `${view.load.text()} ${running}/${tasks.length} ${Math.max(0, ...view.tasks.keys())}\n`;
+}
+
 /** What follows a blank, tab or newline in a field of mounts, as octal. */
 const escaped = (word: string): string => word.replace(/[ \t\n\\#]/g, (c) => `\\${c.charCodeAt(0).toString(8).padStart(3, '0')}`);
 
@@ -74,6 +81,7 @@ export const systemRows: Readonly<Record<string, TextRow<SystemSubject>>> = {
   buddyinfo: { mode: 0o444, show: buddyinfo },
   cpuinfo: { mode: 0o444, show: cpuinfo },
   filesystems: { mode: 0o444, show: () => ['sysfs', 'tmpfs', 'proc', 'devtmpfs', 'sockfs', 'pipefs'].map((type) => `nodev\t${type}\n`).join('') },
+  loadavg: { mode: 0o444, show: loadavg },
   meminfo: { mode: 0o444, show: meminfo },
   partitions: { mode: 0o444, show: () => 'major minor  #blocks  name\n\n' },
   stat: { mode: 0o444, show: stat },

@@ -59,6 +59,32 @@ test('raw mode gives every key at once, unechoed', () => {
   expect(g.kernel.host.console.takeSignals()).toEqual([]);
 });
 
+test('raw with MIN 0: a read waits for TIME tenths of a second, or not at all', () => {
+  const setRaw = (tenths: number): void => {
+    g.call('ioctl', 0, 0x5401, g.buffer);
+    const bytes = g.bytes(36);
+    new DataView(bytes.buffer).setUint32(12, 0, true);
+    bytes[17 + 5] = tenths;
+    bytes[17 + 6] = 0;
+    g.call('ioctl', 0, 0x5402, bytes);
+  };
+  setRaw(0);
+  expect(g.call('read', 0, g.buffer, 9)).toBe(0);
+  setRaw(3);
+  expect(g.call('read', 0, g.buffer, 9)).toBe('asleep');
+  expect(g.task.deadline).toBe(g.kernel.machine.clockCycles + 300_000_000);
+  g.kernel.machine.charge(300_000_000);
+  g.task.wake(true);
+  expect(g.again()).toBe(0);
+});
+
+test('a new size is seen, and SIGWINCH told', () => {
+  g.kernel.host.console.resize(50, 200);
+  g.call('ioctl', 1, 0x5413, g.buffer);
+  expect([...new Uint16Array(g.bytes(4).buffer)]).toEqual([50, 200]);
+  expect(g.kernel.host.console.takeSignals()).toEqual([{ pgid: g.task.tgid, signo: 28 }]);
+});
+
 test('output gets returns before newlines, unless OPOST is off', () => {
   g.write(1, 'a\nb');
   expect(screen()).toBe('a\r\nb');
