@@ -2,6 +2,7 @@
 // step the kernel's invariants are checked; at the end everything must have come back. Memory is short, and allocations fail on purpose.
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { asPfn } from '#base';
 import { FaultResult } from '#kernel/mm/fault.ts';
 import { AddressSpace } from '#kernel/mm/filemap.ts';
 import type { FileMapping } from '#kernel/mm/filemap.ts';
@@ -180,24 +181,28 @@ const steps: fc.Arbitrary<Step> = fc.oneof(
     const flags = MremapFlag.MayMove | MremapFlag.Fixed | (keep ? MremapFlag.DontUnmap : 0);
     const result = program.mm.mremap(vpnAt(r.page) * 4096, r.len * 4096, newLen * 4096, flags, vpnAt(to) * 4096);
     if (result < 0) {
-      // A shrink happens before anything can fail, and the target is emptied first.
-      resync(w, program, model);
+      // It may have emptied the target, cut its tail off or moved some of several mappings before it failed.
+      relearn(w, program, model);
       return;
     }
     expect(result).toBe(vpnAt(to) * 4096);
     const moved: (Page | undefined)[] = [];
     for (let i = 0; i < r.len; i++) moved.push(model.get(vpnAt(r.page + i)));
-    const first = moved[0]!;
     for (let i = 0; i < r.len; i++) {
-      const page = moved[i]!;
+      const page = moved[i];
       if (!keep) model.delete(vpnAt(r.page + i));
       else if (page !== undefined) model.set(vpnAt(r.page + i), { ...page, backing: page.backing.kind === 'anon' ? { kind: 'anon', value: 0 } : { ...page.backing, own: null } });
     }
+    const first = moved[0]!;
     for (let i = 0; i < newLen; i++) {
-      const page = i < r.len ? moved[i] : undefined;
+      const page = moved[i];
       const { backing } = first;
-      model.set(vpnAt(to + i), page ?? { prot: first.prot, dontCopy: false,
-        backing: backing.kind === 'anon' ? { kind: 'anon', value: 0 } : { kind: 'file', shared: backing.shared, index: backing.index + i, own: null } });
+      if (page !== undefined) model.set(vpnAt(to + i), page);
+      // A gap between mappings that moved together leaves the target as it was; growth continues the mapping.
+      else if (i >= r.len) {
+        model.set(vpnAt(to + i), { prot: first.prot, dontCopy: false,
+          backing: backing.kind === 'anon' ? { kind: 'anon', value: 0 } : { kind: 'file', shared: backing.shared, index: backing.index + i, own: null } });
+      }
     }
   }) },
   { weight: 3, arbitrary: step('fork', who, (w, n) => {
@@ -228,10 +233,21 @@ const steps: fc.Arbitrary<Step> = fc.oneof(
   }) },
 );
 
-/** After an operation that may stop half-way for want of memory: drop from the model what the VMAs no longer have. */
-function resync(w: World, program: Program, model: Model): void {
-  void w;
-  for (const vpn of [...model.keys()]) if (program.mm.findVma(vpn * 4096) === null) model.delete(vpn);
+/** After an operation that may stop half-way: the model takes over what is there now. */
+function relearn(w: World, program: Program, model: Model): void {
+  const byte = new Uint8Array(1);
+  for (let page = 0; page < PAGES; page++) {
+    const vpn = vpnAt(page);
+    const vma = program.mm.findVma(vpn * 4096);
+    model.delete(vpn);
+    if (vma === null) continue;
+    const frame = program.frame(vpn * 4096);
+    if (frame !== 0) w.system.machine.readFrame(asPfn(frame), 5, byte);
+    const value = frame === 0 ? 0 : byte[0]!;
+    const isOwn = frame !== 0 && w.system.folios.isAnon(w.system.folios.folioOf(asPfn(frame)));
+    model.set(vpn, { prot: vma.flags & 7, dontCopy: false, backing: vma.file === null ? { kind: 'anon', value }
+      : { kind: 'file', shared: (vma.flags & 8) !== 0, index: vma.pgoffOf(vpn * 4096), own: isOwn ? value : null } });
+  }
 }
 
 /** What every program sees is what the model says. Looks at frames, so that looking faults nothing in. */
@@ -248,7 +264,7 @@ function compare(w: World): void {
       const frame = program.frame(vpn * 4096);
       const expected = w.expected(model, vpn);
       if (frame === 0 || expected === null) continue;
-      w.system.machine.readFrame(frame as never, 5, byte);
+      w.system.machine.readFrame(asPfn(frame), 5, byte);
       if (byte[0] !== expected) throw new Error(`page ${page} holds ${byte[0]}, should hold ${expected}`);
     }
   }
