@@ -22,7 +22,7 @@ const unpack = (lines: readonly string[]): number[] => lines.flatMap((line) => l
 
 const EBREAKS = [encode('ebreak'), 0x9002];
 
-test.runIf(isRecording)('qemu-riscv64 is asked which words are instructions', () => {
+if (isRecording) test('qemu-riscv64 is asked which words are instructions', () => {
   const ask = (words: readonly number[]): ((word: number) => number) => {
     const { program, resultsAt } = legalityProgram(words);
     const data = runOnQemu(program);

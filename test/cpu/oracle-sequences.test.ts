@@ -1,18 +1,16 @@
 // More than 100,000 random instructions, every one of the table among them, leave the same registers, memory and fcsr as under qemu-riscv64:
 // by hashes that it gave (golden), and live, state by state, on a fresh seed where it is installed.
 import { describe, expect, test } from 'vitest';
-import { INSTRUCTIONS, Kind, decode, disassemble, encode, isCompressed } from '#cpu';
-import type { Decoded } from '#cpu';
+import { INSTRUCTIONS, Kind, encode } from '#cpu';
 import { Pte } from '#mmu';
 import { Prng } from '#base';
 import { differences, hashOfBlock, programOf } from '../support/oracle/blocks.ts';
 import { isRecording, readGolden, writeGolden } from '../support/oracle/golden.ts';
-import { Rig, runHere } from '../support/oracle/ours.ts';
-import type { Run } from '../support/oracle/ours.ts';
+import { Rig } from '../support/oracle/ours.ts';
 import { CODE } from '../support/oracle/program.ts';
-import type { Program } from '../support/oracle/program.ts';
 import { qemuVersion, runOnQemu } from '../support/oracle/qemu.ts';
-import { SequenceGenerator, jumpClasses, reasonNotDrawn, shortClass, shortClasses } from '../support/oracle/sequences.ts';
+import { generate, instructionsOf, listing, runAll } from '../support/oracle/chunks.ts';
+import { jumpClasses, reasonNotDrawn, shortClass, shortClasses } from '../support/oracle/sequences.ts';
 import type { Chunk } from '../support/oracle/sequences.ts';
 import { integerValue } from '../support/oracle/values.ts';
 
@@ -28,40 +26,9 @@ function chunkOf(line: string): { chunk: Chunk; hash: string } {
   return { chunk: { base: Number(base), code: Uint8Array.from(Buffer.from(code!, 'base64')) }, hash: hash! };
 }
 
-function* instructionsOf(code: Uint8Array): Generator<{ at: number; bits: number; d: Decoded }> {
-  const view = new DataView(code.buffer, code.byteOffset, code.length);
-  for (let at = 0; at < code.length;) {
-    const low = view.getUint16(at, true);
-    const bits = isCompressed(low) ? low : view.getInt32(at, true);
-    const d = decode(bits);
-    yield { at, bits, d };
-    at += d.length;
-  }
-}
-const listing = (code: Uint8Array): string[] => [...instructionsOf(code)].map(({ at, bits }) => `  ${at}\t${disassemble(bits, BigInt(at))}`);
-
-const generate = (seed: number, count: number): Chunk[] => {
-  const generator = new SequenceGenerator(seed);
-  return Array.from({ length: count }, (_, i) => generator.chunk(i));
-};
-/** Runs the whole program; if it goes astray, the sequences one by one to name the first that does. */
-function runAll(chunks: readonly Chunk[], seed: number, program: Program): Run {
-  try {
-    return runHere(program);
-  } catch (error) {
-    chunks.forEach((chunk, i) => {
-      try {
-        runHere(programOf([chunk], seed, i));
-      } catch (cause) {
-        throw new Error(`sequence ${i}, base x${chunk.base}: ${String(cause)}\n${listing(chunk.code).join('\n')}`, { cause });
-      }
-    });
-    throw error;
-  }
-}
 const version = qemuVersion();
 
-test.runIf(isRecording)('qemu-riscv64 is asked for the states of random sequences', () => {
+if (isRecording) test('qemu-riscv64 is asked for the states of random sequences', () => {
   const chunks = generate(RECORDED_SEED, NR_CHUNKS);
   const data = runOnQemu(programOf(chunks, RECORDED_SEED));
   const lines = chunks.map((chunk, i) => linesOf(chunk, hashOfBlock(data, i)));
