@@ -45,9 +45,9 @@ export function anonVmaFor(mm: Mm, vma: Vma): AnonVma {
   const next = mm.vmaList.nextOf(vma.end);
   const prev = mm.vmaList.prevOf(vma.start);
   const shared = (next !== null ? reusable(vma, next, next) : null) ?? (prev !== null ? reusable(prev, vma, prev) : null);
-  vma.anonVma = shared ?? { id: mm.system.newAnonVmaId() };
-  vma.anonVmaChain = [vma.anonVma];
-  return vma.anonVma;
+  const own = shared ?? mm.system.anonVmas.create(null);
+  mm.vmaList.setAnonVmas(vma, own, [own]);
+  return own;
 }
 function reusable(left: Vma, right: Vma, from: Vma): AnonVma | null {
   const ignored = VM_ACCESS;

@@ -3,11 +3,13 @@
 import { asFolio, asPfn, bug, hex } from '#base';
 import type { Pfn } from '#base';
 import { NAPOT_ORDER, Pte, PteHigh, napotPfn, pteIsLeaf, ptePfn } from '#mmu';
+import { checkAnonVmas } from './anon-vma.ts';
 import { MAX_PAGE_ORDER } from './buddy.ts';
 import { ENTIRELY_MAPPED, FolioFlag, MemdescType } from './folio.ts';
 import type { AddressSpace } from './filemap.ts';
 import type { Mm } from './mm.ts';
 import { ptePresent } from './pagetable.ts';
+import { countMappings } from './rmap-walk.ts';
 import type { MmSystem } from './system.ts';
 import { VmFlag } from './vma.ts';
 import type { Vma } from './vma.ts';
@@ -34,6 +36,7 @@ export function checkSystem(system: MmSystem): void {
   }
   for (const space of shared) committed += space.promisedPages;
   if (committed !== system.committedPages) bug(`Committed_AS is ${system.committedPages} pages, accounted VMAs have ${committed}`);
+  checkAnonVmas(system.anonVmas, system.mms);
   checkFolios(system, scan);
 }
 
@@ -97,7 +100,8 @@ function checkFolios(system: MmSystem, scan: Scan): void {
   if (fileMapped !== vmstat.get('nr_mapped')) bug(`nr_mapped is ${vmstat.get('nr_mapped')}, ${fileMapped} are mapped`);
 }
 /** @returns pages of the folio that any entry maps */
-function checkFolioCounts({ folios }: MmSystem, scan: Scan, head: number, nr: number): number {
+function checkFolioCounts(system: MmSystem, scan: Scan, head: number, nr: number): number {
+  const { folios } = system;
   const folio = asFolio(head);
   const entire = scan.pmds.get(head) ?? 0;
   let total = entire;
@@ -110,6 +114,8 @@ function checkFolioCounts({ folios }: MmSystem, scan: Scan, head: number, nr: nu
     if (found > 0) withPte++;
     if (found + entire > 0) mapped++;
   }
+  const walked = countMappings(system, folio);
+  if (walked !== total) bug(`rmap finds ${walked} mappings of folio ${hex(head)}, the tables have ${total}`);
   if (folios.folioMapcount(folio) !== total) bug(`folio ${hex(head)} counts ${folios.folioMapcount(folio)} mappings, the tables have ${total}`);
   if (folios.entireMapcount(folio) !== entire) bug(`folio ${hex(head)} counts ${folios.entireMapcount(folio)} PMD mappings, the tables have ${entire}`);
   const expected = withPte + (entire > 0 ? ENTIRELY_MAPPED : 0);
@@ -198,7 +204,7 @@ function checkEntry(mm: Mm, scan: Scan, vma: Vma, vpn: number, low: number, pfn:
   if (type !== MemdescType.AnonFolio && type !== MemdescType.FileFolio) bug(`frame ${hex(pfn)} mapped at ${hex(vpn * 4096)} is of type ${type}`);
   if (level === 1) scan.pmds.set(pfn, (scan.pmds.get(pfn) ?? 0) + 1);
   else scan.ptes.set(pfn, (scan.ptes.get(pfn) ?? 0) + 1);
-  // What rmap will need: the page's offset and its owner lead back to this entry.
+  // What rmap needs: the page's offset and its owner lead back to this entry.
   const owned = type === MemdescType.AnonFolio ? vma.anonVmaChain.some((owner) => -owner.id === folios.mapping(folio)) : folios.mapping(folio) === 0 || folios.mapping(folio) === vma.file?.space.id;
   if (!owned) bug(`frame ${hex(pfn)} at ${hex(vpn * 4096)} belongs to somebody else`);
   if (folios.mapping(folio) !== 0 && folios.index(folio) + pfn - folio !== vma.pgoffOf(vpn * 4096)) {

@@ -78,6 +78,7 @@ export class AddressSpace {
     system.vmstat.add(VmItem.nr_file_pages, 1);
     if (this.kind === 'shmem') system.vmstat.add(VmItem.nr_shmem, 1);
     if (this.quota !== null) this.quota.usedPages++;
+    if (this.pages.size === 0) system.addressSpaces.set(this.id, this);
     this.pages.set(index, folio);
     return folio;
   }
@@ -144,6 +145,7 @@ export class AddressSpace {
   private dropPage(index: number): void {
     const folio = this.pages.get(index) ?? bug(`no page ${index}`);
     this.pages.delete(index);
+    if (this.pages.size === 0) this.system.addressSpaces.delete(this.id);
     this.system.vmstat.add(VmItem.nr_file_pages, -1);
     if (this.kind === 'shmem') this.system.vmstat.add(VmItem.nr_shmem, -1);
     if (this.quota !== null) this.quota.usedPages--;
@@ -191,6 +193,12 @@ export class AddressSpace {
   /** Some shared mapping may be written, now or after mprotect(): i_mmap_writable, which F_SEAL_WRITE asks. */
   get hasWritableMapping(): boolean {
     return [...this.vmas.keys()].some((vma) => vma.has(VmFlag.Shared) && vma.has(VmFlag.MayWrite));
+  }
+  /** The VMAs that map any of the file's pages [first, end): the walk of i_mmap. */
+  mappedBy(first: number, end: number): { mm: Mm; vma: Vma }[] {
+    const found: { mm: Mm; vma: Vma }[] = [];
+    for (const [vma, mm] of this.vmas) if (vma.pgoff < end && first < vma.pgoff + vma.nrPages) found.push({ mm, vma });
+    return found;
   }
   get isMapped(): boolean {
     return this.vmas.size > 0;

@@ -3,6 +3,7 @@
 // writable loses that in both address spaces, and its AnonExclusive bit with it; the first write on either side decides (cow.ts).
 import { PAGE_SIZE } from '#base';
 import { Pte, PteSoft, ptePfn } from '#mmu';
+import { forkAnonVma } from './anon-vma.ts';
 import { FolioFlag } from './folio.ts';
 import { copyHugePmd } from './huge.ts';
 import { Mm } from './mm.ts';
@@ -47,10 +48,7 @@ function copyVma(child: Mm, vma: Vma): Vma {
   // Locks are not inherited.
   const copy = new Vma(vma.start, vma.end, vma.flags & ~(VmFlag.Locked | VmFlag.LockOnFault), vma.pgoff, vma.file);
   copy.anonName = vma.anonName;
-  if (vma.anonVma !== null && !vma.has(VmFlag.WipeOnFork)) {
-    copy.anonVma = { id: child.system.newAnonVmaId() };
-    copy.anonVmaChain = [...vma.anonVmaChain, copy.anonVma];
-  }
+  if (!vma.has(VmFlag.WipeOnFork)) forkAnonVma(child.system.anonVmas, vma, copy);
   child.vmaList.insert(copy);
   child.accountVm(copy.flags, copy.nrPages);
   child.chargeVmaOp();

@@ -10,7 +10,7 @@
 //   system.ts        MmSystem: what all address spaces share (Linux's node and zone)
 //   fences.ts        address-space identifiers, fences and batches of them
 //   pagetable.ts     entries in guest RAM: find, set, clear, walk; Svnapot runs; PMD leaves
-//   rmap.ts          what a mapping does to a folio's counts
+//   rmap.ts          what a mapping does to a folio's counts; anon-vma.ts, rmap-walk.ts from a folio back to its mappings
 //   vma.ts           Vma; when two merge, how one splits
 //   mm.ts            Mm: one address space; mman.ts the numbers of mmap and its sisters
 //   fault.ts         handlePageFault, handleMmFault: the decision; fault-record.ts its phases; stack.ts growing a stack

@@ -145,8 +145,7 @@ function move(mm: Mm, source: Vma, old: number, oldLen: number, newLen: number, 
     if (locked) mm.lockedVm -= vma.nrPages;
     vma.flags &= ~(VmFlag.Locked | VmFlag.LockOnFault);
     if (vma !== copy && vma.start === old && vma.end === old + oldLen) {
-      vma.anonVma = null;
-      vma.anonVmaChain = [];
+      mm.vmaList.setAnonVmas(vma, null, []);
     }
   } else if (oldLen > 0) {
     // munmap gives back the promise for the old range; its pages' promise has moved along.

@@ -4,12 +4,14 @@ import { PAGE_SIZE, UserError, asPfn, bug } from '#base';
 import type { Folio, Pfn, StateHash } from '#base';
 import type { Machine } from '../machine.ts';
 import type { KernelParams } from '../params.ts';
+import { AnonVmas } from './anon-vma.ts';
 import { Buddy } from './buddy.ts';
 import { checkSystem } from './check.ts';
 import { VmItem, VmStat, mmPageAlloc, mmPageFree } from './events.ts';
 import { FaultLog, faultKinds } from './fault-record.ts';
 import type { FaultKind } from './fault-record.ts';
 import { AsidAllocator } from './fences.ts';
+import type { AddressSpace } from './filemap.ts';
 import { FolioFlag, FolioTable, MemdescType } from './folio.ts';
 import { linuxFolioOrder } from './folio-order.ts';
 import type { FolioOrderPolicy } from './folio-order.ts';
@@ -60,13 +62,15 @@ export class MmSystem {
   committedPages = 0;
   /** Every live address space, in order of creation: for check(), the hash, and walks over all. */
   readonly mms: Mm[] = [];
+  /** Where rmap looks: anon_vmas by id, and files that have pages in memory by the id that those carry. */
+  readonly anonVmas = new AnonVmas();
+  readonly addressSpaces = new Map<number, AddressSpace>();
   /** Allocations that still succeed, for tests of what happens when they do not: Linux's fail_page_alloc. */
   allocationsUntilFailure = Infinity;
   private hugeZero: Folio | 0 = 0;
   private readonly kindCounts = new Float64Array(faultKinds.length);
   private nextMmId = 1;
   private nextMappingId = 1;
-  private nextAnonVmaId = 1;
   private marks: Watermarks;
 
   /** @param memmapBytesPerFrame what the memory map takes of RAM for each frame: 64 as in Linux today, 32, 16 or 8 as planned. */
@@ -122,9 +126,6 @@ export class MmSystem {
   }
   newMappingId(): number {
     return this.nextMappingId++;
-  }
-  newAnonVmaId(): number {
-    return this.nextAnonVmaId++;
   }
 
   // Frames.
@@ -250,7 +251,8 @@ export class MmSystem {
     this.vmstat.hash(into);
     this.thp.hash(into);
     into.numbers(this.kindCounts);
-    into.numbers([this.committedPages, this.hugeZero, this.nextMmId, this.nextMappingId, this.nextAnonVmaId, this.asids.generation, this.asids.next]);
+    into.numbers([this.committedPages, this.hugeZero, this.nextMmId, this.nextMappingId, this.asids.generation, this.asids.next]);
+    this.anonVmas.hash(into);
     for (const mm of this.mms) mm.hash(into);
   }
 }

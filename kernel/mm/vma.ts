@@ -3,8 +3,12 @@
 import { PAGE_SIZE, bug, hex } from '#base';
 import type { StateHash } from '#base';
 import { Pte } from '#mmu';
+import { linkAnonVmas, setAnonVmas, unlinkAnonVmas } from './anon-vma.ts';
+import type { AnonVma } from './anon-vma.ts';
 import type { FileMapping } from './filemap.ts';
 import type { Mm } from './mm.ts';
+
+export type { AnonVma } from './anon-vma.ts';
 
 /** vm_flags, with Linux's bits (include/linux/mm.h). */
 export const VmFlag = {
@@ -13,10 +17,6 @@ export const VmFlag = {
   Account: 0x10_0000, NoReserve: 0x20_0000, WipeOnFork: 0x200_0000, DontDump: 0x400_0000, HugePage: 0x2000_0000, NoHugePage: 0x4000_0000,
 } as const;
 export const VM_ACCESS = VmFlag.Read | VmFlag.Write | VmFlag.Exec;
-
-/** Who shares anonymous pages with whom: one for each VMA (or run of alike VMAs) that has had an anonymous fault. A child's VMA keeps its
- *  parent's in its chain, and adds its own. Pages name theirs in FolioTable.mapping, as minus its id. */
-export interface AnonVma { readonly id: number }
 
 /** What a VMA is to those who only look (procfs). */
 export interface VmaView {
@@ -143,13 +143,19 @@ export class VmaList {
     const next = this.all[index];
     if (next !== undefined && next.start < vma.end) bug(`VMA at ${hex(vma.start)} overlaps the one at ${hex(next.start)}`);
     this.all.splice(index, 0, vma);
+    linkAnonVmas(this.mm, vma);
     if (vma.file !== null) vma.file.space.addVma(this.mm, vma);
   }
   remove(vma: Vma): void {
     const index = this.all.indexOf(vma, this.indexAbove(vma.start));
     if (index < 0) bug(`VMA at ${hex(vma.start)} is not there`);
     this.all.splice(index, 1);
+    unlinkAnonVmas(vma);
     if (vma.file !== null) vma.file.space.removeVma(vma);
+  }
+  /** Gives a VMA of the list another anon_vma and chain. */
+  setAnonVmas(vma: Vma, own: AnonVma | null, chain: readonly AnonVma[]): void {
+    setAnonVmas(this.mm, vma, own, chain);
   }
   get count(): number {
     return this.all.length;
@@ -194,10 +200,9 @@ export function canMerge(left: VmaKind, right: VmaKind): boolean {
 }
 
 /** `into` takes over the anonymous pages of `from`. */
-function adoptAnon(into: Vma, from: VmaKind): void {
+function adoptAnon(list: VmaList, into: Vma, from: VmaKind): void {
   if (into.anonVma !== null || from.anonVma === null) return;
-  into.anonVma = from.anonVma;
-  into.anonVmaChain = from.anonVmaChain;
+  list.setAnonVmas(into, from.anonVma, from.anonVmaChain);
 }
 
 /** Gives a range that no VMA covers to its neighbours, if it is like them. @returns the VMA that now covers it; null: make a new one.
@@ -209,20 +214,20 @@ export function mergeNewRange(list: VmaList, range: VmaKind): Vma | null {
   const right = next !== null && canMerge(range, next);
   if (left && right && anonCompatible(prev, next)) {
     const end = next.end;
-    adoptAnon(prev, next);
+    adoptAnon(list, prev, next);
     list.remove(next);
     prev.end = end;
     return prev;
   }
   if (left) {
     prev.end = range.end;
-    adoptAnon(prev, range);
+    adoptAnon(list, prev, range);
     return prev;
   }
   if (right) {
     next.start = range.start;
     next.pgoff = range.pgoff;
-    adoptAnon(next, range);
+    adoptAnon(list, next, range);
     return next;
   }
   return null;
@@ -237,8 +242,8 @@ export function modifyVma(list: VmaList, vma: Vma, start: number, end: number, f
   const left = prev !== null && canMerge(prev, range);
   const right = next !== null && canMerge(range, next);
   if (left && right && anonCompatible(prev, next)) {
-    adoptAnon(prev, range);
-    adoptAnon(prev, next);
+    adoptAnon(list, prev, range);
+    adoptAnon(list, prev, next);
     const newEnd = next.end;
     list.remove(vma);
     list.remove(next);
@@ -246,14 +251,14 @@ export function modifyVma(list: VmaList, vma: Vma, start: number, end: number, f
     return prev;
   }
   if (left) {
-    adoptAnon(prev, range);
+    adoptAnon(list, prev, range);
     if (end === vma.end) list.remove(vma);
     else moveStart(vma, end);
     prev.end = end;
     return prev;
   }
   if (right) {
-    adoptAnon(next, range);
+    adoptAnon(list, next, range);
     if (start === vma.start) list.remove(vma);
     else vma.end = start;
     moveStart(next, start);
