@@ -6,7 +6,7 @@ import type { Kernel, RunResult } from './kernel.ts';
 import { type Exit, ExitKind } from './machine.ts';
 import { FaultAccess, FaultResult, handlePageFault } from './mm/fault.ts';
 import { exitGroup } from './proc/exit.ts';
-import { expire, nextCpuDeadline, nextDeadline } from './proc/expiry.ts';
+import { expire, nextCpuDeadline, nextDeadline, nextWork } from './proc/expiry.ts';
 import { killForMemory } from './proc/oom.ts';
 import { pushSignalFrame } from './proc/sigframe.ts';
 import { BusCode, faultInfo, IllCode, SegvCode, TrapCode } from './proc/siginfo.ts';
@@ -92,9 +92,8 @@ function deschedule(k: Kernel, t: Task): void {
 function passTime(k: Kernel): RunResult | null {
   expire(k);
   if (!k.runQueue.isEmpty) return null;
-  const next = nextDeadline(k);
-  if (next !== Number.POSITIVE_INFINITY) {
-    const wait = Math.max(0, next - k.machine.clockCycles);
+  if (nextDeadline(k) !== Number.POSITIVE_INFINITY) {
+    const wait = Math.max(0, nextWork(k) - k.machine.clockCycles);
     k.machine.charge(wait);
     k.idleCycles += wait;
     expire(k);
@@ -144,7 +143,7 @@ function returnToUser(k: Kernel, t: Task): boolean {
     }
     break;
   }
-  const wait = Math.min(nextDeadline(k) - k.machine.clockCycles, nextCpuDeadline(k, t));
+  const wait = Math.min(nextWork(k) - k.machine.clockCycles, nextCpuDeadline(k, t));
   const slice = k.runQueue.isEmpty ? Number.POSITIVE_INFINITY : t.sliceLeft;
   k.stopAt = k.machine.instret + Math.min(slice, Math.max(1, Math.ceil(wait)));
   k.isInUser = true;

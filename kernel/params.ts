@@ -53,6 +53,7 @@ const costRows = [
   { name: 'page_zero', cycles: 512, of: 'zeroing 4 KiB', source: 'assumed: one 8-byte store a cycle' },
   { name: 'page_copy', cycles: 1024, of: 'copying 4 KiB', source: 'assumed: one 8-byte load and store in two cycles' },
   { name: 'pte_set', cycles: 4, of: 'one page-table entry written', source: 'assumed' },
+  { name: 'pte_scan', cycles: 4, of: 'one page-table entry looked at by khugepaged, with its folio', source: 'assumed' },
   { name: 'rmap', cycles: 20, of: 'one mapping added to or taken from a folio: mapcount, references, rss', source: 'assumed: three atomic operations' },
   { name: 'fence_page', cycles: 20, of: 'sfence.vma of one page', source: 'assumed' },
   { name: 'fence_all', cycles: 100, of: 'sfence.vma of an address space', source: 'assumed; the misses that follow are counted, not assumed' },

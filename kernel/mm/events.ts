@@ -9,7 +9,8 @@ const names = [
   'nr_page_table_pages', 'nr_memmap_boot_pages',
   'pgalloc_normal', 'allocstall_normal', 'pgfree', 'pglazyfree', 'pgfault', 'pgmajfault', 'pgreuse', 'oom_kill',
   'unevictable_pgs_mlocked', 'unevictable_pgs_munlocked', 'unevictable_pgs_cleared',
-  'thp_fault_alloc', 'thp_fault_fallback', 'thp_deferred_split_page', 'thp_split_pmd',
+  'thp_fault_alloc', 'thp_fault_fallback', 'thp_collapse_alloc', 'thp_collapse_alloc_failed', 'thp_deferred_split_page', 'thp_split_pmd',
+  'thp_scan_exceed_none_pte', 'thp_scan_exceed_swap_pte', 'thp_scan_exceed_share_pte',
   'thp_zero_page_alloc', 'thp_zero_page_alloc_failed',
 ] as const;
 export type VmName = (typeof names)[number];
@@ -53,3 +54,7 @@ export const tlbFlush = tracepoint('tlb_flush', 'tlb', { reason: 'dec', pages: '
 // mmap
 export const vmUnmappedArea = tracepoint('vm_unmapped_area', 'mmap', { addr: 'va', len: 'hex', flags: 'hex' });
 export const exitMmap = tracepoint('exit_mmap', 'mmap', { mm_id: 'dec' });
+// huge_memory: mm is the address space's number; status a ScanResult (collapse.ts), which traces print as Linux's word for it.
+export const mmKhugepagedScanPmd = tracepoint('mm_khugepaged_scan_pmd', 'huge_memory', { mm: 'dec', pfn: 'pfn', referenced: 'dec', none_or_zero: 'dec', status: 'dec', unmapped: 'dec' });
+export const mmCollapseHugePage = tracepoint('mm_collapse_huge_page', 'huge_memory', { mm: 'dec', isolated: 'dec', status: 'dec' });
+export const mmCollapseHugePageIsolate = tracepoint('mm_collapse_huge_page_isolate', 'huge_memory', { pfn: 'pfn', none_or_zero: 'dec', referenced: 'dec', status: 'dec' });

@@ -33,7 +33,10 @@ export function dupMm(parent: Mm): Mm | null {
   }
   // The parent's translations may still allow what its entries no longer do.
   parent.fences.all();
-  if (complete) return child;
+  if (complete) {
+    parent.system.khugepaged.fork(parent, child);
+    return child;
+  }
   child.dispose();
   return null;
 }

@@ -30,6 +30,7 @@ export function createHugePmd(fault: Fault): FaultResult | typeof FALLBACK {
   const { system } = mm;
   if (!fitsPmd(vma, vpn)) return FALLBACK;
   anonVmaFor(mm, vma);
+  system.khugepaged.enterVma(mm, vma);
   if (!fault.write && system.thp.useZeroPage) {
     if (!mm.tables.deposit()) return FaultResult.OutOfMemory;
     const zero = system.getHugeZeroFolio();

@@ -15,12 +15,13 @@
 //   mm.ts            Mm: one address space; mman.ts the numbers of mmap and its sisters
 //   fault.ts         handlePageFault, handleMmFault: the decision; fault-record.ts its phases; stack.ts growing a stack
 //   folio-order.ts   which order a first touch gets; anon.ts the first touch; cow.ts writing to what is shared; huge.ts 2 MiB by one entry
+//   collapse.ts      single pages become one large folio; khugepaged.ts the thread that looks for them, and MADV_COLLAPSE; khugepaged-controls.ts
 //   filemap.ts       AddressSpace: the pages of a file; filefault.ts faults on mappings of it
 //   mmap.ts          mmap, munmap, brk; mprotect.ts, mremap.ts, madvise.ts, mlock.ts; unmap.ts takes pages out, populate.ts puts them in
 //   fork.ts          dupMm: copying an address space
 //   uaccess.ts       UserMemory: the kernel's own reads and writes of user memory, which fault like the program's
 //   inspect.ts       the numbers of smaps, pagemap, kpageflags
-//   check.ts         invariants, for tests and fuzzers
+//   check.ts         invariants, for tests and fuzzers; check-mm.ts those of one address space
 export * from './reasons.ts';
 export * from './events.ts';
 export { FolioFlag, MemdescType } from './folio.ts';

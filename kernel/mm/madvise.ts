@@ -1,5 +1,5 @@
 // madvise: what a program says about its future use of a range. Mirrors mm/madvise.c, 6.18.
-// Without reclaim, COLD and PAGEOUT are accepted and change nothing that a program could see, and what FREE marks is never dropped. Not there, as in a kernel built without them: MERGEABLE (KSM), HWPOISON, COLLAPSE, GUARD_*.
+// Without reclaim, COLD and PAGEOUT are accepted and change nothing that a program could see, and what FREE marks is never dropped. Not there, as in a kernel built without them: MERGEABLE (KSM), HWPOISON, GUARD_*.
 import { PAGE_SIZE } from '#base';
 import { Pte, PteSoft, ptePfn } from '#mmu';
 import { Errno } from '../syscall/errno.ts';
@@ -7,6 +7,7 @@ import { VmItem } from './events.ts';
 import { FaultResult } from './fault.ts';
 import { FenceBatch } from './fences.ts';
 import { FolioFlag } from './folio.ts';
+import { madviseCollapse } from './khugepaged.ts';
 import type { Mm } from './mm.ts';
 import { pageAlignUp } from './mmap.ts';
 import { ptePresent } from './pagetable.ts';
@@ -17,7 +18,7 @@ import type { Vma } from './vma.ts';
 
 export const Madvise = {
   Normal: 0, Random: 1, Sequential: 2, WillNeed: 3, DontNeed: 4, Free: 8, Remove: 9, DontFork: 10, DoFork: 11, HugePage: 14, NoHugePage: 15,
-  DontDump: 16, DoDump: 17, WipeOnFork: 18, KeepOnFork: 19, Cold: 20, PageOut: 21, PopulateRead: 22, PopulateWrite: 23, DontNeedLocked: 24,
+  DontDump: 16, DoDump: 17, WipeOnFork: 18, KeepOnFork: 19, Cold: 20, PageOut: 21, PopulateRead: 22, PopulateWrite: 23, DontNeedLocked: 24, Collapse: 25,
 } as const;
 const known: readonly number[] = Object.values(Madvise);
 
@@ -61,6 +62,8 @@ function adviseVma(mm: Mm, vma: Vma, start: number, end: number, advice: number)
       vma.file.space.punchHole(from, from + end - start);
       return 0;
     }
+    case Madvise.Collapse:
+      return madviseCollapse(mm, vma, start, end);
     case Madvise.WillNeed:
       return 0;
     case Madvise.Cold:
@@ -70,7 +73,10 @@ function adviseVma(mm: Mm, vma: Vma, start: number, end: number, advice: number)
       const flags = flagsAfter(vma, advice);
       if (flags < 0) return flags;
       if (flags === vma.flags) return 0;
-      return mm.modifyVma(vma, start, end, flags) === null ? -Errno.ENOMEM : 0;
+      const changed = mm.modifyVma(vma, start, end, flags);
+      if (changed === null) return -Errno.ENOMEM;
+      if (advice === Madvise.HugePage) mm.system.khugepaged.enterVma(mm, changed);
+      return 0;
     }
   }
 }

@@ -75,6 +75,7 @@ export class Mm {
   /** exit_mmap(): unmaps everything, frees the tables. The Mm is not to be used afterwards. */
   dispose(): void {
     if (exitMmap.enabled) exitMmap.emit(this.id);
+    this.system.khugepaged.exit(this);
     const batch = new FenceBatch(this.fences);
     const vmas = [...this.vmaList.all];
     for (const vma of vmas) this.dropVma(vma);

@@ -87,7 +87,9 @@ function mapRegion(mm: Mm, addr: number, end: number, vmFlags: number, file: Fil
   mm.chargeVmaOp();
   const firstPage = file !== null ? pgoff : shared ? 0 : addr / PAGE_SIZE;
   const range = { start: addr, end, flags, pgoff: firstPage, file: backing, anonVma: null, anonVmaChain: [] };
-  if (mergeNewRange(mm.vmaList, range) === null) mm.vmaList.insert(new Vma(addr, end, flags, firstPage, backing));
+  const grown = mergeNewRange(mm.vmaList, range);
+  if (grown === null) mm.vmaList.insert(new Vma(addr, end, flags, firstPage, backing));
+  else system.khugepaged.enterVma(mm, grown);
   mm.accountVm(flags, pages);
   if ((flags & VmFlag.Locked) !== 0) mm.lockedVm += pages;
   return 0;
@@ -210,7 +212,9 @@ function extendHeap(mm: Mm, start: number, end: number): boolean {
   mm.chargeVmaOp();
   const pgoff = start / PAGE_SIZE;
   const range = { start, end, flags, pgoff, file: null, anonVma: null, anonVmaChain: [] };
-  if (mergeNewRange(mm.vmaList, range) === null) mm.vmaList.insert(new Vma(start, end, flags, pgoff, null));
+  const grown = mergeNewRange(mm.vmaList, range);
+  if (grown === null) mm.vmaList.insert(new Vma(start, end, flags, pgoff, null));
+  else mm.system.khugepaged.enterVma(mm, grown);
   mm.accountVm(flags, pages);
   if ((flags & VmFlag.Locked) !== 0) mm.lockedVm += pages;
   return true;

@@ -191,6 +191,13 @@ export class PageTables {
     this.cachedBase = -1;
     return table;
   }
+  /** Takes a whole PTE table out, emptied, as the spare table of the leaf that will take its place: collapse. */
+  depositTableOf(vpn: number): void {
+    const table = this.detachTable(vpn);
+    if (table === 0) bug(`no page table at page ${hex(vpn)}`);
+    for (let i = 0; i < ENTRIES_PER_TABLE; i++) if (this.system.machine.pteLow(table, i) !== 0) this.store(table, i, 0, 0);
+    this.deposits.push(table);
+  }
   /** One entry of a table that stands in no tree yet: splitting a leaf. */
   storeInto(table: Pfn, index: number, low: number, high = 0): void {
     this.store(table, index, low, high);

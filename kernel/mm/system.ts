@@ -15,6 +15,7 @@ import type { AddressSpace } from './filemap.ts';
 import { FolioFlag, FolioTable, MemdescType } from './folio.ts';
 import { linuxFolioOrder } from './folio-order.ts';
 import type { FolioOrderPolicy } from './folio-order.ts';
+import { Khugepaged } from './khugepaged.ts';
 import type { Mm } from './mm.ts';
 import { PMD_ORDER, ThpControls, ThpStat } from './thp.ts';
 import { minFreeKbytes, watermarks } from './watermark.ts';
@@ -46,6 +47,7 @@ export class MmSystem {
   /** The kernel's own access to a program's memory failed for want of a frame: who took the system call runs the OOM killer, and clears it. */
   wantsOomKill = false;
   readonly thp = new ThpControls();
+  readonly khugepaged: Khugepaged;
   readonly faults: FaultLog;
   readonly asids: AsidAllocator;
   /** Which order the first touch of anonymous memory asks for. */
@@ -87,6 +89,7 @@ export class MmSystem {
     this.faults = new FaultLog(machine);
     this.asids = new AsidAllocator(machine);
     this.orderPolicy = linuxFolioOrder;
+    this.khugepaged = new Khugepaged(this);
     // The memory map lies at the top of RAM, the zero page below it; the rest is free.
     const end = firstPfn + nrFrames;
     this.memmapPfn = asPfn(end - memmapPages);
@@ -250,6 +253,7 @@ export class MmSystem {
     this.buddy.hash(into);
     this.vmstat.hash(into);
     this.thp.hash(into);
+    this.khugepaged.hash(into);
     into.numbers(this.kindCounts);
     into.numbers([this.committedPages, this.hugeZero, this.nextMmId, this.nextMappingId, this.asids.generation, this.asids.next]);
     this.anonVmas.hash(into);

@@ -1,9 +1,10 @@
 // The transparent_hugepage tree: which sizes anonymous memory may use, and what became of the attempts. Here: the settings, the per-size
 // counters, both as the files that Linux shows. Not here: the choice of an order for one fault (folio-order.ts).
-// Mirrors mm/huge_memory.c, 6.18. Left out: khugepaged/, shrink_underused, shmem_enabled, swap counters: not modelled, so absent.
+// Mirrors mm/huge_memory.c, 6.18. Left out: shrink_underused, shmem_enabled, swap counters: not modelled, so absent.
 import { bug } from '#base';
 import type { StateHash } from '#base';
 import { Errno } from '../syscall/errno.ts';
+import { KhugepagedControls } from './khugepaged-controls.ts';
 
 export const PMD_ORDER = 9;
 /** Sizes that anonymous memory can have, as a set of orders: 16 kB to 2 MiB. Order 1 cannot be. */
@@ -39,6 +40,7 @@ export class ThpControls {
   enabled: ThpGlobalMode = 'madvise';
   defrag: ThpDefrag = 'madvise';
   useZeroPage = true;
+  readonly khugepaged = new KhugepagedControls();
   private readonly modes: ThpSizeMode[] = orders.map((order) => (order === PMD_ORDER ? 'inherit' : 'never'));
   private readonly counts = new Float64Array(orders.length * statNames.length);
   // The modes once more, as sets: every first touch asks.
@@ -77,7 +79,7 @@ export class ThpControls {
 
   /** Every file below transparent_hugepage/, in order: 'enabled', ..., 'hugepages-64kB/stats/anon_fault_alloc', ... */
   paths(): readonly string[] {
-    return ['defrag', 'enabled', 'hpage_pmd_size', 'use_zero_page',
+    return ['defrag', 'enabled', 'hpage_pmd_size', 'use_zero_page', ...this.khugepaged.paths().map((name) => `khugepaged/${name}`),
       ...orders.flatMap((order) => [`${folderOf(order)}/enabled`, ...statNames.map((name) => `${folderOf(order)}/stats/${name}`)])];
   }
   /** Contents, newline included; null: no such file. */
@@ -89,6 +91,7 @@ export class ThpControls {
       case 'hpage_pmd_size': return `${4096 << PMD_ORDER}\n`;
     }
     const [folder = '', ...rest] = path.split('/');
+    if (folder === 'khugepaged' && rest.length === 1) return this.khugepaged.get(rest[0]!);
     const order = orderOfFolder.get(folder);
     if (order === undefined) return null;
     if (rest.length === 1 && rest[0] === 'enabled') return showWords(sizeWords, this.modeOf(order));
@@ -96,12 +99,14 @@ export class ThpControls {
     return null;
   }
   isWritable(path: string): boolean {
+    if (path.startsWith('khugepaged/')) return this.khugepaged.isWritable(path.slice('khugepaged/'.length));
     return this.get(path) !== null && path !== 'hpage_pmd_size' && !path.includes('/stats/');
   }
   /** What write(2) of the whole text answers: 0, -EINVAL for a word that is not there, -EACCES for a read-only file, -ENOENT. */
   set(path: string, text: string): number {
     if (this.get(path) === null) return -Errno.ENOENT;
     if (!this.isWritable(path)) return -Errno.EACCES;
+    if (path.startsWith('khugepaged/')) return this.khugepaged.set(path.slice('khugepaged/'.length), text);
     if (path === 'enabled') {
       const word = pick(globalWords, text);
       if (word === null) return -Errno.EINVAL;
@@ -126,5 +131,6 @@ export class ThpControls {
     for (const path of ['enabled', 'defrag', 'use_zero_page']) into.text(this.get(path)!);
     for (const mode of this.modes) into.text(mode);
     into.numbers(this.counts);
+    this.khugepaged.hash(into);
   }
 }

@@ -33,6 +33,7 @@ export function timerNow(k: Kernel, p: Process, timer: KernelTimer): number {
 
 /** Ends the sleeps and fires the timers that are due, earliest first, then in order of creation. */
 export function expire(k: Kernel): void {
+  if (k.system.khugepaged.deadline <= k.machine.clockCycles) runKhugepaged(k);
   const { clockCycles } = k.machine;
   if (k.load.isDue(clockCycles)) k.load.sample(clockCycles, [...k.runQueue].length + (k.current === null ? 0 : 1));
   if (k.timedSleepers.size === 0 && k.armed.size === 0) return;
@@ -53,6 +54,13 @@ export function expire(k: Kernel): void {
     isArmed = checkCpuLimit(k, p) || isArmed;
     if (!isArmed) k.armed.delete(p);
   }
+}
+
+/** A round of khugepaged takes the hart for its while. That is the running program's time as little as a switch to another task would be. */
+function runKhugepaged(k: Kernel): void {
+  if (k.current !== null) k.accountTime(k.current);
+  k.system.khugepaged.run();
+  if (k.current !== null) k.startTime();
 }
 
 function fire(k: Kernel, p: Process, timer: KernelTimer): void {
@@ -104,6 +112,9 @@ export function nextDeadline(k: Kernel): number {
   }
   return next;
 }
+
+/** The same with the kernel's own work, which takes the hart but brings no program on: nobody waits for it. */
+export const nextWork = (k: Kernel): number => Math.min(nextDeadline(k), k.system.khugepaged.deadline);
 
 /** Cycles until something of the running task's own CPU time is due; Infinity: nothing. */
 export function nextCpuDeadline(k: Kernel, t: Task): number {

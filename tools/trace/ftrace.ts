@@ -27,10 +27,19 @@ const names = (word: string, p: Tracepoint): boolean =>
 
 const unsigned = (n: number): string => BigInt.asUintN(64, BigInt(n)).toString(16);
 const members = ['MM_FILEPAGES', 'MM_ANONPAGES', 'MM_SWAPENTS', 'MM_SHMEMPAGES'];
+/** enum scan_result by number. */
+const scanResults = ['failed', 'succeeded', 'pmd_null', 'pmd_none', 'page_pmd_mapped', 'exceed_none_pte', 'exceed_swap_pte', 'exceed_shared_pte', 'pte_non_present', 'pte_uffd_wp',
+  'pte_mapped_hugepage', 'lack_referenced_page', 'page_null', 'scan_aborted', 'not_suitable_page_count', 'page_not_in_lru', 'page_locked', 'page_not_anon', 'page_compound',
+  'no_process_for_page', 'vma_null', 'vma_check_failed', 'not_suitable_address_range', 'could_not_delete_page_from_lru', 'alloc_huge_page_failed'];
+const scanResult = (status: number | undefined): string => scanResults[status ?? 0] ?? `${status}`;
 /** Events that Linux prints in another way than name=value. */
 const special: Readonly<Record<string, (values: readonly number[]) => string>> = {
   sys_enter: ([, nr, ...args]) => `NR ${nr} (${args.map(unsigned).join(', ')})`,
   sys_exit: ([, nr, ret]) => `NR ${nr} = ${ret}`,
+  mm_khugepaged_scan_pmd: ([mm, pfn, referenced, none, status, unmapped]) =>
+    `mm=${mm}, scan_pfn=0x${unsigned(pfn ?? 0)}, referenced=${referenced}, none_or_zero=${none}, status=${scanResult(status)}, unmapped=${unmapped}`,
+  mm_collapse_huge_page: ([mm, isolated, status]) => `mm=${mm}, isolated=${isolated}, status=${scanResult(status)}`,
+  mm_collapse_huge_page_isolate: ([pfn, none, referenced, status]) => `scan_pfn=0x${unsigned(pfn ?? 0)}, none_or_zero=${none}, referenced=${referenced}, status=${scanResult(status)}`,
   rss_stat: ([mmId, curr, member, size]) => `mm_id=${mmId} curr=${curr} type=${members[member ?? 0]} size=${size}B`,
 };
 /** The fields of an event, as the trace file shows them. */
