@@ -52,6 +52,11 @@ const vmstatMeanings: Readonly<Record<string, string>> = {
   thp_fault_fallback: 'page faults that wanted a folio of 2 MiB and found none free',
   thp_deferred_split_page: 'folios of 2 MiB that became partially mapped and wait to be split',
   thp_split_pmd: '2 MiB mappings that were written as page tables, the folio left whole',
+  thp_collapse_alloc: 'folios of 2 MiB allocated to collapse single pages into, by khugepaged or MADV_COLLAPSE',
+  thp_collapse_alloc_failed: 'collapses that found no 2 MiB free',
+  thp_scan_exceed_none_pte: 'ranges that khugepaged left alone for more than max_ptes_none missing pages',
+  thp_scan_exceed_swap_pte: 'ranges that khugepaged left alone for more than max_ptes_swap swapped pages',
+  thp_scan_exceed_share_pte: 'ranges that khugepaged left alone for more than max_ptes_shared shared pages',
   thp_zero_page_alloc: 'huge zero folios allocated',
   thp_zero_page_alloc_failed: 'huge zero folios that could not be allocated',
 };

@@ -1,4 +1,4 @@
-// Asks the running Linux: builds programs/faults.c, smaps.c and folios.c for this host, runs them under four settings of multi-size THP,
+// Asks the running Linux: builds programs/faults.c, smaps.c and folios.c for this host, runs them under eight settings of multi-size THP,
 // several times each, and writes test/golden/PROGRAM-linux-VERSION.json.   sudo node userland/record-linux.mjs [--out FOLDER] [--runs 5]
 // Needs root (it sets /sys/kernel/mm/transparent_hugepage and puts everything back), a C compiler, and a Linux of 6.8 or later with a few hundred MB free.
 // A line that differs between two runs of the same setting is an error: only what the kernel's rules decide may become golden.
@@ -10,8 +10,13 @@ import { fileURLToPath } from 'node:url';
 
 const userland = dirname(fileURLToPath(import.meta.url));
 const controls = '/sys/kernel/mm/transparent_hugepage';
-/** Sizes that are `always`; every other size and the global control are `never`. */
-const settings = { never: [], '16K': ['16kB'], '64K': ['64kB'], '16K+64K+2M': ['16kB', '64kB', '2048kB'] };
+/** What is not `never`: the word of the global control, and of the sizes. */
+const settings = {
+  never: {}, '16K': { '16kB': 'always' }, '64K': { '64kB': 'always' }, '16K+64K+2M': { '16kB': 'always', '64kB': 'always', '2048kB': 'always' },
+  '2M': { '2048kB': 'always' }, '32K+256K': { '32kB': 'always', '256kB': 'always' },
+  advised: { global: 'madvise', '16kB': 'madvise', '64kB': 'inherit', '2048kB': 'inherit' },
+  inherited: { global: 'always', '128kB': 'inherit', '1024kB': 'inherit', '512kB': 'madvise' },
+};
 
 const args = process.argv.slice(2);
 const option = (name, fallback) => (args.includes(name) ? args[args.indexOf(name) + 1] : fallback);
@@ -54,9 +59,9 @@ try {
     execFileSync('cc', ['-std=gnu11', '-O2', '-static', '-o', join(folder, program), join(userland, `programs/${program}.c`)], { stdio: 'inherit' });
   }
   set('khugepaged/scan_sleep_millisecs', 4_000_000_000);  // a collapse in the background is not the pattern's doing
-  set('enabled', 'never');
-  for (const [setting, always] of Object.entries(settings)) {
-    for (const size of sizes) set(`${size}/enabled`, always.some((kb) => size === `hugepages-${kb}`) ? 'always' : 'never');
+  for (const [setting, words] of Object.entries(settings)) {
+    set('enabled', words.global ?? 'never');
+    for (const size of sizes) set(`${size}/enabled`, words[size.slice('hugepages-'.length)] ?? 'never');
     for (const program of Object.keys(programs)) for (let run = 0; run < runs; run++) runOnce(program, setting, run);
   }
 } finally {
@@ -72,7 +77,8 @@ for (const [program, meaning] of Object.entries(programs)) {
   const head = {
     kernel: /^[\d.]+/.exec(release())[0], machine: process.arch === 'x64' ? 'x86_64' : process.arch,
     command: 'node userland/record-linux.mjs', program: `userland/programs/${program}.c`, meaning,
-    sysfs: Object.fromEntries(Object.entries(settings).map(([name, always]) => [name, `enabled=never, hugepages-*kB/enabled=never${always.map((kb) => `, hugepages-${kb}/enabled=always`).join('')}`])),
+    sysfs: Object.fromEntries(Object.entries(settings).map(([name, { global = 'never', ...words }]) =>
+      [name, `enabled=${global}, hugepages-*kB/enabled=never${Object.entries(words).map(([kb, word]) => `, hugepages-${kb}/enabled=${word}`).join('')}`])),
     columns: ['line', ...Object.keys(settings)],
   };
   const outFile = join(outFolder, `${program}-linux-${version}.json`);

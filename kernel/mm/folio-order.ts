@@ -24,9 +24,11 @@ export const linuxFolioOrder: FolioOrderPolicy = {
   ordersFor: (_vma, _vpn, enabled) => enabled,
 };
 
+/** Did advice or prctl switch large folios off here? vma_thp_disabled(). */
+const isThpDisabled = (mm: Mm, vma: Vma): boolean => vma.has(VmFlag.NoHugePage) || mm.thpDisabled || (mm.thpExceptAdvised && !vma.has(VmFlag.HugePage));
 /** The orders that settings, advice and prctl allow an anonymous VMA; bit 9 is the 2 MiB mapping. */
 export function enabledOrders(mm: Mm, vma: Vma): OrderSet {
-  if (vma.has(VmFlag.NoHugePage) || mm.thpDisabled) return 0;
+  if (isThpDisabled(mm, vma)) return 0;
   return mm.system.thp.ordersFor(vma.has(VmFlag.HugePage)) & ANON_ORDERS;
 }
 /** Would the VMA, by size and alignment, ever get a large folio? THPeligible of smaps. */
@@ -52,7 +54,7 @@ export function allocAnonFolio(fault: Fault): { folio: Folio; start: Vpn; order:
   const enabled = enabledOrders(mm, vma);
   let orders = system.orderPolicy.ordersFor(vma, vpn, enabled) & enabled & ~(1 << PMD_ORDER);
   const wanted = highestOrder(orders);
-  let reason: ReasonCode = orders === 0 ? (mm.thpDisabled || vma.has(VmFlag.NoHugePage) ? 'thp-no-vma' : 'thp-off') : 'order-wanted';
+  let reason: ReasonCode = orders === 0 ? (isThpDisabled(mm, vma) ? 'thp-no-vma' : 'thp-off') : 'order-wanted';
   // The first that fits the VMA ends the search: a smaller window lies inside a larger one.
   while (orders !== 0 && !fitsVma(vma, vpn, highestOrder(orders))) {
     orders &= ~(1 << highestOrder(orders));

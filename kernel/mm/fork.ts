@@ -42,7 +42,7 @@ export function dupMm(parent: Mm): Mm | null {
 }
 
 function copyFields(parent: Mm, child: Mm): void {
-  const fields = ['exePath', 'startCode', 'endCode', 'startData', 'endData', 'startBrk', 'brkEnd', 'startStack', 'argStart', 'argEnd', 'envStart', 'envEnd', 'mmapBase', 'thpDisabled', 'exeFile'] as const;
+  const fields = ['exePath', 'startCode', 'endCode', 'startData', 'endData', 'startBrk', 'brkEnd', 'startStack', 'argStart', 'argEnd', 'envStart', 'envEnd', 'mmapBase', 'thpDisabled', 'thpExceptAdvised', 'exeFile'] as const;
   for (const field of fields) (child as Record<typeof field, unknown>)[field] = parent[field];
   child.limits = { ...parent.limits };
 }

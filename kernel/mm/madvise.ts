@@ -1,5 +1,5 @@
 // madvise: what a program says about its future use of a range. Mirrors mm/madvise.c, 6.18.
-// Without reclaim, COLD and PAGEOUT are accepted and change nothing that a program could see, and what FREE marks is never dropped. Not there, as in a kernel built without them: MERGEABLE (KSM), HWPOISON, GUARD_*.
+// Without reclaim, COLD and PAGEOUT only forget that pages were used, and what FREE marks is never dropped. Not there, as in a kernel built without them: MERGEABLE (KSM), HWPOISON, GUARD_*.
 import { PAGE_SIZE } from '#base';
 import { Pte, PteSoft, ptePfn } from '#mmu';
 import { Errno } from '../syscall/errno.ts';
@@ -68,7 +68,7 @@ function adviseVma(mm: Mm, vma: Vma, start: number, end: number, advice: number)
       return 0;
     case Madvise.Cold:
     case Madvise.PageOut:
-      return vma.has(VmFlag.Locked) ? -Errno.EINVAL : 0;
+      return vma.has(VmFlag.Locked) ? -Errno.EINVAL : cool(mm, start / PAGE_SIZE, end / PAGE_SIZE);
     default: {
       const flags = flagsAfter(vma, advice);
       if (flags < 0) return flags;
@@ -121,7 +121,7 @@ function lazyFree(mm: Mm, start: number, end: number): number {
       const whole = ptePfn(low) === folio && vpn + nr <= end && (leaf === 0 || vpn % 512 === 0) && tables.isRun(vpn, folio, nr);
       if (folios.isAnon(folio) && whole && !folios.maybeMappedShared(folio)) {
         if (leaf !== 0) tables.setPmdLeaf(vpn, low & ~(Pte.A | Pte.D));
-        else for (let at = vpn; at < vpn + nr; ) at = clearAccess(mm, at, vpn + nr);
+        else for (let at = vpn; at < vpn + nr; ) at = clearAccess(mm, at, vpn + nr, Pte.A | Pte.D);
         batch.add(vpn, nr, leaf !== 0);
         folios.clear(folio, FolioFlag.SwapBacked | FolioFlag.Dirty);
         vmstat.add(VmItem.pglazyfree, nr);
@@ -133,9 +133,35 @@ function lazyFree(mm: Mm, start: number, end: number): number {
   batch.flush();
   return 0;
 }
-function clearAccess({ tables }: Mm, vpn: number, end: number): number {
+/** MADV_COLD and MADV_PAGEOUT: the pages have not been used. Without swap there is nowhere to put them, so that is all; khugepaged then leaves
+ *  them alone. What others map too is theirs to judge, and part of a large folio is left alone. Mirrors madvise_cold_or_pageout_pte_range(). */
+function cool(mm: Mm, start: number, end: number): number {
+  const { tables, system: { folios } } = mm;
+  const batch = new FenceBatch(mm.fences);
+  for (let vpn = tables.skipAbsent(start, end); vpn < end; vpn = tables.skipAbsent(vpn, end)) {
+    const leaf = tables.pmdLeaf(vpn);
+    const low = leaf !== 0 ? leaf : tables.get(vpn);
+    let step = leaf !== 0 ? 512 - (vpn % 512) : 1;
+    if (low !== 0 && ptePresent(low) && (low & PteSoft.Special) === 0) {
+      const folio = folios.folioOf(ptePfn(low));
+      const nr = folios.nrPages(folio);
+      const whole = ptePfn(low) === folio && vpn + nr <= end && (leaf === 0 || vpn % 512 === 0) && tables.isRun(vpn, folio, nr);
+      if (whole && !folios.maybeMappedShared(folio)) {
+        if (leaf !== 0) tables.setPmdLeaf(vpn, low & ~Pte.A);
+        else for (let at = vpn; at < vpn + nr; ) at = clearAccess(mm, at, vpn + nr, Pte.A);
+        batch.add(vpn, nr, leaf !== 0);
+        folios.clear(folio, FolioFlag.Referenced);
+        step = nr;
+      }
+    }
+    vpn += step;
+  }
+  batch.flush();
+  return 0;
+}
+function clearAccess({ tables }: Mm, vpn: number, end: number, bits: number): number {
   const nr = tables.unitAt(vpn, end);
-  tables.setUnit(vpn, tables.get(vpn) & ~(Pte.A | Pte.D), nr);
+  tables.setUnit(vpn, tables.get(vpn) & ~bits, nr);
   return vpn + nr;
 }
 

@@ -46,8 +46,9 @@ export class Mm {
   limits: MmLimits = { as: Infinity, data: Infinity, stack: 8 << 20, memlock: 8 << 20 };
   /** VmFlag bits that every new mapping gets: mlockall(MCL_FUTURE). */
   defFlags = 0;
-  /** prctl(PR_SET_THP_DISABLE). */
+  /** prctl(PR_SET_THP_DISABLE): no large folios at all; or, with PR_THP_DISABLE_EXCEPT_ADVISED, only where a program asks for them. */
   thpDisabled = false;
+  thpExceptAdvised = false;
   /** Whose counts grow when the kernel touches pages on its own (MAP_POPULATE, mlock): the task that runs. */
   counts: FaultCounts = { minFlt: 0, majFlt: 0 };
   /** Resident pages by kind. */

@@ -1,6 +1,7 @@
 // The transparent_hugepage tree: which sizes anonymous memory may use, and what became of the attempts. Here: the settings, the per-size
 // counters, both as the files that Linux shows. Not here: the choice of an order for one fault (folio-order.ts).
-// Mirrors mm/huge_memory.c, 6.18. Left out: shrink_underused, shmem_enabled, swap counters: not modelled, so absent.
+// Mirrors mm/huge_memory.c, 6.18. Swap has no such counts yet, and shared memory is base pages:
+// their files read 0 and `never`, and refuse any word that would promise more.
 import { bug } from '#base';
 import type { StateHash } from '#base';
 import { Errno } from '../syscall/errno.ts';
@@ -27,6 +28,16 @@ const statNames = ['anon_fault_alloc', 'anon_fault_fallback', 'anon_fault_fallba
 export type ThpStatName = (typeof statNames)[number];
 export const ThpStat = Object.fromEntries(statNames.map((name, i) => [name, i])) as { readonly [N in ThpStatName]: number };
 
+/** Counts of what cannot happen yet: swapping, and large folios of shared memory. */
+const stillNames = ['shmem_alloc', 'shmem_fallback', 'shmem_fallback_charge', 'swpin', 'swpin_fallback', 'swpin_fallback_charge', 'swpout', 'swpout_fallback', 'zswpout'];
+/** 8 kB exists for shared memory alone. */
+const SHMEM_FOLDER = 'hugepages-8kB';
+const shmemFolderStats = [...stillNames, 'split', 'split_failed'];
+const shmemWords = ['always', 'within_size', 'advise', 'never', 'deny', 'force'] as const;
+const shmemSizeWords = ['always', 'inherit', 'within_size', 'advise', 'never'] as const;
+/** Words that leave shared memory at base pages. */
+const shmemPlain: readonly string[] = ['never', 'deny', 'inherit'];
+
 const orders = [2, 3, 4, 5, 6, 7, 8, 9] as const;
 const folderOf = (order: number): string => `hugepages-${4 << order}kB`;
 const orderOfFolder = new Map<string, number>(orders.map((order) => [folderOf(order), order]));
@@ -40,6 +51,7 @@ export class ThpControls {
   enabled: ThpGlobalMode = 'madvise';
   defrag: ThpDefrag = 'madvise';
   useZeroPage = true;
+  private readonly shmem = new Map<string, string>(['', SHMEM_FOLDER, ...orders.map(folderOf)].map((folder) => [folder, folder === folderOf(PMD_ORDER) ? 'inherit' : 'never']));
   readonly khugepaged = new KhugepagedControls();
   private readonly modes: ThpSizeMode[] = orders.map((order) => (order === PMD_ORDER ? 'inherit' : 'never'));
   private readonly counts = new Float64Array(orders.length * statNames.length);
@@ -79,8 +91,9 @@ export class ThpControls {
 
   /** Every file below transparent_hugepage/, in order: 'enabled', ..., 'hugepages-64kB/stats/anon_fault_alloc', ... */
   paths(): readonly string[] {
-    return ['defrag', 'enabled', 'hpage_pmd_size', 'use_zero_page', ...this.khugepaged.paths().map((name) => `khugepaged/${name}`),
-      ...orders.flatMap((order) => [`${folderOf(order)}/enabled`, ...statNames.map((name) => `${folderOf(order)}/stats/${name}`)])];
+    return ['defrag', 'enabled', 'hpage_pmd_size', 'shmem_enabled', 'use_zero_page', ...this.khugepaged.paths().map((name) => `khugepaged/${name}`),
+      `${SHMEM_FOLDER}/shmem_enabled`, ...shmemFolderStats.map((name) => `${SHMEM_FOLDER}/stats/${name}`),
+      ...orders.flatMap((order) => [`${folderOf(order)}/enabled`, `${folderOf(order)}/shmem_enabled`, ...[...statNames, ...stillNames].map((name) => `${folderOf(order)}/stats/${name}`)])];
   }
   /** Contents, newline included; null: no such file. */
   get(path: string): string | null {
@@ -88,14 +101,19 @@ export class ThpControls {
       case 'enabled': return showWords(globalWords, this.enabled);
       case 'defrag': return showWords(defragWords, this.defrag);
       case 'use_zero_page': return this.useZeroPage ? '1\n' : '0\n';
+      case 'shmem_enabled': return showWords(shmemWords, this.shmem.get('')!);
       case 'hpage_pmd_size': return `${4096 << PMD_ORDER}\n`;
     }
     const [folder = '', ...rest] = path.split('/');
     if (folder === 'khugepaged' && rest.length === 1) return this.khugepaged.get(rest[0]!);
+    if (rest.length === 1 && rest[0] === 'shmem_enabled' && this.shmem.has(folder)) return showWords(shmemSizeWords, this.shmem.get(folder)!);
+    const isStat = rest.length === 2 && rest[0] === 'stats';
+    if (folder === SHMEM_FOLDER) return isStat && shmemFolderStats.includes(rest[1]!) ? '0\n' : null;
     const order = orderOfFolder.get(folder);
     if (order === undefined) return null;
     if (rest.length === 1 && rest[0] === 'enabled') return showWords(sizeWords, this.modeOf(order));
-    if (rest.length === 2 && rest[0] === 'stats' && rest[1]! in ThpStat) return `${this.stat(order, rest[1] as ThpStatName)}\n`;
+    if (isStat && stillNames.includes(rest[1]!)) return '0\n';
+    if (isStat && Object.hasOwn(ThpStat, rest[1]!)) return `${this.stat(order, rest[1] as ThpStatName)}\n`;
     return null;
   }
   isWritable(path: string): boolean {
@@ -111,6 +129,11 @@ export class ThpControls {
       const word = pick(globalWords, text);
       if (word === null) return -Errno.EINVAL;
       this.enabled = word;
+    } else if (path.endsWith('shmem_enabled')) {
+      const folder = path.includes('/') ? path.split('/')[0]! : '';
+      const word = pick(folder === '' ? shmemWords : shmemSizeWords, text);
+      if (word === null || !shmemPlain.includes(word)) return -Errno.EINVAL;
+      this.shmem.set(folder, word);
     } else if (path === 'defrag') {
       const word = pick(defragWords, text);
       if (word === null) return -Errno.EINVAL;
@@ -129,6 +152,7 @@ export class ThpControls {
 
   hash(into: StateHash): void {
     for (const path of ['enabled', 'defrag', 'use_zero_page']) into.text(this.get(path)!);
+    for (const word of this.shmem.values()) into.text(word);
     for (const mode of this.modes) into.text(mode);
     into.numbers(this.counts);
     this.khugepaged.hash(into);

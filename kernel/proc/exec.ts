@@ -58,6 +58,7 @@ export function exec(k: Kernel, t: Task, request: ExecRequest): ExecError | null
   applyLimits(mm, t.process.limits);
   mm.pickLayout();
   mm.counts = t;
+  if (t.mm !== undefined) [mm.thpDisabled, mm.thpExceptAdvised] = [t.mm.thpDisabled, t.mm.thpExceptAdvised];
   const user = new UserMemory(mm, t);
   const creds = credentialsFor(t, file);
   const built = buildImage(k, mm, user, { mapping, image, argv, env: request.env, path: request.path, credentials: creds });

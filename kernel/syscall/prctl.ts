@@ -15,6 +15,8 @@ const Pr = {
 } as const;
 const LAST_CAP = 40;
 const SET_VMA_ANON_NAME = 0;
+/** PR_THP_DISABLE_EXCEPT_ADVISED (6.18): MADV_HUGEPAGE and MADV_COLLAPSE still work. */
+const THP_EXCEPT_ADVISED = 2;
 const DEFAULT_TIMERSLACK_NS = 50_000;
 
 /** PR_SET_NAME's name: cut at 15 bytes. */
@@ -83,11 +85,13 @@ function prctl(_k: Kernel, t: Task, [option, a2, a3, a4, a5]: readonly number[])
     case Pr.GetTidAddress:
       return t.user.setU64(a2!, t.clearChildTid) ? 0 : -Errno.EFAULT;
     case Pr.SetThpDisable:
-      if (!noMore) return -Errno.EINVAL;
-      t.mm.thpDisabled = a2 !== 0;
+      if (a4 !== 0 || a5 !== 0 || (a3! & ~THP_EXCEPT_ADVISED) !== 0 || a3! < 0 || a3! >= 2 ** 32 || (a2 === 0 && a3 !== 0)) return -Errno.EINVAL;
+      t.mm.thpDisabled = a2 !== 0 && a3 === 0;
+      t.mm.thpExceptAdvised = a2 !== 0 && a3 !== 0;
       return 0;
     case Pr.GetThpDisable:
-      return a2 === 0 && noMore ? Number(t.mm.thpDisabled) : -Errno.EINVAL;
+      if (a2 !== 0 || !noMore) return -Errno.EINVAL;
+      return t.mm.thpExceptAdvised ? 1 | THP_EXCEPT_ADVISED : Number(t.mm.thpDisabled);
     case Pr.SetVma:
       return a2 === SET_VMA_ANON_NAME ? setVmaName(t, a3!, a4!, a5!) : -Errno.EINVAL;
     default:

@@ -1,4 +1,4 @@
-// Anonymous memory against a real Linux, under four settings of multi-size THP: the minor faults of every step of userland/programs/faults.c, and
+// Anonymous memory against a real Linux, under eight settings of multi-size THP: the minor faults of every step of userland/programs/faults.c, and
 // what smaps, mincore and pagemap say after every step (smaps.c), and which folios are there then (folios.c). The golden answers come from
 // Linux itself; userland/record-linux.mjs is how.
 import { readFileSync } from 'node:fs';
@@ -10,16 +10,20 @@ interface Golden { kernel: string; columns: string[]; rows: string[][] }
 const goldenOf = (program: string): Golden => JSON.parse(readFileSync(join(import.meta.dirname, `../golden/${program}-linux-6.18.json`), 'utf8')) as Golden;
 /** The options that mean the same as the recorded settings of /sys/kernel/mm/transparent_hugepage. */
 const settings: Readonly<Record<string, readonly string[]>> = {
-  never: [],
-  '16K': ['--mthp', '16k=always'],
-  '64K': ['--mthp', '64k=always'],
-  '16K+64K+2M': ['--mthp', '16k=always,64k=always,2m=always'],
+  never: ['--thp', 'never', '--mthp', '2m=never'],
+  '16K': ['--thp', 'never', '--mthp', '2m=never,16k=always'],
+  '64K': ['--thp', 'never', '--mthp', '2m=never,64k=always'],
+  '16K+64K+2M': ['--thp', 'never', '--mthp', '16k=always,64k=always,2m=always'],
+  '2M': ['--thp', 'never', '--mthp', '2m=always'],
+  '32K+256K': ['--thp', 'never', '--mthp', '2m=never,32k=always,256k=always'],
+  advised: ['--thp', 'madvise', '--mthp', '16k=madvise,64k=inherit,2m=inherit'],
+  inherited: ['--thp', 'always', '--mthp', '2m=never,128k=inherit,1m=inherit,512k=madvise'],
 };
 
 describe.each(['faults', 'smaps', 'folios'])('%s prints what it prints on Linux 6.18', (program) => {
   const golden = goldenOf(program);
   test.each(golden.columns.slice(1).map((name, i) => [name, i + 1] as const))('with folios of %s', (name, column) => {
-    const { stdout, stderr, status } = runGuest(['--thp', 'never', '--mthp', '2m=never', ...settings[name]!, '--', program]);
+    const { stdout, stderr, status } = runGuest([...settings[name]!, '--', program]);
     expect({ stderr, status }).toEqual({ stderr: '', status: 0 });
     // Line by line, so that a failure shows which steps differ, with both answers.
     const lines = stdout.trimEnd().split('\n');

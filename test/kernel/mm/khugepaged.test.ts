@@ -235,3 +235,15 @@ describe('khugepaged', () => {
     expect(system.folios.test(system.folios.folioOf(program.frame(BASE) as never), FolioFlag.SwapBacked)).toBe(true);
   });
 });
+
+test('MADV_COLD makes pages look unused, so that khugepaged leaves them alone until they are used again', () => {
+  const { program, system } = boot();
+  advised(program, 2 * MIB);
+  expect(program.mm.madvise(BASE, 2 * MIB, Madvise.Cold)).toBe(0);
+  system.khugepaged.run();
+  expect(sketch(program, BASE, 2 * MIB)).toEqual(['0000000000000000']);
+  program.read(BASE);
+  system.khugepaged.run();
+  expect(sketch(program, BASE, 2 * MIB)).toEqual(['9999999999999999']);
+  system.check();
+});

@@ -19,6 +19,9 @@ describe('transparent_hugepage', () => {
     expect(thp.get('hugepages-2048kB/enabled')).toBe('always [inherit] madvise never\n');
     expect(thp.get('hpage_pmd_size')).toBe('2097152\n');
     expect(thp.get('hugepages-8kB/enabled')).toBe(null);
+    expect(thp.get('shmem_enabled')).toBe('always within_size advise [never] deny force\n');
+    expect(thp.get('hugepages-64kB/shmem_enabled')).toBe('always inherit within_size advise [never]\n');
+    expect(thp.get('hugepages-8kB/stats/split')).toBe('0\n');
     expect(thp.paths().every((path) => thp.get(path) !== null)).toBe(true);
   });
   test('words are taken with or without a newline, others refused', () => {
@@ -26,6 +29,8 @@ describe('transparent_hugepage', () => {
     expect([thp.set('hugepages-64kB/enabled', 'always\n'), thp.set('enabled', 'never'), thp.set('enabled', 'inherit'), thp.set('hugepages-64kB/enabled', 'alway'),
       thp.set('hpage_pmd_size', '1'), thp.set('use_zero_page', '0\n'), thp.set('use_zero_page', '2'), thp.set('nothing', '1')]).toEqual([0, 0, -22, -22, -13, 0, -22, -2]);
     expect([thp.modeOf(4), thp.enabled, thp.useZeroPage]).toEqual(['always', 'never', false]);
+    // Shared memory is base pages: a word that promises more is refused.
+    expect([thp.set('shmem_enabled', 'deny'), thp.set('shmem_enabled', 'always'), thp.set('hugepages-64kB/shmem_enabled', 'inherit\n'), thp.set('hugepages-64kB/shmem_enabled', 'deny')]).toEqual([0, -22, 0, -22]);
   });
   test('madvise and inherit follow the advice and the top-level word', () => {
     const { program, system: { thp } } = boot();
