@@ -1,30 +1,22 @@
 // Invariants. Here: everything that must hold between two operations, found by walking everything: for tests, fuzzers and --sanitize.
-// Not here: checks that are cheap enough to stand where the work is done.
+// check-mm.ts walks the address spaces, this file the frames, and compares. Not here: checks that are cheap enough to stand where the work
+// is done. A walk takes a fraction of a millisecond for 16 MiB of RAM, so that a fuzzer can afford it after every operation.
 import { asFolio, asPfn, bug, hex } from '#base';
-import type { Pfn } from '#base';
-import { NAPOT_ORDER, Pte, PteHigh, napotPfn, pteIsLeaf, ptePfn } from '#mmu';
 import { checkAnonVmas } from './anon-vma.ts';
 import { MAX_PAGE_ORDER } from './buddy.ts';
-import { ENTIRELY_MAPPED, FolioFlag, MemdescType } from './folio.ts';
+import { checkMm, newScan } from './check-mm.ts';
+import type { Scan } from './check-mm.ts';
+import type { VmName } from './events.ts';
 import type { AddressSpace } from './filemap.ts';
-import type { Mm } from './mm.ts';
-import { ptePresent } from './pagetable.ts';
+import { ENTIRELY_MAPPED, FolioFlag, MemdescType } from './folio.ts';
 import { countMappings } from './rmap-walk.ts';
 import type { MmSystem } from './system.ts';
+import { PMD_ORDER } from './thp.ts';
 import { VmFlag } from './vma.ts';
-import type { Vma } from './vma.ts';
-
-/** What a scan of every page table of every address space finds. */
-interface Scan {
-  /** PTEs that map a frame, and PMDs that map a folio from its head. */
-  readonly ptes: Map<number, number>;
-  readonly pmds: Map<number, number>;
-  readonly tables: Set<number>;
-}
 
 export function checkSystem(system: MmSystem): void {
   checkBuddy(system);
-  const scan: Scan = { ptes: new Map(), pmds: new Map(), tables: new Set() };
+  const scan = newScan(system);
   let committed = 0;
   const shared = new Set<AddressSpace>();
   for (const mm of system.mms) {
@@ -54,6 +46,7 @@ function checkBuddy(system: MmSystem): void {
       for (let i = 0; i < 1 << order; i++) {
         if (folios.typeOf(asPfn(block + i)) !== MemdescType.Buddy) bug(`free frame ${hex(block + i)} has an owner`);
         if (folios.refCount(asFolio(block + i)) !== 0) bug(`free frame ${hex(block + i)} has references`);
+        if (folios.flags(asPfn(block + i)) !== 0) bug(`free frame ${hex(block + i)} has flags ${hex(folios.flags(asPfn(block + i)))}`);
       }
       free += 1 << order;
     }
@@ -65,19 +58,25 @@ function checkBuddy(system: MmSystem): void {
   if (free !== system.vmstat.get('nr_free_pages')) bug(`nr_free_pages is ${system.vmstat.get('nr_free_pages')}, ${free} are free`);
 }
 
+/** What the frames say of themselves, to be held against the gauges. */
+interface Tally {
+  used: number; tables: number; anonMapped: number; fileMapped: number; cached: number; shmem: number; hugeMapped: number; mlocked: number;
+  /** By order. */
+  readonly anon: number[]; readonly partial: number[];
+}
+
 /** One owner a frame, free + used = RAM, and every count is what the tables say. */
 function checkFolios(system: MmSystem, scan: Scan): void {
-  const { folios, buddy, vmstat } = system;
-  let used = 0;
-  let anonMapped = 0;
-  let fileMapped = 0;
-  let tables = 0;
+  const { folios, buddy } = system;
+  const noOrders = (): number[] => new Array<number>(MAX_PAGE_ORDER + 1).fill(0);
+  const tally: Tally = { used: 0, tables: 0, anonMapped: 0, fileMapped: 0, cached: 0, shmem: 0, hugeMapped: 0, mlocked: 0, anon: noOrders(), partial: noOrders() };
   const end = folios.firstPfn + folios.nrFrames;
   for (let at: number = folios.firstPfn; at < end; ) {
     const pfn = asPfn(at);
     const type = folios.typeOf(pfn);
+    const row = at - folios.firstPfn;
     if (type === MemdescType.Buddy) {
-      if (scan.ptes.has(at) || scan.tables.has(at)) bug(`free frame ${hex(at)} is mapped`);
+      if (scan.ptes[row]! > 0 || scan.pmds[row]! > 0 || scan.tables[row] === 1) bug(`free frame ${hex(at)} is mapped`);
       at++;
       continue;
     }
@@ -85,34 +84,40 @@ function checkFolios(system: MmSystem, scan: Scan): void {
     if (folios.isTail(pfn)) bug(`frame ${hex(at)} is a tail without its head`);
     const nr = folios.nrPages(folio);
     if (folios.refCount(folio) <= 0) bug(`frame ${hex(at)} has an owner and no reference`);
-    if (type === MemdescType.PageTable) tables++;
-    else if (scan.tables.has(at)) bug(`frame ${hex(at)} serves as page table and is none`);
-    const mapped = type === MemdescType.AnonFolio || type === MemdescType.FileFolio ? checkFolioCounts(system, scan, at, nr) : 0;
-    if (type === MemdescType.AnonFolio) anonMapped += mapped;
-    else fileMapped += mapped;
+    if (type === MemdescType.PageTable) {
+      tally.tables++;
+      if (nr > 1 || folios.refCount(folio) !== 1) bug(`page table ${hex(at)} is of ${nr} frames with ${folios.refCount(folio)} references`);
+    } else if (scan.tables[row] === 1) bug(`frame ${hex(at)} serves as page table and is none`);
+    if (type === MemdescType.AnonFolio || type === MemdescType.FileFolio) checkFolio(system, scan, at, nr, tally);
     for (let i = 1; i < nr; i++) if (folios.folioOf(asPfn(at + i)) !== folio) bug(`frame ${hex(at + i)} does not name its head ${hex(at)}`);
-    used += nr;
+    tally.used += nr;
     at += nr;
   }
-  if (used + buddy.freePages !== folios.nrFrames) bug(`${used} frames used and ${buddy.freePages} free are not the ${folios.nrFrames} of RAM`);
-  if (tables !== vmstat.get('nr_page_table_pages')) bug(`nr_page_table_pages is ${vmstat.get('nr_page_table_pages')}, there are ${tables}`);
-  if (anonMapped !== vmstat.get('nr_anon_pages')) bug(`nr_anon_pages is ${vmstat.get('nr_anon_pages')}, ${anonMapped} are mapped`);
-  if (fileMapped !== vmstat.get('nr_mapped')) bug(`nr_mapped is ${vmstat.get('nr_mapped')}, ${fileMapped} are mapped`);
+  if (tally.used + buddy.freePages !== folios.nrFrames) bug(`${tally.used} frames used and ${buddy.freePages} free are not the ${folios.nrFrames} of RAM`);
+  // A table that hangs in no tree and lies in no deposit would never be freed.
+  if (tally.tables !== scan.nrTables) bug(`${tally.tables} frames are page tables, the address spaces have ${scan.nrTables}`);
+  checkGauges(system, tally);
 }
-/** @returns pages of the folio that any entry maps */
-function checkFolioCounts(system: MmSystem, scan: Scan, head: number, nr: number): number {
+
+/** The counts of one folio of user memory. */
+function checkFolio(system: MmSystem, scan: Scan, head: number, nr: number, tally: Tally): void {
   const { folios } = system;
   const folio = asFolio(head);
-  const entire = scan.pmds.get(head) ?? 0;
+  const row = head - folios.firstPfn;
+  const entire = scan.pmds[row]!;
+  const anon = folios.isAnon(folio);
   let total = entire;
   let withPte = 0;
   let mapped = 0;
   for (let i = 0; i < nr; i++) {
-    const found = scan.ptes.get(head + i) ?? 0;
-    if (folios.mapcount(asPfn(head + i)) !== found) bug(`mapcount of ${hex(head + i)} is ${folios.mapcount(asPfn(head + i))}, the tables map it ${found} times`);
+    const page = asPfn(head + i);
+    const found = scan.ptes[row + i]!;
+    if (folios.mapcount(page) !== found) bug(`mapcount of ${hex(page)} is ${folios.mapcount(page)}, the tables map it ${found} times`);
+    if (i > 0 && scan.pmds[row + i]! > 0) bug(`a PMD maps the middle of folio ${hex(head)}`);
     total += found;
     if (found > 0) withPte++;
     if (found + entire > 0) mapped++;
+    if (folios.isAnonExclusive(page) && (!anon || found + entire > 1)) bug(`exclusive frame ${hex(page)} is mapped ${found + entire} times`);
   }
   const walked = countMappings(system, folio);
   if (walked !== total) bug(`rmap finds ${walked} mappings of folio ${hex(head)}, the tables have ${total}`);
@@ -121,102 +126,42 @@ function checkFolioCounts(system: MmSystem, scan: Scan, head: number, nr: number
   const expected = withPte + (entire > 0 ? ENTIRELY_MAPPED : 0);
   if (nr > 1 && folios.nrPagesMapped(folio) !== expected) bug(`folio ${hex(head)} has nr_pages_mapped ${folios.nrPagesMapped(folio)}, should be ${expected}`);
   // A reference for each mapping, and one for the page cache if the folio is a file's.
-  const cached = folios.isAnon(folio) || folios.mapping(folio) === 0 ? 0 : 1;
-  if (folios.refCount(folio) !== total + cached) bug(`folio ${hex(head)} has ${folios.refCount(folio)} references for ${total} mappings`);
-  return mapped;
+  const cached = !anon && folios.mapping(folio) !== 0;
+  if (folios.refCount(folio) !== total + (cached ? 1 : 0)) bug(`folio ${hex(head)} has ${folios.refCount(folio)} references for ${total} mappings`);
+  if (nr > 1) {
+    // "Exclusive" may be denied to a folio that is; "shared" must never be.
+    if (scan.owners[row]! > 1 && !folios.test(folio, FolioFlag.MaybeShared)) bug(`folio ${hex(head)} of ${scan.owners[row]} address spaces is not marked as shared`);
+    for (const slot of [0, 1] as const) {
+      if (folios.mmIdAt(folio, slot) !== 0 && (scan.slots[row]! & (1 << slot)) === 0) bug(`slot ${slot} of folio ${hex(head)} names mm ${folios.mmIdAt(folio, slot)}, which does not map it`);
+    }
+  }
+  if (anon) {
+    tally.anonMapped += mapped;
+    tally.anon[folios.order(folio)]!++;
+    const partial = folios.test(folio, FolioFlag.PartiallyMapped);
+    if (partial) tally.partial[folios.order(folio)]!++;
+    if (partial && nr === 1) bug(`page ${hex(head)} cannot be mapped in part`);
+    if (entire > 0 && folios.order(folio) !== PMD_ORDER) bug(`a PMD maps folio ${hex(head)} of order ${folios.order(folio)}`);
+    if (total === 0) bug(`anonymous folio ${hex(head)} is mapped nowhere`);
+  } else tally.fileMapped += mapped;
+  if (entire > 0) tally.hugeMapped++;
+  if (folios.test(folio, FolioFlag.Mlocked)) tally.mlocked += nr;
+  if (cached) {
+    tally.cached += nr;
+    if (folios.test(folio, FolioFlag.SwapBacked)) tally.shmem += nr;
+  }
 }
 
-/** VMAs in order and apart; accounts right; every entry inside a VMA and within its rights; rss is what is mapped. */
-function checkMm(mm: Mm, scan: Scan): void {
-  let end = 0;
-  let totalVm = 0;
-  let lockedVm = 0;
-  for (const vma of mm.vmaList.all) {
-    if (vma.start < end || vma.start >= vma.end) bug(`VMAs of address space ${mm.id} overlap at ${hex(vma.start)}`);
-    end = vma.end;
-    totalVm += vma.nrPages;
-    if (vma.has(VmFlag.Locked)) lockedVm += vma.nrPages;
-  }
-  if (totalVm !== mm.totalVm) bug(`total_vm is ${mm.totalVm}, the VMAs have ${totalVm} pages`);
-  if (lockedVm !== mm.lockedVm) bug(`locked_vm is ${mm.lockedVm}, the VMAs have ${lockedVm} pages`);
-  const found = { anon: 0, file: 0, shmem: 0, tables: 0, leaves: 0 };
-  scanTable(mm, scan, mm.tables.root, mm.tables.levels - 1, 0, found);
-  if (found.anon !== mm.rss.anonPages || found.file !== mm.rss.filePages || found.shmem !== mm.rss.shmemPages) {
-    bug(`rss of address space ${mm.id} is ${JSON.stringify(mm.rss)}, the tables map ${JSON.stringify(found)}`);
-  }
-  if (found.leaves !== mm.tables.nrDeposits) bug(`${found.leaves} PMD leaves and ${mm.tables.nrDeposits} deposited tables`);
-  if ((found.tables + mm.tables.nrDeposits) * 4096 !== mm.tables.bytes) bug(`pgtables_bytes is ${mm.tables.bytes}, there are ${found.tables} tables`);
-}
-interface Found { anon: number; file: number; shmem: number; tables: number; leaves: number }
-
-function scanTable(mm: Mm, scan: Scan, table: Pfn, level: number, base: number, found: Found): void {
-  const { machine, folios } = mm.system;
-  if (scan.tables.has(table)) bug(`page table ${hex(table)} hangs in two places`);
-  if (folios.typeOf(table) !== MemdescType.PageTable) bug(`page table ${hex(table)} is not marked as one`);
-  scan.tables.add(table);
-  for (let index = 0; index < 512; index++) {
-    const low = machine.pteLow(table, index);
-    const high = machine.pteHigh(table, index);
-    if (low === 0 && high === 0) continue;
-    const vpn = base + index * 2 ** (9 * level);
-    if (level > 0 && (low & Pte.V) !== 0 && !pteIsLeaf(low)) {
-      found.tables++;
-      scanTable(mm, scan, ptePfn(low), level - 1, vpn, found);
-      continue;
-    }
-    const vma = mm.vmaList.at(vpn * 4096);
-    if (vma === null) bug(`entry for ${hex(vpn * 4096)} lies in no VMA`);
-    if (level > 1) bug(`leaf of level ${level} at ${hex(vpn * 4096)}`);
-    if (level === 1) {
-      found.leaves++;
-      if ((vpn + 512) * 4096 > vma.end || vpn * 4096 < vma.start) bug(`2 MiB mapping at ${hex(vpn * 4096)} leaves its VMA`);
-    }
-    const pfn = (high & PteHigh.N) !== 0 ? checkFolded(mm, table, index, low) : ptePfn(low);
-    checkEntry(mm, scan, vma, vpn, low, pfn, level, found);
-  }
-}
-/** A folded entry is one of sixteen alike, of one folio. @returns the frame of this page */
-function checkFolded(mm: Mm, table: Pfn, index: number, low: number): Pfn {
-  const { machine, folios } = mm.system;
-  const ad = Pte.A | Pte.D;
-  for (let i = index & ~15; i < (index | 15) + 1; i++) {
-    if ((machine.pteLow(table, i) & ~ad) !== (low & ~ad) || (machine.pteHigh(table, i) & PteHigh.N) === 0) bug(`folded run at entry ${index} of ${hex(table)} is not uniform`);
-  }
-  const first = asPfn(ptePfn(low) & ~15);
-  if ((ptePfn(low) & 15) !== 8) bug(`folded entry with PPN ${hex(ptePfn(low))}`);
-  const folio = folios.folioOf(first);
-  if (folios.order(folio) < NAPOT_ORDER) bug(`folded run over a folio of order ${folios.order(folio)}`);
-  return napotPfn(low, index);
-}
-function checkEntry(mm: Mm, scan: Scan, vma: Vma, vpn: number, low: number, pfn: Pfn, level: number, found: Found): void {
-  const { system } = mm;
-  const { folios } = system;
-  if (!ptePresent(low)) bug(`entry ${hex(low)} at ${hex(vpn * 4096)} is neither present nor empty`);
-  if ((low & Pte.W) !== 0 && !vma.has(VmFlag.Write)) bug(`writable entry at ${hex(vpn * 4096)} of a VMA that is not`);
-  if ((low & (Pte.W | Pte.R)) === Pte.W) bug(`entry at ${hex(vpn * 4096)} is writable and not readable`);
-  const nr = level === 1 ? 512 : 1;
-  if (system.isZeroFrame(pfn)) {
-    if ((low & Pte.W) !== 0) bug(`the zero page is writable at ${hex(vpn * 4096)}`);
-    return;
-  }
-  const folio = folios.folioOf(pfn);
-  const type = folios.typeOf(pfn);
-  if (type !== MemdescType.AnonFolio && type !== MemdescType.FileFolio) bug(`frame ${hex(pfn)} mapped at ${hex(vpn * 4096)} is of type ${type}`);
-  if (level === 1) scan.pmds.set(pfn, (scan.pmds.get(pfn) ?? 0) + 1);
-  else scan.ptes.set(pfn, (scan.ptes.get(pfn) ?? 0) + 1);
-  // What rmap needs: the page's offset and its owner lead back to this entry.
-  const owned = type === MemdescType.AnonFolio ? vma.anonVmaChain.some((owner) => -owner.id === folios.mapping(folio)) : folios.mapping(folio) === 0 || folios.mapping(folio) === vma.file?.space.id;
-  if (!owned) bug(`frame ${hex(pfn)} at ${hex(vpn * 4096)} belongs to somebody else`);
-  if (folios.mapping(folio) !== 0 && folios.index(folio) + pfn - folio !== vma.pgoffOf(vpn * 4096)) {
-    bug(`frame ${hex(pfn)} at ${hex(vpn * 4096)} is page ${folios.index(folio) + pfn - folio} of its owner, the VMA says ${vma.pgoffOf(vpn * 4096)}`);
-  }
-  if (type === MemdescType.AnonFolio) {
-    found.anon += nr;
-    if ((low & Pte.W) !== 0 && !folios.isAnonExclusive(pfn)) bug(`writable entry at ${hex(vpn * 4096)} for shared anonymous frame ${hex(pfn)}`);
-    if (folios.isAnonExclusive(pfn) && folios.pageMapcount(pfn) !== 1) bug(`exclusive frame ${hex(pfn)} is mapped ${folios.pageMapcount(pfn)} times`);
-  } else {
-    if ((low & Pte.W) !== 0 && !vma.has(VmFlag.Shared)) bug(`private mapping of a file page is writable at ${hex(vpn * 4096)}`);
-    if (folios.test(folio, FolioFlag.SwapBacked)) found.shmem++;
-    else found.file++;
+/** The gauges of /proc/vmstat and of the per-size files are what the frames say. */
+function checkGauges({ vmstat, thp }: MmSystem, tally: Tally): void {
+  const gauges: readonly [VmName, number][] = [
+    ['nr_page_table_pages', tally.tables], ['nr_anon_pages', tally.anonMapped], ['nr_mapped', tally.fileMapped], ['nr_file_pages', tally.cached],
+    ['nr_shmem', tally.shmem], ['nr_anon_transparent_hugepages', tally.hugeMapped], ['nr_mlock', tally.mlocked],
+  ];
+  for (const [name, found] of gauges) if (vmstat.get(name) !== found) bug(`${name} is ${vmstat.get(name)}, there are ${found}`);
+  for (let order = 2; order <= PMD_ORDER; order++) {
+    if (thp.stat(order, 'nr_anon') !== tally.anon[order]) bug(`nr_anon of order ${order} is ${thp.stat(order, 'nr_anon')}, there are ${tally.anon[order]}`);
+    const partial = thp.stat(order, 'nr_anon_partially_mapped');
+    if (partial !== tally.partial[order]) bug(`nr_anon_partially_mapped of order ${order} is ${partial}, there are ${tally.partial[order]}`);
   }
 }

@@ -250,6 +250,15 @@ export class FolioTable {
     return count > 1 && (!this.isLarge(folio) || this.test(folio, FolioFlag.MaybeShared));
   }
 
+  /** The address space that a slot of a large folio names; 0: the slot is empty. */
+  mmIdAt(folio: Folio, slot: 0 | 1): number {
+    return this.mmIds[this.row(folio) * 2 + slot]!;
+  }
+  /** Mappings by the address space in a slot, as far as they were counted. */
+  mmIdMapcountAt(folio: Folio, slot: 0 | 1): number {
+    return this.mmIdMapcounts[this.row(folio) * 2 + slot]!;
+  }
+
   mlockCount(folio: Folio): number {
     return this.mlockCounts[this.row(folio)]!;
   }
