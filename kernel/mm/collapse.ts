@@ -106,6 +106,7 @@ function collapseHugePage(mm: Mm, vma: Vma, vpn: number, window: Window, rules: 
     fill(mm, folio, window.frames);
     letGo(mm, vma, window.frames);
     addNewAnonRmapPmd(mm, vma, folio, vpn);
+    mm.system.deferredSplit.add(folio, false);
     tables.setPmdLeaf(vpn, makePte(folio, vma.pageProt | Pte.D | (vma.has(VmFlag.Write) ? Pte.W : 0)));
   }
   if (mmCollapseHugePage.enabled) mmCollapseHugePage.emit(mm.id, result === ScanResult.Succeed ? 1 : 0, result);

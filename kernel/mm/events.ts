@@ -8,9 +8,10 @@ const names = [
   'nr_free_pages', 'nr_mlock', 'nr_anon_pages', 'nr_mapped', 'nr_file_pages', 'nr_shmem', 'nr_anon_transparent_hugepages',
   'nr_page_table_pages', 'nr_memmap_boot_pages',
   'pgalloc_normal', 'allocstall_normal', 'pgfree', 'pglazyfree', 'pgfault', 'pgmajfault', 'pgreuse', 'oom_kill',
+  'pgmigrate_success', 'pgmigrate_fail', 'thp_migration_success', 'thp_migration_fail', 'thp_migration_split',
   'unevictable_pgs_mlocked', 'unevictable_pgs_munlocked', 'unevictable_pgs_cleared',
-  'thp_fault_alloc', 'thp_fault_fallback', 'thp_collapse_alloc', 'thp_collapse_alloc_failed', 'thp_deferred_split_page', 'thp_split_pmd',
-  'thp_scan_exceed_none_pte', 'thp_scan_exceed_swap_pte', 'thp_scan_exceed_share_pte',
+  'thp_fault_alloc', 'thp_fault_fallback', 'thp_collapse_alloc', 'thp_collapse_alloc_failed', 'thp_split_page', 'thp_split_page_failed', 'thp_deferred_split_page',
+  'thp_underused_split_page', 'thp_split_pmd', 'thp_scan_exceed_none_pte', 'thp_scan_exceed_swap_pte', 'thp_scan_exceed_share_pte',
   'thp_zero_page_alloc', 'thp_zero_page_alloc_failed',
 ] as const;
 export type VmName = (typeof names)[number];
@@ -46,6 +47,13 @@ export const mmPageAlloc = tracepoint('mm_page_alloc', 'kmem', { pfn: 'pfn', ord
 export const mmPageFree = tracepoint('mm_page_free', 'kmem', { pfn: 'pfn', order: 'dec' });
 /** member: 0 MM_FILEPAGES, 1 MM_ANONPAGES, 2 MM_SWAPENTS, 3 MM_SHMEMPAGES; size in bytes. */
 export const rssStat = tracepoint('rss_stat', 'kmem', { mm_id: 'dec', curr: 'dec', member: 'dec', size: 'dec' });
+// migrate and thp: pte and pmd are the entry's word before it is taken out, and as it is written again.
+export const setMigrationPte = tracepoint('set_migration_pte', 'migrate', { addr: 'va', pte: 'hex', order: 'dec' });
+export const removeMigrationPte = tracepoint('remove_migration_pte', 'migrate', { addr: 'va', pte: 'hex', order: 'dec' });
+export const setMigrationPmd = tracepoint('set_migration_pmd', 'thp', { addr: 'va', pmd: 'hex' });
+export const removeMigrationPmd = tracepoint('remove_migration_pmd', 'thp', { addr: 'va', pmd: 'hex' });
+/** mode: 0 async, 1 sync-light, 2 sync; reason: enum migrate_reason (0 compaction). Folios but for succeeded and failed, which are pages. */
+export const mmMigratePages = tracepoint('mm_migrate_pages', 'migrate', { succeeded: 'dec', failed: 'dec', thp_succeeded: 'dec', thp_failed: 'dec', thp_split: 'dec', large_folio_split: 'dec', mode: 'dec', reason: 'dec' });
 // exceptions: error_code is scause, as riscv has it.
 export const pageFaultUser = tracepoint('page_fault_user', 'exceptions', { address: 'va', ip: 'va', error_code: 'hex' });
 export const pageFaultKernel = tracepoint('page_fault_kernel', 'exceptions', { address: 'va', ip: 'va', error_code: 'hex' });

@@ -104,6 +104,31 @@ export class FolioTable {
     this.mmIds.fill(0, row * 2, row * 2 + 2);
     this.mmIdMapcounts.fill(0, row * 2, row * 2 + 2);
   }
+  /** Makes a folio that nobody maps, and to which only the caller holds a reference, folios of the given orders, which follow each other
+   *  and fill it. Each has one reference, the flags of the old one but for what was the large folio's own, and its place in the file or
+   *  VMA. Mirrors __split_folio_to_order(). */
+  split(folio: Folio, orders: readonly number[]): void {
+    const row = this.row(folio);
+    const end = row + (1 << this.orders[row]!);
+    if (this.refs[row] !== 1 || this.largeMapcounts[row] !== 0 || this.pagesMapped[row] !== 0) bug(`split of folio ${hex(folio)} in use`);
+    const own = FolioFlag.Head | FolioFlag.PartiallyMapped | FolioFlag.DeferredSplit | FolioFlag.MaybeShared;
+    const flags = this.flagBits[row]! & ~own;
+    const index = this.indices[row]!;
+    let at = row;
+    for (const order of orders) {
+      this.flagBits[at] = flags | (order > 0 ? FolioFlag.Head : 0);
+      this.refs[at] = 1;
+      this.orders[at] = order;
+      this.mappings[at] = this.mappings[row]!;
+      this.indices[at] = index + at - row;
+      this.mlockCounts[at] = 0;
+      this.mmIds.fill(0, at * 2, at * 2 + 2);
+      this.mmIdMapcounts.fill(0, at * 2, at * 2 + 2);
+      for (let i = 0; i < 1 << order; i++) this.headDistance[at + i] = i;
+      at += 1 << order;
+    }
+    if (at !== end) bug(`pieces of folio ${hex(folio)} do not fill it`);
+  }
   typeOf(pfn: Pfn): MemdescType {
     return this.types[this.row(pfn)] as MemdescType;
   }

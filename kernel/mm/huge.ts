@@ -63,6 +63,7 @@ function mapFreshHuge(fault: Fault): FaultResult | typeof FALLBACK {
   addNewAnonRmapPmd(mm, vma, folio, pmdStart(vpn));
   if (system.faults.current !== null) system.faults.phase('rmap+lru', { mapcount: 1 }, 'exclusive to this address space');
   mm.tables.setPmdLeaf(vpn, makePte(folio, vma.pageProt | (vma.has(VmFlag.Write) ? Pte.W | Pte.D : 0)));
+  system.deferredSplit.add(folio, false);
   system.vmstat.add(VmItem.thp_fault_alloc, 1);
   system.thp.count(PMD_ORDER, ThpStat.anon_fault_alloc);
   return done(fault, 'anon-huge', 'order-wanted');

@@ -1,13 +1,14 @@
 // What a mapping does to the counts of a folio: mapcounts, references, exclusivity, rss, the gauges. Here: adding and removing mappings by
-// PTE and by PMD. Not here: finding the mappings of a folio. Mirrors folio_add_*_rmap_*() and folio_remove_rmap_*() (mm/rmap.c), 6.18.
+// PTE and by PMD. Not here: finding the mappings of a folio (rmap-walk.ts). Mirrors folio_add_*_rmap_*() and folio_remove_rmap_*() (mm/rmap.c), 6.18.
 //
 // Every mapping by PTE holds one reference of the folio, a mapping by PMD one in all.
+import { bug, hex } from '#base';
 import type { Folio, Pfn } from '#base';
 import { VmItem } from './events.ts';
 import { ENTIRELY_MAPPED, FolioFlag } from './folio.ts';
 import type { Mm } from './mm.ts';
 import type { MmSystem } from './system.ts';
-import { PMD_ORDER, ThpStat } from './thp.ts';
+import { PMD_ORDER } from './thp.ts';
 import { VmFlag } from './vma.ts';
 import type { Vma } from './vma.ts';
 
@@ -71,6 +72,10 @@ export function addPteRmap(mm: Mm, vma: Vma, page: Pfn): void {
 }
 /** One more PMD maps an anonymous folio whole: fork. Takes the reference. */
 export function addPmdRmap(mm: Mm, folio: Folio): void {
+  countPmd(mm, folio);
+  mm.addAnonPages(PMD_PAGES);
+}
+function countPmd(mm: Mm, folio: Folio): void {
   const { folios, vmstat } = mm.system;
   folios.get(folio);
   folios.addLargeMapcount(folio, 1, mm.id);
@@ -79,7 +84,6 @@ export function addPmdRmap(mm: Mm, folio: Folio): void {
     vmstat.add(VmItem.nr_anon_pages, PMD_PAGES - mapped);
     vmstat.add(VmItem.nr_anon_transparent_hugepages, 1);
   }
-  mm.addAnonPages(PMD_PAGES);
   mm.system.machine.charge(mm.system.params.cost.rmap);
 }
 
@@ -101,7 +105,7 @@ export function removePteRmap(mm: Mm, vma: Vma, page: Pfn): void {
   }
   const anon = folios.isAnon(folio);
   if (unmapped) system.vmstat.add(anon ? VmItem.nr_anon_pages : VmItem.nr_mapped, -1);
-  if (partially && anon) deferSplit(system, folio);
+  if (partially && anon) system.deferredSplit.add(folio, true);
   countRss(mm, folio, -1);
   if ((vma.flags & VmFlag.Locked) !== 0 && !folios.isLarge(folio)) munlockFolio(system, folio);
   system.machine.charge(system.params.cost.rmap);
@@ -129,7 +133,8 @@ export function splitPmdRmap(mm: Mm, folio: Folio): void {
   }
   forgetPmd(mm, folio);
 }
-function forgetPmd(mm: Mm, folio: Folio): void {
+/** @param mayDefer false: the pages will be mapped again in a moment */
+function forgetPmd(mm: Mm, folio: Folio, mayDefer = true): void {
   const { system } = mm;
   const { folios, vmstat } = system;
   folios.subLargeMapcount(folio, 1, mm.id);
@@ -138,18 +143,51 @@ function forgetPmd(mm: Mm, folio: Folio): void {
   const unmapped = PMD_PAGES - stillMapped;
   vmstat.add(VmItem.nr_anon_pages, -unmapped);
   vmstat.add(VmItem.nr_anon_transparent_hugepages, -1);
-  if (unmapped > 0 && stillMapped > 0) deferSplit(system, folio);
+  if (mayDefer && unmapped > 0 && stillMapped > 0) system.deferredSplit.add(folio, true);
 }
 
-/** Notes that a large folio has lost some of its pages: it is worth splitting when memory gets tight. Mirrors deferred_split_folio(). */
-function deferSplit(system: MmSystem, folio: Folio): void {
-  const { folios, thp, vmstat } = system;
-  if (folios.test(folio, FolioFlag.PartiallyMapped)) return;
-  const order = folios.order(folio);
-  folios.set(folio, FolioFlag.PartiallyMapped | FolioFlag.DeferredSplit);
-  if (order === PMD_ORDER) vmstat.add(VmItem.thp_deferred_split_page, 1);
-  thp.count(order, ThpStat.split_deferred);
-  thp.count(order, ThpStat.nr_anon_partially_mapped);
+// While a folio is split or moved its mappings are away for a moment: mapcounts, references and gauges follow, rss and locks do not, and
+// what is left of the folio meanwhile is nobody's news. AnonExclusive goes, for the entry that comes back to carry.
+
+/** A PTE that maps the page is taken out. The caller holds a reference of its own. */
+export function suspendPteRmap({ system, id }: Mm, page: Pfn): void {
+  const { folios } = system;
+  const folio = folios.folioOf(page);
+  let unmapped = folios.addMapcount(page, -1) === 0;
+  if (folios.isLarge(folio)) {
+    folios.subLargeMapcount(folio, 1, id);
+    if (unmapped) unmapped = folios.addPagesMapped(folio, -1) < ENTIRELY_MAPPED;
+  }
+  if (unmapped) system.vmstat.add(folios.isAnon(folio) ? VmItem.nr_anon_pages : VmItem.nr_mapped, -1);
+  folios.clear(page, FolioFlag.AnonExclusive);
+  if (folios.put(folio)) bug(`folio ${hex(folio)} let go while it is split or moved`);
+  system.machine.charge(system.params.cost.rmap);
+}
+/** It is back, for this page: the same one, or the one that its contents moved to. */
+export function resumePteRmap({ system, id }: Mm, page: Pfn, exclusive: boolean): void {
+  const { folios } = system;
+  const folio = folios.folioOf(page);
+  folios.get(folio);
+  let mapped = folios.addMapcount(page, 1) === 1;
+  if (folios.isLarge(folio)) {
+    folios.addLargeMapcount(folio, 1, id);
+    if (mapped) mapped = folios.addPagesMapped(folio, 1) < ENTIRELY_MAPPED;
+  }
+  if (mapped) system.vmstat.add(folios.isAnon(folio) ? VmItem.nr_anon_pages : VmItem.nr_mapped, 1);
+  if (exclusive) folios.set(page, FolioFlag.AnonExclusive);
+  system.machine.charge(system.params.cost.rmap);
+}
+/** The same for a PMD entry. */
+export function suspendPmdRmap(mm: Mm, folio: Folio): void {
+  const { system } = mm;
+  forgetPmd(mm, folio, false);
+  system.folios.clear(folio, FolioFlag.AnonExclusive);
+  if (system.folios.put(folio)) bug(`folio ${hex(folio)} let go while it is split or moved`);
+  system.machine.charge(system.params.cost.rmap);
+}
+export function resumePmdRmap(mm: Mm, folio: Folio, exclusive: boolean): void {
+  countPmd(mm, folio);
+  if (exclusive) mm.system.folios.set(folio, FolioFlag.AnonExclusive);
 }
 
 function countRss(mm: Mm, folio: Folio, n: number): void {

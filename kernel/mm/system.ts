@@ -7,6 +7,7 @@ import type { KernelParams } from '../params.ts';
 import { AnonVmas } from './anon-vma.ts';
 import { Buddy } from './buddy.ts';
 import { checkSystem } from './check.ts';
+import { DeferredSplitQueue } from './deferred-split.ts';
 import { VmItem, VmStat, mmPageAlloc, mmPageFree } from './events.ts';
 import { FaultLog, faultKinds } from './fault-record.ts';
 import type { FaultKind } from './fault-record.ts';
@@ -67,6 +68,8 @@ export class MmSystem {
   /** Where rmap looks: anon_vmas by id, and files that have pages in memory by the id that those carry. */
   readonly anonVmas = new AnonVmas();
   readonly addressSpaces = new Map<number, AddressSpace>();
+  /** Large folios that are worth splitting when memory gets tight. */
+  readonly deferredSplit = new DeferredSplitQueue(this);
   /** Allocations that still succeed, for tests of what happens when they do not: Linux's fail_page_alloc. */
   allocationsUntilFailure = Infinity;
   private hugeZero: Folio | 0 = 0;
@@ -170,7 +173,7 @@ export class MmSystem {
     const pages = 1 << order;
     if (this.folios.isAnon(folio)) {
       this.thp.count(order, ThpStat.nr_anon, -1);
-      if (this.folios.test(folio, FolioFlag.PartiallyMapped)) this.thp.count(order, ThpStat.nr_anon_partially_mapped, -1);
+      if (this.folios.test(folio, FolioFlag.DeferredSplit | FolioFlag.PartiallyMapped)) this.deferredSplit.remove(folio);
     }
     if (this.folios.test(folio, FolioFlag.Mlocked)) {
       this.vmstat.add(VmItem.nr_mlock, -pages);
@@ -257,6 +260,7 @@ export class MmSystem {
     into.numbers(this.kindCounts);
     into.numbers([this.committedPages, this.hugeZero, this.nextMmId, this.nextMappingId, this.asids.generation, this.asids.next]);
     this.anonVmas.hash(into);
+    this.deferredSplit.hash(into);
     for (const mm of this.mms) mm.hash(into);
   }
 }

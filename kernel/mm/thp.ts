@@ -51,6 +51,8 @@ export class ThpControls {
   enabled: ThpGlobalMode = 'madvise';
   defrag: ThpDefrag = 'madvise';
   useZeroPage = true;
+  /** Are folios of 2 MiB queued from the start, to be split when they turn out to hold mostly zeros? */
+  shrinkUnderused = true;
   private readonly shmem = new Map<string, string>(['', SHMEM_FOLDER, ...orders.map(folderOf)].map((folder) => [folder, folder === folderOf(PMD_ORDER) ? 'inherit' : 'never']));
   readonly khugepaged = new KhugepagedControls();
   private readonly modes: ThpSizeMode[] = orders.map((order) => (order === PMD_ORDER ? 'inherit' : 'never'));
@@ -91,7 +93,7 @@ export class ThpControls {
 
   /** Every file below transparent_hugepage/, in order: 'enabled', ..., 'hugepages-64kB/stats/anon_fault_alloc', ... */
   paths(): readonly string[] {
-    return ['defrag', 'enabled', 'hpage_pmd_size', 'shmem_enabled', 'use_zero_page', ...this.khugepaged.paths().map((name) => `khugepaged/${name}`),
+    return ['defrag', 'enabled', 'hpage_pmd_size', 'shmem_enabled', 'shrink_underused', 'use_zero_page', ...this.khugepaged.paths().map((name) => `khugepaged/${name}`),
       `${SHMEM_FOLDER}/shmem_enabled`, ...shmemFolderStats.map((name) => `${SHMEM_FOLDER}/stats/${name}`),
       ...orders.flatMap((order) => [`${folderOf(order)}/enabled`, `${folderOf(order)}/shmem_enabled`, ...[...statNames, ...stillNames].map((name) => `${folderOf(order)}/stats/${name}`)])];
   }
@@ -100,6 +102,7 @@ export class ThpControls {
     switch (path) {
       case 'enabled': return showWords(globalWords, this.enabled);
       case 'defrag': return showWords(defragWords, this.defrag);
+      case 'shrink_underused': return this.shrinkUnderused ? '1\n' : '0\n';
       case 'use_zero_page': return this.useZeroPage ? '1\n' : '0\n';
       case 'shmem_enabled': return showWords(shmemWords, this.shmem.get('')!);
       case 'hpage_pmd_size': return `${4096 << PMD_ORDER}\n`;
@@ -138,10 +141,11 @@ export class ThpControls {
       const word = pick(defragWords, text);
       if (word === null) return -Errno.EINVAL;
       this.defrag = word;
-    } else if (path === 'use_zero_page') {
+    } else if (path === 'shrink_underused' || path === 'use_zero_page') {
       const digits = strip(text).trim();
       if (!/^[01]$/.test(digits)) return -Errno.EINVAL;
-      this.useZeroPage = digits === '1';
+      if (path === 'use_zero_page') this.useZeroPage = digits === '1';
+      else this.shrinkUnderused = digits === '1';
     } else {
       const word = pick(sizeWords, text);
       if (word === null) return -Errno.EINVAL;
@@ -151,7 +155,7 @@ export class ThpControls {
   }
 
   hash(into: StateHash): void {
-    for (const path of ['enabled', 'defrag', 'use_zero_page']) into.text(this.get(path)!);
+    for (const path of ['enabled', 'defrag', 'shrink_underused', 'use_zero_page']) into.text(this.get(path)!);
     for (const word of this.shmem.values()) into.text(word);
     for (const mode of this.modes) into.text(mode);
     into.numbers(this.counts);
