@@ -55,6 +55,14 @@ function checkBuddy(system: MmSystem): void {
     if (order < MAX_PAGE_ORDER && freeOrderAt.get(block ^ (1 << order)) === order) bug(`free buddies of order ${order} at ${hex(block)} are not merged`);
   }
   if (free !== buddy.freePages) bug(`${free} pages in free lists, ${buddy.freePages} counted`);
+  let stock = 0;
+  for (const { pfn, order } of system.pages.pcp.blocks()) {
+    for (let i = 0; i < 1 << order; i++) {
+      if (folios.typeOf(asPfn(pfn + i)) !== MemdescType.Buddy || buddy.blockAt(asPfn(pfn + i)) >= 0) bug(`frame ${hex(pfn + i)} is in per-cpu stock and elsewhere`);
+    }
+    stock += 1 << order;
+  }
+  if (stock !== system.pages.pcp.count) bug(`${stock} pages in per-cpu stock, ${system.pages.pcp.count} counted`);
   if (free !== system.vmstat.get('nr_free_pages')) bug(`nr_free_pages is ${system.vmstat.get('nr_free_pages')}, ${free} are free`);
 }
 
@@ -67,7 +75,7 @@ interface Tally {
 
 /** One owner a frame, free + used = RAM, and every count is what the tables say. */
 function checkFolios(system: MmSystem, scan: Scan): void {
-  const { folios, buddy } = system;
+  const { folios, pages } = system;
   const noOrders = (): number[] => new Array<number>(MAX_PAGE_ORDER + 1).fill(0);
   const tally: Tally = { used: 0, tables: 0, anonMapped: 0, fileMapped: 0, cached: 0, shmem: 0, hugeMapped: 0, mlocked: 0, anon: noOrders(), partial: noOrders() };
   const end = folios.firstPfn + folios.nrFrames;
@@ -93,7 +101,7 @@ function checkFolios(system: MmSystem, scan: Scan): void {
     tally.used += nr;
     at += nr;
   }
-  if (tally.used + buddy.freePages !== folios.nrFrames) bug(`${tally.used} frames used and ${buddy.freePages} free are not the ${folios.nrFrames} of RAM`);
+  if (tally.used + pages.freePagesAndStock !== folios.nrFrames) bug(`${tally.used} frames used and ${pages.freePagesAndStock} free are not the ${folios.nrFrames} of RAM`);
   // A table that hangs in no tree and lies in no deposit would never be freed.
   if (tally.tables !== scan.nrTables) bug(`${tally.tables} frames are page tables, the address spaces have ${scan.nrTables}`);
   checkGauges(system, tally);

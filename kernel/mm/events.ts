@@ -26,6 +26,10 @@ export class VmStat {
   add(item: number, n: number): void {
     this.counts[item]! += n;
   }
+  /** Of a gauge: what it stands at now. */
+  set(item: number, n: number): void {
+    this.counts[item] = n;
+  }
   get(name: VmName): number {
     return this.counts[VmItem[name]]!;
   }
@@ -42,9 +46,16 @@ export class VmStat {
   }
 }
 
-// kmem
-export const mmPageAlloc = tracepoint('mm_page_alloc', 'kmem', { pfn: 'pfn', order: 'dec', gfp_flags: 'hex' });
+// kmem. Linux also prints the address of the page's record, which is nowhere here.
+export const mmPageAlloc = tracepoint('mm_page_alloc', 'kmem', { pfn: 'pfn', order: 'dec', migratetype: 'dec', gfp_flags: 'hex' });
 export const mmPageFree = tracepoint('mm_page_free', 'kmem', { pfn: 'pfn', order: 'dec' });
+/** percpu_refill: 1 for orders that are kept in per-cpu stock. */
+export const mmPageAllocZoneLocked = tracepoint('mm_page_alloc_zone_locked', 'kmem', { pfn: 'pfn', order: 'dec', migratetype: 'dec', percpu_refill: 'dec' });
+export const mmPagePcpuDrain = tracepoint('mm_page_pcpu_drain', 'kmem', { pfn: 'pfn', order: 'dec', migratetype: 'dec' });
+/** An allocation took from another migrate type: fragmenting, when the block was smaller than a pageblock; change_ownership, when the pageblock came along. */
+export const mmPageAllocExtfrag = tracepoint('mm_page_alloc_extfrag', 'kmem', {
+  pfn: 'pfn', alloc_order: 'dec', fallback_order: 'dec', pageblock_order: 'dec', alloc_migratetype: 'dec', fallback_migratetype: 'dec', fragmenting: 'dec', change_ownership: 'dec',
+});
 /** member: 0 MM_FILEPAGES, 1 MM_ANONPAGES, 2 MM_SWAPENTS, 3 MM_SHMEMPAGES; size in bytes. */
 export const rssStat = tracepoint('rss_stat', 'kmem', { mm_id: 'dec', curr: 'dec', member: 'dec', size: 'dec' });
 // migrate and thp: pte and pmd are the entry's word before it is taken out, and as it is written again.

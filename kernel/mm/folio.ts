@@ -132,6 +132,11 @@ export class FolioTable {
   typeOf(pfn: Pfn): MemdescType {
     return this.types[this.row(pfn)] as MemdescType;
   }
+  /** Is the frame's owner user memory, which can be moved (PageLRU)? */
+  isMovable(pfn: Pfn): boolean {
+    const type = this.types[this.row(pfn)]!;
+    return type === MemdescType.AnonFolio || type === MemdescType.FileFolio;
+  }
   /** The folio that a frame belongs to: Linux's page_folio(). */
   folioOf(pfn: Pfn): Folio {
     return asFolio(pfn - this.headDistance[this.row(pfn)]!);

@@ -5,7 +5,7 @@ import type { Folio, Pfn, StateHash } from '#base';
 import type { Machine } from '../machine.ts';
 import type { KernelParams } from '../params.ts';
 import { AnonVmas } from './anon-vma.ts';
-import { Buddy } from './buddy.ts';
+import type { Buddy } from './buddy.ts';
 import { checkSystem } from './check.ts';
 import { DeferredSplitQueue } from './deferred-split.ts';
 import { VmItem, VmStat, mmPageAlloc, mmPageFree } from './events.ts';
@@ -17,24 +17,14 @@ import { FolioFlag, FolioTable, MemdescType } from './folio.ts';
 import { linuxFolioOrder } from './folio-order.ts';
 import type { FolioOrderPolicy } from './folio-order.ts';
 import { Khugepaged } from './khugepaged.ts';
+import { Gfp, migrateTypeOf } from './gfp.ts';
 import type { Mm } from './mm.ts';
+import { PageAllocator } from './page-alloc.ts';
 import { PMD_ORDER, ThpControls, ThpStat } from './thp.ts';
-import { minFreeKbytes, watermarks } from './watermark.ts';
+import { minFreeKbytes } from './watermark.ts';
 import type { Watermarks } from './watermark.ts';
 
-/** How an allocation may be served, with Linux's bits; the ones that mm uses. */
-export const Gfp = {
-  /** Page tables: GFP_PGTABLE_USER. */
-  PageTable: 0x40_0dc0,
-  /** One page of anonymous memory or of a file: GFP_HIGHUSER_MOVABLE. */
-  User: 0x10_0cca,
-  /** The same, zeroed. */
-  UserZero: 0x10_0dca,
-  /** A large folio at a fault without MADV_HUGEPAGE: GFP_TRANSHUGE_LIGHT, no reclaim of any kind. */
-  ThpLight: 0x1c_20ca,
-  /** With MADV_HUGEPAGE: direct reclaim too. */
-  Thp: 0x1c_24ca,
-} as const;
+export { Gfp } from './gfp.ts';
 
 /** The least RAM that boots: below, the memory map and the marks leave nothing to run a program in. */
 const MIN_FRAMES = 1024;
@@ -43,6 +33,8 @@ export class MmSystem {
   readonly machine: Machine;
   readonly params: KernelParams;
   readonly folios: FolioTable;
+  /** Who hands out frames; buddy is the free lists behind it. */
+  readonly pages: PageAllocator;
   readonly buddy: Buddy;
   readonly vmstat = new VmStat();
   /** The kernel's own access to a program's memory failed for want of a frame: who took the system call runs the OOM killer, and clears it. */
@@ -76,7 +68,6 @@ export class MmSystem {
   private readonly kindCounts = new Float64Array(faultKinds.length);
   private nextMmId = 1;
   private nextMappingId = 1;
-  private marks: Watermarks;
 
   /** @param memmapBytesPerFrame what the memory map takes of RAM for each frame: 64 as in Linux today, 32, 16 or 8 as planned. */
   constructor(machine: Machine, params: KernelParams, memmapBytesPerFrame = 64) {
@@ -88,7 +79,6 @@ export class MmSystem {
     this.memmapBytes = Math.ceil((nrFrames * memmapBytesPerFrame) / PAGE_SIZE) * PAGE_SIZE;
     const memmapPages = this.memmapBytes / PAGE_SIZE;
     this.folios = new FolioTable(firstPfn, nrFrames);
-    this.buddy = new Buddy(firstPfn, nrFrames);
     this.faults = new FaultLog(machine);
     this.asids = new AsidAllocator(machine);
     this.orderPolicy = linuxFolioOrder;
@@ -102,30 +92,29 @@ export class MmSystem {
       this.folios.set(asPfn(pfn), FolioFlag.Reserved);
     }
     machine.zeroFrames(this.zeroPage, 1);
-    this.buddy.addRange(firstPfn, this.zeroPage);
-    this.managedPages = this.buddy.freePages;
-    this.vmstat.add(VmItem.nr_free_pages, this.managedPages);
+    this.pages = new PageAllocator(machine.ram, { start: firstPfn, end: this.zeroPage }, this.folios, params, this.vmstat, (managed) => minFreeKbytes(managed, true));
+    this.buddy = this.pages.buddy;
+    this.managedPages = this.pages.managedPages;
     this.vmstat.add(VmItem.nr_memmap_boot_pages, memmapPages);
-    if (params.vm.min_free_kbytes === 0) params.vm.min_free_kbytes = minFreeKbytes(this.managedPages, true);
-    this.marks = watermarks(this.managedPages, params.vm.min_free_kbytes, params.vm.watermark_scale_factor);
   }
 
   get memTotalBytes(): number {
     return this.managedPages * PAGE_SIZE;
   }
+  /** What nobody owns, the per-cpu stock included (which MemFree of /proc/meminfo leaves out). */
   get freeBytes(): number {
-    return this.buddy.freePages * PAGE_SIZE;
+    return this.pages.freePagesAndStock * PAGE_SIZE;
   }
   /** Free blocks by order, 0 to 10: /proc/buddyinfo. */
   freeBlocks(): readonly number[] {
     return this.buddy.counts();
   }
   get watermarks(): Watermarks {
-    return this.marks;
+    return this.pages.watermarks;
   }
   /** After min_free_kbytes or watermark_scale_factor changed. */
   setupWatermarks(): void {
-    this.marks = watermarks(this.managedPages, this.params.vm.min_free_kbytes, this.params.vm.watermark_scale_factor);
+    this.pages.setupWatermarks();
   }
   newMmId(): number {
     return this.nextMmId++;
@@ -136,18 +125,16 @@ export class MmSystem {
 
   // Frames.
 
-  /** 2^order frames as one folio with one reference, contents undefined; 0: none is free above the minimum mark. Nothing is reclaimed. */
+  /** 2^order frames as one folio with one reference, contents undefined; 0: not to be had under the rules of `gfp`. */
   allocFolio(order: number, type: MemdescType, gfp: number): Folio | 0 {
     const nr = 1 << order;
-    if (this.buddy.freePages - nr < this.marks.min) return 0;
     if (this.allocationsUntilFailure <= 0) return 0;
-    const pfn = this.buddy.alloc(order);
+    const pfn = this.pages.alloc(order, gfp);
     if (pfn === 0) return 0;
     this.allocationsUntilFailure--;
-    this.vmstat.add(VmItem.nr_free_pages, -nr);
     this.vmstat.add(VmItem.pgalloc_normal, nr);
     this.machine.charge(this.params.cost.page_alloc);
-    if (mmPageAlloc.enabled) mmPageAlloc.emit(pfn, order, gfp);
+    if (mmPageAlloc.enabled) mmPageAlloc.emit(pfn, order, migrateTypeOf(gfp), gfp);
     const folio = this.folios.prepare(pfn, order, type);
     if (type === MemdescType.AnonFolio) this.thp.count(order, ThpStat.nr_anon, 1);
     return folio;
@@ -180,8 +167,7 @@ export class MmSystem {
       this.vmstat.add(VmItem.unevictable_pgs_cleared, pages);
     }
     this.folios.retire(folio);
-    this.buddy.free(folio, order);
-    this.vmstat.add(VmItem.nr_free_pages, pages);
+    this.pages.free(folio, order);
     this.vmstat.add(VmItem.pgfree, pages);
     this.machine.charge(this.params.cost.page_free);
     if (mmPageFree.enabled) mmPageFree.emit(folio, order);
@@ -253,7 +239,7 @@ export class MmSystem {
   }
   hash(into: StateHash): void {
     this.folios.hash(into);
-    this.buddy.hash(into);
+    this.pages.hash(into);
     this.vmstat.hash(into);
     this.thp.hash(into);
     this.khugepaged.hash(into);

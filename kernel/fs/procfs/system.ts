@@ -16,7 +16,7 @@ function meminfo({ view }: SystemSubject): string {
   const { vmstat } = system;
   const line = (label: string, kilobytes: number): string => `${`${label}:`.padEnd(16)}${String(Math.floor(kilobytes)).padStart(8)} kB\n`;
   const pages = (label: string, nr: number): string => line(label, nr * (PAGE_SIZE / 1024));
-  const free = system.freeBytes / PAGE_SIZE;
+  const free = system.buddy.freePages;
   const hugeTotals = ['Total', 'Free', 'Rsvd', 'Surp'].map((name) => `${`HugePages_${name}:`.padEnd(16)}${'0'.padStart(8)}\n`).join('');
   // Everything in the page cache is tmpfs here: Cached counts it, and nothing of it can be reclaimed without swap.
   return pages('MemTotal', system.managedPages) + pages('MemFree', free) + pages('MemAvailable', Math.max(0, free - system.watermarks.high)) +

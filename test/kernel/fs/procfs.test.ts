@@ -95,9 +95,9 @@ describe('formats of Linux 6.18', () => {
     const text = g.cat('/proc/meminfo');
     expectInOrder(labels(text), meminfo);
     for (const line of text.trimEnd().split('\n')) expect(line).toMatch(line.startsWith('HugePages_') ? /^.{16} {7}0$/ : /^.{16} *\d+ kB$/);
-    expect(text).toContain(`${'MemFree:'.padEnd(16)}${String(g.kernel.system.freeBytes / 1024).padStart(8)} kB\n`);
+    expect(text).toContain(`${'MemFree:'.padEnd(16)}${String(g.kernel.system.buddy.freePages * 4).padStart(8)} kB\n`);
     const free = g.cat('/proc/buddyinfo').trimEnd().split(/ +/).slice(4).map(Number);
-    expect(free.reduce((sum, n, order) => sum + n * (4096 << order), 0)).toBe(g.kernel.system.freeBytes);
+    expect(free.reduce((sum, n, order) => sum + n * (4096 << order), 0)).toBe(g.kernel.system.buddy.freePages * 4096);
     expect(g.cat('/proc/buddyinfo')).toMatch(/^Node 0, zone {3}Normal( {0,6}\d{1,6} ){11}\n$/);
     expect(g.cat('/proc/vmstat')).toMatch(/^nr_free_pages \d+\n/);
   });

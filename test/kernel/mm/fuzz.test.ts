@@ -33,7 +33,7 @@ class World {
 
   constructor(orders: readonly number[]) {
     this.system = bootSystem({ orders, ramBytes: 24 << 20, soiled: true }).system;
-    this.freeAtBoot = this.system.buddy.freePages;
+    this.freeAtBoot = this.system.pages.freePagesAndStock;
     this.space = new AddressSpace(this.system, 'file');
     this.space.truncate(FILE_PAGES * 4096);
     this.file = { space: this.space, path: '/tmp/fuzz', ino: 2, devMajor: 0, devMinor: 1, mayWrite: true };
@@ -284,7 +284,7 @@ describe('random operations', () => {
         for (const { program } of w.processes) program.mm.dispose();
         w.space.release();
         w.system.check();
-        expect(w.system.buddy.freePages + (w.system.hugeZeroFolio === 0 ? 0 : 512)).toBe(w.freeAtBoot);
+        expect(w.system.pages.freePagesAndStock + (w.system.hugeZeroFolio === 0 ? 0 : 512)).toBe(w.freeAtBoot);
       }), { numRuns: Number(process.env['FUZZ_RUNS'] ?? 8) });
     });
   }

@@ -31,11 +31,11 @@ describe('MADV_COLLAPSE', () => {
     program.map(4 * MIB, BASE);
     program.touch(BASE, 4 * MIB);
     program.user.setU32(BASE + 5 * 4096 + 8, 0xcafe);
-    const free = system.buddy.freePages;
+    const free = system.pages.freePagesAndStock;
     expect(program.mm.madvise(BASE, 2 * MIB, Madvise.Collapse)).toBe(0);
     expect(sketch(program, BASE, 4 * MIB)).toEqual(['9999999999999999', '0000000000000000']);
     expect(program.user.u32(BASE + 5 * 4096 + 8)).toBe(0xcafe);
-    expect([program.mm.rss.anonPages, system.buddy.freePages, system.vmstat.get('thp_collapse_alloc'), program.touch(BASE, 2 * MIB)]).toEqual([1024, free, 1, 0]);
+    expect([program.mm.rss.anonPages, system.pages.freePagesAndStock, system.vmstat.get('thp_collapse_alloc'), program.touch(BASE, 2 * MIB)]).toEqual([1024, free, 1, 0]);
     system.check();
   });
   test('fills holes and zero pages with zeros, which then are resident', () => {

@@ -118,7 +118,7 @@ describe('fault records', () => {
     program.write(BASE + 8);
     for (const stop of stops) stop();
     expect(seen[0]).toBe('exceptions:page_fault_user: address=0x1000000008 ip=0x0 error_code=0xf');
-    expect(seen[seen.length - 1]).toMatch(/^kmem:mm_page_alloc: pfn=0x8\w+ order=4 gfp_flags=0x1c20ca$/);
+    expect(seen[seen.length - 1]).toMatch(/^kmem:mm_page_alloc: pfn=0x8\w+ order=4 migratetype=1 gfp_flags=0x1c20ca$/);
   });
 });
 
