@@ -1,0 +1,466 @@
+// A seeded storm of memory operations on several address spaces, beside a naive model of what programs can see: which pages there are, with which
+// rights, holding which byte. Here: the world, its operations, the comparison. Not here: how many are run and with what seed (mm-storm.test.ts).
+//
+// Everything is drawn from one generator, so that (seed, orders) names a run. Allocations fail on purpose: in a third of the operations the n-th
+// one does, once or from then on. After every operation the kernel's own invariants are checked, and at the end every frame must be free again.
+import { Prng, asPfn } from '#base';
+import { FaultResult } from '#kernel/mm/fault.ts';
+import { AddressSpace } from '#kernel/mm/filemap.ts';
+import type { FileMapping } from '#kernel/mm/filemap.ts';
+import { dupMm } from '#kernel/mm/fork.ts';
+import { MapFlag, MremapFlag, Prot } from '#kernel/mm/mman.ts';
+import type { MmSystem } from '#kernel/mm/system.ts';
+import { VmFlag, canMerge } from '#kernel/mm/vma.ts';
+import { Program, bootSystem } from '../support/mm-fixture.ts';
+
+/** Pages that the operations fight over: 4.5 MiB around 2 MiB boundaries; after them those of the heap, and of a stack. */
+const ARENA = 1152;
+const HEAP = 48;
+const STACK = 48;
+const PAGES = ARENA + HEAP + STACK;
+const ARENA_VPN = 0x100_0000 - 64;
+const HEAP_VPN = 0x80_0000;
+const STACK_VPN = 0x300_0000;
+const FILE_PAGES = 96;
+const MAX_PROCESSES = 4;
+const vpnOf = (page: number): number => page < ARENA ? ARENA_VPN + page : page < ARENA + HEAP ? HEAP_VPN + page - ARENA : STACK_VPN + page - ARENA - HEAP;
+const vaOf = (page: number): number => vpnOf(page) * 4096;
+
+const Kind = { None: 0, Anon: 1, SharedFile: 2, PrivateFile: 3 } as const;
+const NO_COPY = -1;
+
+/** What one program should see: a row a page. */
+class Model {
+  readonly kind = new Uint8Array(PAGES);
+  readonly prot = new Uint8Array(PAGES);
+  /** Page of the file. */
+  readonly index = new Int32Array(PAGES);
+  /** The byte of the program's own page; NO_COPY: the file's is seen. */
+  readonly own = new Int16Array(PAGES);
+  /** 1: MADV_FREE was said, so the page may read as zeros until it is written. */
+  readonly lazy = new Uint8Array(PAGES);
+
+  copyRow(from: Model, page: number, to: number): void {
+    for (const column of ['kind', 'prot', 'index', 'own', 'lazy'] as const) this[column][to] = from[column][page]!;
+  }
+  set(page: number, kind: number, prot: number, index = 0): void {
+    this.kind[page] = kind;
+    this.prot[page] = prot;
+    this.index[page] = index;
+    this.own[page] = kind === Kind.Anon ? 0 : NO_COPY;
+    this.lazy[page] = 0;
+  }
+  /** As if never touched. */
+  empty(page: number): void {
+    this.own[page] = this.kind[page] === Kind.Anon ? 0 : NO_COPY;
+    this.lazy[page] = 0;
+  }
+}
+interface Process { readonly program: Program; readonly model: Model }
+interface Range { readonly page: number; readonly len: number }
+
+const prots = [0, Prot.Read, Prot.Read | Prot.Write, Prot.Read | Prot.Write, Prot.Read | Prot.Write, Prot.Write, Prot.Read | Prot.Exec] as const;
+/** madvise values that must not change what is read, or do so in a way that the model knows. */
+const Advice = { DontNeed: 4, Free: 8, DontFork: 10, DoFork: 11, WipeOnFork: 18, KeepOnFork: 19, DontNeedLocked: 24 } as const;
+const harmless = [0, 1, 2, 3, 14, 14, 15, 16, 17, 20, 21, 22, 23, 25] as const;
+
+export class World {
+  readonly system: MmSystem;
+  readonly processes: Process[] = [];
+  /** Where allocations were made to fail: the functions that asked, innermost first. */
+  readonly failedSites = new Map<string, number>();
+  /** The last operation, for whoever reports a failure. */
+  last = '';
+  private readonly random: Prng;
+  private readonly space: AddressSpace;
+  private readonly file: FileMapping;
+  private readonly fileBytes = new Uint8Array(FILE_PAGES + ARENA);
+  private filePages = FILE_PAGES;
+  private readonly freeAtBoot: number;
+  private untilFailure = Infinity;
+  private failures = 0;
+
+  constructor(seed: number, orders: readonly number[]) {
+    this.random = new Prng(seed, 'storm');
+    this.system = bootSystem({ orders, ramBytes: 24 << 20, soiled: true }).system;
+    this.freeAtBoot = this.system.buddy.freePages;
+    this.injectFailures();
+    this.space = new AddressSpace(this.system, 'file');
+    this.space.truncate(FILE_PAGES * 4096);
+    this.file = { space: this.space, path: '/tmp/storm', ino: 2, devMajor: 0, devMinor: 1, mayWrite: true };
+    this.startProcess();
+  }
+  /** All allocations of mm go through allocFolio(). */
+  private injectFailures(): void {
+    const { system } = this;
+    const allocate = system.allocFolio.bind(system);
+    system.allocFolio = (...facts) => {
+      if (this.untilFailure-- > 0 || this.failures === 0) return allocate(...facts);
+      this.failures--;
+      const site = (new Error().stack ?? '').split('\n').slice(2, 5).map((line) => /at (?:\w+\.)*(\w+)/.exec(line)?.[1] ?? '?').filter((name) => name !== 'allocZeroed').slice(0, 2).join(' < ');
+      this.failedSites.set(site, (this.failedSites.get(site) ?? 0) + 1);
+      return 0;
+    };
+  }
+  private startProcess(): void {
+    const program = Program.on(this.system);
+    const { mm } = program;
+    mm.startBrk = mm.brkEnd = HEAP_VPN * 4096;
+    const process = { program, model: new Model() };
+    this.processes.push(process);
+    program.map(4096, vaOf(PAGES - 1), Prot.Read | Prot.Write, MapFlag.GrowsDown);
+    process.model.set(PAGES - 1, Kind.Anon, Prot.Read | Prot.Write);
+    program.map((ARENA / 4) * 3 * 4096, vaOf(0));
+    for (let page = 0; page < (ARENA / 4) * 3; page++) process.model.set(page, Kind.Anon, Prot.Read | Prot.Write);
+  }
+
+  /** One operation, then the invariants. */
+  step(): void {
+    let process = this.processes[this.random.below(this.processes.length)]!;
+    this.untilFailure = this.random.below(3) === 0 ? this.random.below(10) : Infinity;
+    this.failures = this.random.below(2) === 0 ? 1 : Infinity;
+    this.operate(process);
+    if (!this.processes.includes(process)) process = this.processes[0]!;
+    this.untilFailure = Infinity;
+    this.system.check();
+    if (!this.last.startsWith('write') && !this.last.startsWith('read')) this.settle(process);
+  }
+  /** Locking and populating write to private pages on the program's behalf, which copies them: what they hold from now on is their own. */
+  private settle({ program, model }: Process): void {
+    const { folios } = this.system;
+    for (let page = 0; page < ARENA; page++) {
+      if (model.kind[page] !== Kind.PrivateFile || model.own[page] !== NO_COPY || model.index[page]! >= this.filePages) continue;
+      const frame = program.frame(vaOf(page));
+      if (frame !== 0 && folios.isAnon(folios.folioOf(asPfn(frame)))) model.own[page] = this.fileBytes[model.index[page]!]!;
+    }
+  }
+  private operate(process: Process): void {
+    const dice = this.random.below(100);
+    if (dice < 30) return this.touch(process);
+    if (dice < 36) return this.read(process);
+    if (dice < 44) return this.mapAnon(process);
+    if (dice < 49) return this.mapFile(process);
+    if (dice < 54) return this.unmap(process);
+    if (dice < 62) return this.protect(process);
+    if (dice < 69) return this.discard(process);
+    if (dice < 78) return this.advise(process);
+    if (dice < 81) return this.lock(process);
+    if (dice < 89) return this.remap(process);
+    if (dice < 92) return this.resize(process);
+    if (dice < 94) return this.moveBreak(process);
+    if (dice < 95) return this.growStack(process);
+    if (dice < 96) return this.truncate();
+    if (dice < 98) return this.fork(process);
+    return this.exit();
+  }
+  private note(name: string, process: Process | null, range: Range | null, ...rest: readonly number[]): void {
+    this.last = `${name}${process === null ? '' : ` in mm ${process.program.mm.id}`}${range === null ? '' : ` pages ${range.page}+${range.len}`} ${rest.join(' ')}`;
+  }
+  /** Somewhere in the arena, or in a mapping that is there: all of it, a part, or the part between boundaries of 64 kB or 2 MiB. */
+  private range({ program }: Process): Range {
+    const { random } = this;
+    const lens = [1, 1, 2, 3, 4, 16, 17, 32, 64, 512, 600];
+    const len = random.below(3) === 0 ? 1 + random.below(40) : lens[random.below(lens.length)]!;
+    const vmas = program.mm.vmas.filter((vma) => vma.start >= vaOf(0) && vma.end <= vaOf(ARENA - 1) + 4096);
+    const anywhere = random.below(ARENA);
+    const how = random.below(5);
+    if (how === 0 || vmas.length === 0) return { page: anywhere, len: Math.min(len, ARENA - anywhere) };
+    const vma = vmas[random.below(vmas.length)]!;
+    const first = vma.start / 4096 - ARENA_VPN;
+    if (how === 1) return { page: first, len: vma.nrPages };
+    const from = first + (anywhere % vma.nrPages);
+    const part = { page: from, len: Math.min(len, first + vma.nrPages - from) };
+    if (how <= 3) return part;
+    const unit = len >= 512 ? 512 : 16;
+    const aligned = Math.ceil((ARENA_VPN + first) / unit) * unit - ARENA_VPN;
+    return aligned + unit <= first + vma.nrPages ? { page: aligned, len: unit } : part;
+  }
+
+  // What a program does to its pages.
+
+  private touch(process: Process): void {
+    const range = this.random.below(8) === 0 ? { page: ARENA, len: HEAP + STACK } : this.range(process);
+    const value = 1 + this.random.below(255);
+    const stride = 1 + this.random.below(6);
+    const nr = this.random.below(3) === 0 ? range.len : Math.min(range.len, 1 + this.random.below(6));
+    this.note('write', process, range, value, stride, nr);
+    for (let i = 0; i < nr; i += stride) this.write(process, range.page + i, value);
+  }
+  private write({ program, model }: Process, page: number, value: number): void {
+    if (page >= ARENA + HEAP && model.kind[page] === Kind.None) return; // growStack()'s
+    const result = program.write(vaOf(page) + 5);
+    if (result === FaultResult.OutOfMemory) return this.mayLackMemory();
+    const kind = model.kind[page]!;
+    const beyond = kind >= Kind.SharedFile && model.own[page] === NO_COPY && model.index[page]! >= this.filePages;
+    const wanted = kind === Kind.None ? FaultResult.MapErr : (model.prot[page]! & Prot.Write) === 0 ? FaultResult.AccErr : beyond ? FaultResult.BusError : FaultResult.Done;
+    if (result !== wanted) throw new Error(`a write to page ${page} gives ${result}, should give ${wanted}`);
+    if (result !== FaultResult.Done) return;
+    if (!program.user.write(vaOf(page) + 5, Uint8Array.of(value))) throw new Error(`page ${page} cannot be written after a write`);
+    if (kind === Kind.SharedFile) this.fileBytes[model.index[page]!] = value;
+    else {
+      model.own[page] = value;
+      model.lazy[page] = 0;
+    }
+  }
+  private read(process: Process): void {
+    const range = this.range(process);
+    this.note('read', process, range);
+    for (let i = 0; i < Math.min(range.len, 24); i++) {
+      const page = range.page + i;
+      const { program, model } = process;
+      const result = program.read(vaOf(page) + 5);
+      if (result === FaultResult.OutOfMemory) this.mayLackMemory();
+      else {
+        const wanted = this.expected(model, page);
+        if ((result === FaultResult.Done) !== (wanted !== null)) throw new Error(`a read of page ${page} gives ${result}, the model says ${wanted}`);
+      }
+    }
+    this.compare(process, range);
+  }
+  /** Running out is allowed when it was asked for, or when it is true. */
+  private mayLackMemory(): void {
+    if (this.untilFailure > 0 && this.system.buddy.freePages > this.system.watermarks.min + 64) throw new Error('no memory, with memory to spare');
+  }
+  /** What the program reads there; null: a signal. */
+  private expected(model: Model, page: number): number | null {
+    const kind = model.kind[page]!;
+    if (kind === Kind.None || (model.prot[page]! & (Prot.Read | Prot.Write)) === 0) return null;
+    if (model.own[page] !== NO_COPY) return model.own[page]!;
+    return model.index[page]! < this.filePages ? this.fileBytes[model.index[page]!]! : null;
+  }
+
+  // mmap and its sisters.
+
+  private mapAnon(process: Process): void {
+    const range = this.range(process);
+    const prot = prots[this.random.below(prots.length)]!;
+    const flags = (this.random.below(4) === 0 ? MapFlag.Populate : 0) | (this.random.below(8) === 0 ? MapFlag.Locked : 0) | (this.random.below(4) === 0 ? MapFlag.NoReserve : 0);
+    this.note('mmap', process, range, prot, flags);
+    this.map(process, range, prot, MapFlag.Private | MapFlag.Anonymous | flags, 0);
+  }
+  private mapFile(process: Process): void {
+    const range = this.range(process);
+    const prot = prots[this.random.below(prots.length)]!;
+    const flags = (this.random.below(2) === 0 ? MapFlag.Shared : MapFlag.Private) | (this.random.below(4) === 0 ? MapFlag.Populate : 0);
+    const pgoff = this.random.below(FILE_PAGES);
+    this.note('mmap file', process, range, prot, flags, pgoff);
+    this.map(process, range, prot, flags, pgoff);
+  }
+  private map(process: Process, range: Range, prot: number, flags: number, pgoff: number): void {
+    const { program: { mm }, model } = process;
+    const file = (flags & MapFlag.Anonymous) !== 0 ? null : this.file;
+    const result = mm.mmap({ addr: vaOf(range.page), len: range.len * 4096, prot, flags: flags | MapFlag.Fixed, file, pgoff });
+    if (result !== vaOf(range.page)) {
+      if (result === -11 && (flags & MapFlag.Locked) !== 0) return; // RLIMIT_MEMLOCK
+      throw new Error(`mmap gives ${result}`);
+    }
+    const kind = file === null ? Kind.Anon : (flags & MapFlag.Shared) !== 0 ? Kind.SharedFile : Kind.PrivateFile;
+    for (let i = 0; i < range.len; i++) model.set(range.page + i, kind, prot, file === null ? 0 : pgoff + i);
+    this.checkMerged(process, range);
+  }
+  private unmap(process: Process): void {
+    const range = this.range(process);
+    this.note('munmap', process, range);
+    const result = process.program.mm.munmap(vaOf(range.page), range.len * 4096);
+    if (result !== 0) throw new Error(`munmap gives ${result}`);
+    for (let i = 0; i < range.len; i++) process.model.set(range.page + i, Kind.None, 0);
+  }
+  private protect(process: Process): void {
+    const range = this.range(process);
+    const prot = prots[this.random.below(prots.length)]!;
+    this.note('mprotect', process, range, prot);
+    const changes = [range.page, range.page + range.len - 1].every((page) => process.model.prot[page] !== prot);
+    const result = process.program.mm.mprotect(vaOf(range.page), range.len * 4096, prot);
+    // What lies before the first hole has changed.
+    let wanted = 0;
+    for (let i = 0; i < range.len && wanted === 0; i++) {
+      if (process.model.kind[range.page + i] === Kind.None) wanted = -12;
+      else process.model.prot[range.page + i] = prot;
+    }
+    if (result !== wanted) throw new Error(`mprotect gives ${result}, should give ${wanted}`);
+    if (result === 0 && changes) this.checkMerged(process, range);
+  }
+  private discard(process: Process): void {
+    const range = this.range(process);
+    const locked = this.random.below(4) === 0;
+    this.note('MADV_DONTNEED', process, range, Number(locked));
+    const { program: { mm }, model } = process;
+    let stop = range.len;
+    for (let i = range.len - 1; i >= 0; i--) if (!locked && mm.findVma(vaOf(range.page + i))?.has(VmFlag.Locked) === true) stop = i;
+    mm.madvise(vaOf(range.page), range.len * 4096, locked ? Advice.DontNeedLocked : Advice.DontNeed);
+    for (let i = 0; i < stop; i++) model.empty(range.page + i);
+  }
+  private advise(process: Process): void {
+    const range = this.range(process);
+    const special = [Advice.Free, Advice.Free, Advice.DontFork, Advice.DoFork, Advice.WipeOnFork, Advice.KeepOnFork];
+    const advice = this.random.below(2) === 0 ? harmless[this.random.below(harmless.length)]! : special[this.random.below(special.length)]!;
+    this.note('madvise', process, range, advice);
+    process.program.mm.madvise(vaOf(range.page), range.len * 4096, advice);
+    if (advice === Advice.Free) for (let i = 0; i < range.len; i++) if (process.model.kind[range.page + i] === Kind.Anon) process.model.lazy[range.page + i] = 1;
+  }
+  private lock(process: Process): void {
+    const range = this.range(process);
+    const how = this.random.below(4);
+    this.note('mlock', process, range, how);
+    const { mm } = process.program;
+    if (how < 2) mm.mlock(vaOf(range.page), range.len * 4096, how === 1);
+    else if (how === 2) mm.munlock(vaOf(range.page), range.len * 4096);
+    else mm.munlockAll();
+  }
+
+  /** To a fixed place, with or without a new size, with or without leaving the old mapping. */
+  private remap(process: Process): void {
+    const { program: { mm }, model } = process;
+    const { page, len } = this.range(process);
+    const to = this.random.below(4) === 0 ? page ^ 512 : this.random.below(ARENA);
+    const resizes = this.random.below(3) === 0;
+    const keep = !resizes && this.random.below(3) === 0;
+    const newLen = resizes ? 1 + this.random.below(600) : len;
+    if (to + newLen > ARENA) return;
+    this.note('mremap', process, { page, len }, to, newLen, Number(keep));
+    const parts = mm.vmaList.overlapping(vaOf(page), vaOf(page) + len * 4096).map((vma) => ({ from: Math.max(0, vma.start / 4096 - vpnOf(page)), end: Math.min(len, vma.end / 4096 - vpnOf(page)) }));
+    const flags = MremapFlag.MayMove | MremapFlag.Fixed | (keep ? MremapFlag.DontUnmap : 0);
+    const result = mm.mremap(vaOf(page), len * 4096, newLen * 4096, flags, vaOf(to));
+    let moved = parts.length;
+    if (result < 0) {
+      // Refused: nothing has changed, but for the end cut off a mapping that was to shrink. No memory for a table: the parts before have
+      // moved, and the place meant for the one that could not is empty.
+      moved = 0;
+      if (result === -12 && newLen === len) while (moved < parts.length && mm.findVma(vaOf(to + parts[moved]!.from)) !== null) moved++;
+      if (result === -12 && moved === parts.length) throw new Error('mremap of everything gives ENOMEM');
+    } else if (result !== vaOf(to)) throw new Error(`mremap gives ${result}`);
+    const before = new Model();
+    for (let i = 0; i < len; i++) before.copyRow(model, page + i, page + i);
+    for (const { from, end } of parts.slice(0, moved)) {
+      for (let i = from; i < end; i++) {
+        if (keep) model.empty(page + i);
+        else model.set(page + i, Kind.None, 0);
+        if (i < newLen) model.copyRow(before, page + i, to + i);
+      }
+    }
+    if (result < 0) {
+      for (let i = 0; i < PAGES; i++) if (model.kind[i] !== Kind.None && mm.findVma(vaOf(i)) === null && ((i >= to && i < to + newLen) || (i >= page + newLen && i < page + len))) model.set(i, Kind.None, 0);
+      return;
+    }
+    for (let i = len; i < newLen; i++) model.set(to + i, before.kind[page]!, before.prot[page]!, before.index[page]! + i);
+  }
+  /** In place. */
+  private resize(process: Process): void {
+    const { program: { mm }, model } = process;
+    const { page, len } = this.range(process);
+    const newLen = Math.max(1, len + this.random.below(40) - 20);
+    if (page + newLen > ARENA) return;
+    this.note('mremap in place', process, { page, len }, newLen);
+    const result = mm.mremap(vaOf(page), len * 4096, newLen * 4096, 0, 0);
+    if (result < 0) return;
+    for (let i = newLen; i < len; i++) model.set(page + i, Kind.None, 0);
+    for (let i = len; i < newLen; i++) model.set(page + i, model.kind[page]!, model.prot[page]!, model.index[page]! + i);
+  }
+  private moveBreak({ program: { mm }, model }: Process): void {
+    const pages = this.random.below(HEAP);
+    this.note('brk', null, null, mm.id, pages);
+    const old = (mm.brkEnd - HEAP_VPN * 4096) / 4096;
+    const result = mm.brk((HEAP_VPN + pages) * 4096);
+    if (result !== (HEAP_VPN + pages) * 4096) throw new Error(`brk gives ${result}`);
+    for (let i = pages; i < old; i++) model.set(ARENA + i, Kind.None, 0);
+    for (let i = old; i < pages; i++) model.set(ARENA + i, Kind.Anon, Prot.Read | Prot.Write);
+  }
+  private growStack({ program, model }: Process): void {
+    const page = ARENA + HEAP + this.random.below(STACK);
+    this.note('stack', null, null, program.mm.id, page);
+    const result = program.read(vaOf(page));
+    if (result !== FaultResult.Done) this.mayLackMemory();
+    for (let i = page; i < PAGES; i++) if (model.kind[i] === Kind.None && program.mm.findVma(vaOf(i)) !== null) model.set(i, Kind.Anon, Prot.Read | Prot.Write);
+  }
+  private truncate(): void {
+    const pages = this.random.below(FILE_PAGES + 1);
+    this.note('truncate', null, null, pages);
+    this.space.truncate(pages * 4096);
+    this.filePages = pages;
+    this.fileBytes.fill(0, pages);
+    for (const { model } of this.processes) for (let page = 0; page < PAGES; page++) if (model.kind[page]! >= Kind.SharedFile && model.index[page]! >= pages) model.own[page] = NO_COPY;
+  }
+  private fork(parent: Process): void {
+    this.note('fork', parent, null);
+    if (this.processes.length >= MAX_PROCESSES) return;
+    const mm = dupMm(parent.program.mm);
+    if (mm === null) return this.mayLackMemory();
+    mm.activate();
+    const model = new Model();
+    for (let page = 0; page < PAGES; page++) {
+      const flags = parent.program.mm.findVma(vaOf(page))?.flags ?? 0;
+      if ((flags & VmFlag.DontCopy) !== 0) continue;
+      model.copyRow(parent.model, page, page);
+      if ((flags & VmFlag.WipeOnFork) !== 0) model.empty(page);
+    }
+    this.processes.push({ program: new Program(mm), model });
+  }
+  private exit(): void {
+    this.note('exit', null, null);
+    const [gone] = this.processes.splice(this.random.below(this.processes.length), 1);
+    gone!.program.mm.dispose();
+    this.untilFailure = Infinity;
+    if (this.processes.length === 0) this.startProcess();
+  }
+
+  // What must hold.
+
+  /** The ends of a range that mmap or mprotect has just made: whatever may merge there has, as long as no anonymous page was ever in it. */
+  private checkMerged({ program: { mm } }: Process, range: Range): void {
+    for (const va of [vaOf(range.page), vaOf(range.page + range.len - 1) + 4096]) {
+      const left = mm.findVma(va - 4096);
+      const right = mm.findVma(va);
+      if (left !== null && right !== null && left !== right && left.anonVma === null && right.anonVma === null && canMerge(left, right)) throw new Error(`the VMAs that meet at 0x${va.toString(16)} should be one`);
+    }
+  }
+  /** Every page of every program: there or not, its rights, its byte. Looks at frames, so that looking faults nothing in. */
+  compareAll(): void {
+    for (const process of this.processes) this.compare(process, { page: 0, len: PAGES });
+  }
+  private readonly byte = new Uint8Array(1);
+  private compare({ program, model }: Process, range: Range): void {
+    for (let page = range.page; page < range.page + range.len; page++) {
+      const vma = program.mm.findVma(vaOf(page));
+      if ((vma === null) !== (model.kind[page] === Kind.None)) throw new Error(`page ${page} ${vma === null ? 'is not mapped' : 'is mapped'}`);
+      if (vma === null) continue;
+      if ((vma.flags & 7) !== model.prot[page]) throw new Error(`page ${page} has rights ${vma.flags & 7}, should have ${model.prot[page]}`);
+      const frame = program.frame(vaOf(page));
+      const wanted = this.expected(model, page);
+      if (frame === 0 || wanted === null) {
+        if (frame === 0 && wanted !== null && wanted !== 0 && model.own[page] !== NO_COPY && model.lazy[page] === 0) throw new Error(`page ${page} has lost its ${wanted}`);
+        continue;
+      }
+      this.system.machine.readFrame(frame as never, 5, this.byte);
+      if (this.byte[0] !== wanted && !(model.lazy[page] === 1 && this.byte[0] === 0)) throw new Error(`page ${page} holds ${this.byte[0]}, should hold ${wanted}`);
+    }
+  }
+  /** Everybody exits, the file goes: all frames must be back. */
+  end(): void {
+    this.last = 'the end';
+    for (const { program } of this.processes) program.mm.dispose();
+    this.processes.length = 0;
+    this.space.release();
+    this.system.check();
+    const kept = this.system.hugeZeroFolio === 0 ? 0 : 512;
+    const free = this.system.buddy.freePages + kept;
+    if (free !== this.freeAtBoot) throw new Error(`${this.freeAtBoot - free} frames have leaked`);
+  }
+}
+
+/** @throws what went wrong, with the operation and the command that does it again */
+export function storm(seed: number, orders: readonly number[], operations: number): World {
+  const world = new World(seed, orders);
+  let at = 0;
+  try {
+    for (; at < operations; at++) {
+      world.step();
+      if (at % 32 === 0) world.compareAll();
+    }
+    world.compareAll();
+    world.end();
+  } catch (error) {
+    throw new Error(`operation ${at}, ${world.last}: ${(error as Error).message}\n  again: QUIRE_STORM=${at + 1} QUIRE_SEED=${seed} npx vitest run test/fuzz/mm-storm.test.ts -t '${stormName(orders)}'`, { cause: error });
+  }
+  return world;
+}
+export const stormName = (orders: readonly number[]): string => `orders [${orders.join(' ')}]`;
