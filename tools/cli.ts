@@ -11,12 +11,13 @@ import { presetsCommand } from './commands/presets.ts';
 import { run } from './commands/run.ts';
 import { stat } from './commands/stat.ts';
 import { trace } from './commands/trace.ts';
+import { why } from './commands/why.ts';
 import { PipeClosed, toolVersion, writeOut } from './host.ts';
 import { commandHelp, overview } from './help-text.ts';
 import { parseCommandLine } from './options.ts';
 import { didYouMean } from './suggest.ts';
 
-const commands: readonly Command[] = [run, stat, compare, trace, cc, presetsCommand, explain, doctor];
+const commands: readonly Command[] = [run, stat, compare, trace, why, cc, presetsCommand, explain, doctor];
 /** 128 + SIGPIPE: the reader of our output has gone. */
 const PIPE_STATUS = 141;
 

@@ -8,10 +8,12 @@
 import { asFolio, asPfn, asVpn } from '#base';
 import type { Folio, Pfn } from '#base';
 import { Pte, PteSoft, makePte, ptePfn } from '#mmu';
-import { VmItem, mmCollapseHugePage, mmCollapseHugePageIsolate, mmKhugepagedScanPmd } from './events.ts';
+import { VmItem, mappingChanged, mmCollapseHugePage, mmCollapseHugePageIsolate, mmKhugepagedScanPmd } from './events.ts';
 import { FolioFlag, MemdescType } from './folio.ts';
 import type { Mm } from './mm.ts';
 import { ptePresent } from './pagetable.ts';
+import { reasonIndex } from './reasons.ts';
+import type { ReasonCode } from './reasons.ts';
 import { addNewAnonRmap, addNewAnonRmapPmd, removePteRmap } from './rmap.ts';
 import { Gfp } from './system.ts';
 import { PMD_ORDER } from './thp.ts';
@@ -34,6 +36,8 @@ export interface CollapseRules {
   readonly needsReferenced: boolean;
   /** The mask of the allocation: who asks decides whether it may reclaim. */
   readonly gfp: number;
+  /** Who asks, as the outside is told. */
+  readonly reason: ReasonCode;
 }
 
 /** What a look at the entries of a window found. */
@@ -109,6 +113,7 @@ function collapseHugePage(mm: Mm, vma: Vma, vpn: number, window: Window, rules: 
     mm.system.deferredSplit.add(folio, false);
     tables.setPmdLeaf(vpn, makePte(folio, vma.pageProt | Pte.D | (vma.has(VmFlag.Write) ? Pte.W : 0)));
   }
+  if (folio !== 0 && mappingChanged.enabled) mappingChanged.emit(mm.id, vpn * 4096, PMD_PAGES, reasonIndex(rules.reason));
   if (mmCollapseHugePage.enabled) mmCollapseHugePage.emit(mm.id, result === ScanResult.Succeed ? 1 : 0, result);
   return result;
 }
@@ -154,6 +159,7 @@ export function collapseSmaller(mm: Mm, vma: Vma, vpn: number, orders: readonly 
       letGo(mm, vma, window.frames);
       addNewAnonRmap(mm, vma, folio, asVpn(at));
       tables.setRun(at, folio, vma.pageProt | Pte.D | (vma.has(VmFlag.Write) ? Pte.W : 0), nr, order);
+      if (mappingChanged.enabled) mappingChanged.emit(mm.id, at * 4096, nr, reasonIndex(rules.reason));
       collapsed++;
     }
   }

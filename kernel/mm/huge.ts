@@ -4,7 +4,7 @@
 import { asFolio, asPfn, hex, bug } from '#base';
 import { Pte, PteSoft, makePte, ptePfn } from '#mmu';
 import { anonVmaFor } from './anon.ts';
-import { VmItem } from './events.ts';
+import { VmItem, mappingChanged } from './events.ts';
 import type { FaultKind } from './fault-record.ts';
 import { FALLBACK, FaultResult } from './fault.ts';
 import type { Fault } from './fault.ts';
@@ -12,6 +12,7 @@ import type { FenceBatch } from './fences.ts';
 import { FolioFlag, MemdescType } from './folio.ts';
 import { gfpFor } from './folio-order.ts';
 import type { Mm } from './mm.ts';
+import { reasonIndex } from './reasons.ts';
 import type { ReasonCode } from './reasons.ts';
 import { addNewAnonRmapPmd, addPmdRmap, removePmdRmap, splitPmdRmap } from './rmap.ts';
 import { PMD_ORDER, ThpStat } from './thp.ts';
@@ -28,7 +29,7 @@ const bitsOf = (low: number): number => low & 0x3ff;
 export function createHugePmd(fault: Fault): FaultResult | typeof FALLBACK {
   const { mm, vma, vpn } = fault;
   const { system } = mm;
-  if (!fitsPmd(vma, vpn)) return FALLBACK;
+  if (!fitsPmd(vma, vpn)) return fallBack(fault, 'vma-too-small');
   anonVmaFor(mm, vma);
   system.khugepaged.enterVma(mm, vma);
   if (!fault.write && system.thp.useZeroPage) {
@@ -37,12 +38,16 @@ export function createHugePmd(fault: Fault): FaultResult | typeof FALLBACK {
     if (zero === 0) {
       mm.tables.dropDeposit();
       system.vmstat.add(VmItem.thp_fault_fallback, 1);
-      return FALLBACK;
+      return fallBack(fault, 'fragmented');
     }
     mm.tables.setPmdLeaf(vpn, makePte(zero, vma.pageProt | PteSoft.Special));
     return done(fault, 'anon-huge-zero', 'huge-zero');
   }
   return mapFreshHuge(fault);
+}
+function fallBack({ mm: { system: { faults } } }: Fault, reason: ReasonCode): typeof FALLBACK {
+  if (faults.current !== null) faults.phase('order choice', { wanted: PMD_ORDER }, 'no 2 MiB', reason);
+  return FALLBACK;
 }
 function mapFreshHuge(fault: Fault): FaultResult | typeof FALLBACK {
   const { mm, vma, vpn } = fault;
@@ -51,7 +56,7 @@ function mapFreshHuge(fault: Fault): FaultResult | typeof FALLBACK {
   if (folio === 0) {
     system.vmstat.add(VmItem.thp_fault_fallback, 1);
     system.thp.count(PMD_ORDER, ThpStat.anon_fault_fallback);
-    return FALLBACK;
+    return fallBack(fault, 'fragmented');
   }
   if (!mm.tables.deposit()) {
     system.putFolio(folio);
@@ -137,6 +142,7 @@ export function splitHugePmd(mm: Mm, vma: Vma, vpn: number, reason: ReasonCode):
   tables.replacePmdLeaf(start, table);
   if (!isZero) for (let i = 0; i < PMD_PAGES; i += 16) tables.tryFold(start + i);
   system.vmstat.add(VmItem.thp_split_pmd, 1);
+  if (mappingChanged.enabled) mappingChanged.emit(mm.id, start * 4096, PMD_PAGES, reasonIndex(reason));
   if (system.faults.current !== null) system.faults.phase('map', { pages: PMD_PAGES }, 'split into single entries', reason);
 }
 /** Splits the 2 MiB mapping that a boundary at `va` would cut, if there is one: vma_adjust_trans_huge(). */

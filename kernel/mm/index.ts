@@ -22,6 +22,7 @@
 //   fork.ts          dupMm: copying an address space
 //   uaccess.ts       UserMemory: the kernel's own reads and writes of user memory, which fault like the program's
 //   inspect.ts       the numbers of smaps, pagemap, kpageflags
+//   backing.ts       what lies behind one page, and who else maps it: for those who explain
 //   check.ts         invariants, for tests and fuzzers; check-mm.ts those of one address space
 export * from './reasons.ts';
 export * from './events.ts';
@@ -44,3 +45,5 @@ export { Madvise } from './madvise.ts';
 export { dupMm } from './fork.ts';
 export { UserMemory } from './uaccess.ts';
 export * from './inspect.ts';
+export { backingOf, mappersOf } from './backing.ts';
+export type { Backing } from './backing.ts';

@@ -39,6 +39,11 @@ export const reasons = {
   'split-cow': { sentence: 'A shared 2 MiB mapping was written: it is split, and one page copied.', hint: '' },
   'split-move': { sentence: 'A 2 MiB mapping was moved by mremap() to an address that is not aligned alike.', hint: 'mremap() to an address with the same offset in 2 MiB.' },
   'split-vma': { sentence: 'The mapping was cut inside a 2 MiB folio.', hint: '' },
+  'collapse-asked': { sentence: 'MADV_COLLAPSE made one folio of the pages that were there.', hint: '' },
+  'collapse-khugepaged': { sentence: 'khugepaged made one folio of the pages that were there.', hint: 'khugepaged/max_ptes_none says how many of them may have been missing.' },
   'unfold-part': { sentence: 'A part of a Svnapot run of 16 pages changed, so the run is written as single entries.', hint: '' },
 } as const satisfies Record<string, Reason>;
 export type ReasonCode = keyof typeof reasons;
+/** Reasons as events carry them: by their place. */
+export const reasonCodes = Object.keys(reasons) as readonly ReasonCode[];
+export const reasonIndex = (code: ReasonCode): number => reasonCodes.indexOf(code);
