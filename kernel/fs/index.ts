@@ -10,7 +10,7 @@
 //   io-buffer.ts   the other side of a read or write: pieces of user memory that may turn out to be bad half way
 //   tmpfs.ts       directories and links in memory; regular.ts regular files over mm's AddressSpace, with seals
 //   pipe.ts        bytes on their way, in frames of RAM; fifo.ts two sides that wait for each other; socket.ts AF_UNIX pairs
-//   eventfd.ts, timerfd.ts, epoll.ts; anonymous.ts where files without a path live
+//   eventfd.ts, timerfd.ts, pidfd.ts, epoll.ts; anonymous.ts where files without a path live
 //   console.ts     the host's stdin, stdout, stderr; tty.ts the terminal: line editing, echo, settings, keys that are signals; dev.ts devices
 //   locks.ts       record locks, flock, deadlock
 //   pseudo.ts      files that are told, not stored; procfs/ (its index.ts has the order), sysfs.ts

@@ -170,7 +170,8 @@ function populateRange(mm: Mm, start: number, end: number, write: boolean): numb
   for (let at = start; at < end; ) {
     const vma = mm.vmaList.at(at);
     if (vma === null) return -Errno.ENOMEM;
-    if (write ? !vma.has(VmFlag.Write) : !vma.has(VmFlag.Read | VmFlag.Write)) return -Errno.EINVAL;
+    // By the rights that were asked for, though riscv lets what may be written be read as well.
+    if (!vma.has(write ? VmFlag.Write : VmFlag.Read)) return -Errno.EINVAL;
     const stop = Math.min(end, vma.end);
     switch (populateVma(mm, vma, at, stop, write)) {
       case FaultResult.OutOfMemory: return -Errno.ENOMEM;

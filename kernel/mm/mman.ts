@@ -19,4 +19,6 @@ export interface MmapRequest {
   file: FileMapping | null;
   /** In pages. */
   pgoff: number;
+  /** What is mapped was opened without write access; of a file, its mayWrite says so too. */
+  readOnly?: boolean;
 }

@@ -36,7 +36,10 @@ export function mmap(mm: Mm, request: MmapRequest): number {
   if (mm.vmaList.count > system.params.vm.max_map_count) return -Errno.ENOMEM;
 
   const fixed = (flags & (MapFlag.Fixed | MapFlag.FixedNoReplace)) !== 0;
-  const shared = type !== MapFlag.Private;
+  // /dev/zero opened read-only and mapped shared is private memory that can never become writable (mmap_zero).
+  const zerosOnly = anonymous && type !== MapFlag.Private && request.readOnly === true;
+  const shared = type !== MapFlag.Private && !zerosOnly;
+  if (zerosOnly && (prot & Prot.Write) !== 0) return -Errno.EACCES;
   const addr = unmappedArea(mm, fixed ? request.addr : roundHint(mm, request.addr), len, fixed, anonymous && !shared);
   if (addr < 0) return addr;
   const end = addr + len;
@@ -57,6 +60,7 @@ export function mmap(mm: Mm, request: MmapRequest): number {
     // A shared mapping of a file that may not be written is as good as private: nobody can tell.
     if (!anonymous && !file.mayWrite) vmFlags &= ~(VmFlag.MayWrite | VmFlag.Shared);
   }
+  if (zerosOnly) vmFlags = (vmFlags | VmFlag.MayShare) & ~VmFlag.MayWrite;
   if (!anonymous && (vmFlags & VmFlag.GrowsDown) !== 0) return -Errno.EINVAL;
   if ((flags & MapFlag.NoReserve) !== 0 && system.params.vm.overcommit_memory !== 2) vmFlags |= VmFlag.NoReserve;
 

@@ -10,6 +10,8 @@ export interface Credentials {
   sgid: number;
   fsgid: number;
   groups: readonly number[];
+  /** CAP_IPC_LOCK was given up by capset(): root, but bound by RLIMIT_MEMLOCK. */
+  lockLimited?: boolean;
 }
 
 export const rootCredentials = (): Credentials =>
@@ -17,3 +19,5 @@ export const rootCredentials = (): Credentials =>
 
 /** Effective root may do everything here: there are no finer capabilities. */
 export const isPrivileged = (c: Credentials): boolean => c.euid === 0;
+/** CAP_IPC_LOCK, the one capability that root can put down here: does RLIMIT_MEMLOCK not bind? */
+export const mayLockAll = (c: Credentials): boolean => isPrivileged(c) && c.lockLimited !== true;

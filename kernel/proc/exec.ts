@@ -55,7 +55,7 @@ export function exec(k: Kernel, t: Task, request: ExecRequest): ExecError | null
     file.unref();
     return { errno: Errno.ENOMEM, sentence: 'no memory is left for its page tables.' };
   }
-  applyLimits(mm, t.process.limits);
+  applyLimits(mm, t.process.limits, t.credentials);
   mm.pickLayout();
   mm.counts = t;
   if (t.mm !== undefined) [mm.thpDisabled, mm.thpExceptAdvised] = [t.mm.thpDisabled, t.mm.thpExceptAdvised];
@@ -78,6 +78,7 @@ export function exec(k: Kernel, t: Task, request: ExecRequest): ExecError | null
   t.hasMm = true;
   t.user = user;
   t.credentials = creds;
+  applyLimits(mm, t.process.limits, creds);
   t.process.vdso = built.vdso;
   t.context.fill(0n);
   t.context[0] = BigInt(built.entry);

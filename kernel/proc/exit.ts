@@ -113,6 +113,7 @@ export function isMmShared(k: Kernel, t: Task): boolean {
 function endProcess(k: Kernel, p: Process, status: number): void {
   p.isZombie = true;
   p.exitStatus = status;
+  p.exitQueue.wake();
   p.timers.length = 0;
   k.armed.delete(p);
   giveAwayChildren(k, p);
@@ -190,4 +191,6 @@ export function reap(k: Kernel, p: Process): void {
   p.leader.state = TaskState.Dead;
   k.tasks.delete(p.leader.tid);
   k.processes.delete(p.tgid);
+  p.isReaped = true;
+  p.exitQueue.wake();
 }

@@ -21,6 +21,8 @@ export class Process {
   readonly children: Process[] = [];
   /** Woken when a child ends, stops or continues. */
   readonly childQueue = new WaitQueue();
+  /** Woken when this program itself ends, and when it is reaped: for pidfds. */
+  readonly exitQueue = new WaitQueue();
   pgid: number;
   sid: number;
   /** Signal sent to the parent at the end; 0: none (CLONE without a signal). */
@@ -41,6 +43,8 @@ export class Process {
   reportedSignal = 0;
   /** Last thread gone: the wait status is final. */
   isZombie = false;
+  /** Somebody has waited for it: only pidfds still know it. */
+  isReaped = false;
   /** wait status word. */
   exitStatus = 0;
   /** Did an execve() happen since the fork? setpgid() by the parent is refused after it. */

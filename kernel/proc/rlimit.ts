@@ -1,6 +1,8 @@
 // Resource limits: what setrlimit(2) knows, with Linux's defaults (include/asm-generic/resource.h). Those of memory are copied into
 // Mm.limits, where mm enforces them. RLIM_INFINITY is Infinity here.
 
+import { mayLockAll } from './credentials.ts';
+import type { Credentials } from './credentials.ts';
 import type { Mm } from '../mm/mm.ts';
 
 export const Rlimit = {
@@ -33,7 +35,7 @@ export function defaultLimits(maxTasks: number): Limit[] {
 
 export const copyLimits = (limits: readonly Limit[]): Limit[] => limits.map((l) => ({ ...l }));
 
-/** Tells an address space the limits that mm enforces. */
-export function applyLimits(mm: Mm, limits: readonly Limit[]): void {
-  mm.limits = { as: limits[Rlimit.As]!.cur, data: limits[Rlimit.Data]!.cur, stack: limits[Rlimit.Stack]!.cur, memlock: limits[Rlimit.Memlock]!.cur };
+/** Tells an address space the limits that mm enforces on who has these credentials. */
+export function applyLimits(mm: Mm, limits: readonly Limit[], credentials: Credentials): void {
+  mm.limits = { as: limits[Rlimit.As]!.cur, data: limits[Rlimit.Data]!.cur, stack: limits[Rlimit.Stack]!.cur, memlock: mayLockAll(credentials) ? Infinity : limits[Rlimit.Memlock]!.cur };
 }

@@ -1,4 +1,6 @@
 // wait4(2) and waitid(2): learning that a child has ended, stopped or gone on. Mirrors do_wait() and wait_consider_task() (kernel/exit.c).
+import { Open } from '../fs/file.ts';
+import { pidfdProcess } from '../fs/pidfd.ts';
 import type { Kernel } from '../kernel.ts';
 import { Errno } from '../syscall/errno.ts';
 import { reap, statusCode, statusSignal } from './exit.ts';
@@ -62,20 +64,25 @@ export function wait4(k: Kernel, t: Task, [pidArg, statusAt, optionsArg, usageAt
   return tgid;
 }
 
-const IdType = { All: 0, Pid: 1, Group: 2 } as const;
+const IdType = { All: 0, Pid: 1, Group: 2, PidFd: 3 } as const;
 export function waitid(k: Kernel, t: Task, [idType, idArg, infoAt, optionsArg, usageAt]: readonly number[]): number {
   const id = idArg! | 0;
   const options = optionsArg! >>> 0;
   if ((options & ~(W.NoHang | W.NoWait | W.Exited | W.Stopped | W.Continued | W.NoThread | W.All | W.Clone)) !== 0) return -Errno.EINVAL;
   if ((options & (W.Exited | W.Stopped | W.Continued)) === 0) return -Errno.EINVAL;
-  if (idType !== IdType.All && idType !== IdType.Pid && idType !== IdType.Group) return -Errno.EINVAL;
+  if (idType !== IdType.All && idType !== IdType.Pid && idType !== IdType.Group && idType !== IdType.PidFd) return -Errno.EINVAL;
   if (idType === IdType.Pid && id <= 0) return -Errno.EINVAL;
   if (idType === IdType.Group && id < 0) return -Errno.EINVAL;
+  const file = idType === IdType.PidFd ? t.files.get(id) : null;
+  const named = pidfdProcess(file);
+  if (idType === IdType.PidFd && named === null) return -Errno.EBADF;
   const group = id === 0 ? t.process.pgid : id;
-  const matches = (p: Process): boolean => idType === IdType.All || (idType === IdType.Pid ? p.tgid === id : p.pgid === group);
+  const matches = (p: Process): boolean => idType === IdType.All || (named !== null ? p === named : idType === IdType.Pid ? p.tgid === id : p.pgid === group);
   const news = look(t, { matches, options });
   if (typeof news === 'number') return news;
   if (news === null) {
+    // A pidfd that does not block says so (pidfd_wait's EAGAIN).
+    if (file !== null && (file.flags & Open.NONBLOCK) !== 0 && (options & W.NoHang) === 0) return -Errno.EAGAIN;
     if ((options & W.NoHang) === 0) return sleep(t, options);
     return infoAt === 0 || t.user.write(infoAt!, new Uint8Array(28)) ? 0 : -Errno.EFAULT;
   }

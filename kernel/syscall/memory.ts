@@ -11,25 +11,31 @@ const isAligned = (n: number): boolean => n % PAGE_SIZE === 0;
 /** Addresses and lengths from 2^63 up come as negative numbers: never memory of a program. */
 const inUser = (t: Task, addr: number, len: number): boolean => addr >= 0 && len >= 0 && addr + len <= t.mm.taskSize;
 
+/** LEGACY_MAP_MASK: what MAP_SHARED_VALIDATE accepts of a file that adds nothing of its own. */
+const KNOWN_FLAGS = 0x7c07_f933;
+
 function mmap(_k: Kernel, t: Task, a: readonly number[]): number {
   const [addr, len, prot, flags, fd, offset] = a as [number, number, number, number, number, number];
   if (!isAligned(offset)) return -Errno.EINVAL;
+  const file = (flags & MapFlag.Anonymous) !== 0 ? null : t.files.get(fd | 0);
+  if (file === null && (flags & MapFlag.Anonymous) === 0) return -Errno.EBADF;
   if (len === 0) return -Errno.EINVAL;
   if (len < 0 || len > t.mm.taskSize) return -Errno.ENOMEM;
   const isFixed = (flags & (MapFlag.Fixed | MapFlag.FixedNoReplace)) !== 0;
   if (isFixed && !isAligned(addr)) return -Errno.EINVAL;
   if (isFixed && !inUser(t, addr, len)) return -Errno.ENOMEM;
   const request = { addr: inUser(t, addr, len) ? addr : 0, len, prot: prot | 0, flags: flags | 0 };
-  if ((flags & MapFlag.Anonymous) !== 0) return t.mm.mmap({ ...request, file: null, pgoff: 0 });
-  const file = t.files.get(fd | 0);
-  if (file === null) return -Errno.EBADF;
+  if (file === null) return t.mm.mmap({ ...request, file: null, pgoff: 0 });
   if (offset < 0 || offset + len > 2 ** 52) return -Errno.EOVERFLOW;
+  const type = flags & MapFlag.Type;
+  if (type === MapFlag.SharedValidate && (flags & ~KNOWN_FLAGS) !== 0) return -Errno.ENOTSUP;
+  if (type !== MapFlag.Shared && type !== MapFlag.Private && type !== MapFlag.SharedValidate) return -Errno.EINVAL;
   const mapping = file.mapping();
   if (typeof mapping === 'number') return mapping;
   // A sealed memfd says EPERM where a file that was opened read-only says EACCES (shmem_mmap).
   const isSharedWrite = (flags & MapFlag.Type) !== MapFlag.Private && (prot & Prot.Write) !== 0;
   if (isSharedWrite && file.canWrite && regularOf(file.inode)?.isWriteSealed === true) return -Errno.EPERM;
-  return t.mm.mmap({ ...request, file: mapping, pgoff: offset / PAGE_SIZE });
+  return t.mm.mmap({ ...request, file: mapping, pgoff: offset / PAGE_SIZE, readOnly: !file.canWrite });
 }
 
 function munmap(_k: Kernel, t: Task, [addr, len]: readonly number[]): number {

@@ -10,6 +10,7 @@ import { exitedStatus, exitGroup, exitTask } from '../proc/exit.ts';
 import { CloneFlag, cloneTask, type CloneRequest, hasFlag } from '../proc/fork.ts';
 import { sessionOfGroup } from '../proc/groups.ts';
 import type { Process } from '../proc/process.ts';
+import { applyLimits } from '../proc/rlimit.ts';
 import type { Task } from '../proc/task.ts';
 import { BLOCK } from '../proc/wait.ts';
 import { wait4, waitid } from '../proc/waitpid.ts';
@@ -186,6 +187,7 @@ function setIds(t: Task, which: IdField, real: number, effective: number, saved:
   t.credentials = which === 'uid'
     ? { ...c, uid: real, euid: effective, suid: saved, fsuid: effective }
     : { ...c, gid: real, egid: effective, sgid: saved, fsgid: effective };
+  if (t.hasMm) applyLimits(t.mm, t.process.limits, t.credentials); // root may lock more
 }
 /** set[ug]id: root sets all three, others their effective one. */
 function setOne(t: Task, which: IdField, id: number): number {
@@ -249,6 +251,7 @@ function setgroups(_k: Kernel, t: Task, [size, list]: readonly number[]): number
 
 const CAP_VERSION_3 = 0x2008_0522;
 const ALL_CAPS = [0xffff_ffff, 0x1ff] as const;
+const CAP_IPC_LOCK = 1 << 14;
 /** The words of data a header's version has; 0: unknown version, which is corrected in place. */
 function capWords(t: Task, header: number): number | null {
   const version = t.user.u32(header);
@@ -270,22 +273,28 @@ function capget(k: Kernel, t: Task, [header, data]: readonly number[]): number {
   for (let i = 0; i < words; i++) {
     const caps = isPrivileged(of.credentials) ? ALL_CAPS[i]! : 0;
     const at = data! + 12 * i;
-    if (!t.user.setU32(at, caps) || !t.user.setU32(at + 4, caps) || !t.user.setU32(at + 8, 0)) return -Errno.EFAULT;
+    const effective = i === 0 && of.credentials.lockLimited === true ? caps & ~CAP_IPC_LOCK : caps;
+    if (!t.user.setU32(at, effective) || !t.user.setU32(at + 4, caps) || !t.user.setU32(at + 8, 0)) return -Errno.EFAULT;
   }
   return 0;
 }
-/** Capabilities cannot be given up one by one here; asking for what one has is fine, for anything else refused. */
+/** Capabilities are all or nothing here, but for CAP_IPC_LOCK, which programs put down to be bound by RLIMIT_MEMLOCK. Asking for what one has is
+ *  fine, for anything else refused. */
 function capset(_k: Kernel, t: Task, [header, data]: readonly number[]): number {
   const words = capWords(t, header!);
   if (words === null) return -Errno.EFAULT;
   if (words === 0) return -Errno.EINVAL;
+  let lockLimited = t.credentials.lockLimited === true;
   for (let i = 0; i < words; i++) {
     const effective = t.user.u32(data! + 12 * i);
     const permitted = t.user.u32(data! + 12 * i + 4);
     if (effective === null || permitted === null) return -Errno.EFAULT;
     const mine = isPrivileged(t.credentials) ? ALL_CAPS[i]! : 0;
     if ((permitted & ~mine) !== 0 || (effective & ~permitted) !== 0) return -Errno.EPERM;
+    if (i === 0) lockLimited = (effective & CAP_IPC_LOCK) === 0;
   }
+  t.credentials = { ...t.credentials, lockLimited };
+  if (t.hasMm) applyLimits(t.mm, t.process.limits, t.credentials);
   return 0;
 }
 

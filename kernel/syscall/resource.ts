@@ -34,7 +34,7 @@ function prlimit(k: Kernel, t: Task, pid: number, which: number, newAt: number, 
     if (wanted.max > old.max && !isPrivileged(t.credentials)) return -Errno.EPERM;
     if (which === Rlimit.Nofile && wanted.max > MAX_OPEN_FILES) return -Errno.EPERM;
     p.limits[which] = wanted;
-    for (const thread of p.threads) if (thread.hasMm) applyLimits(thread.mm, p.limits);
+    for (const thread of p.threads) if (thread.hasMm) applyLimits(thread.mm, p.limits, thread.credentials);
     if (k.hasCpuLimit(p)) k.armed.add(p);
   }
   if (oldAt === 0) return 0;

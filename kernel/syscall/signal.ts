@@ -159,7 +159,8 @@ function signalInit(t: Task, signo: number): number {
   if (!isValid(signo)) return -Errno.EINVAL;
   return isPrivileged(t.credentials) ? 0 : -Errno.EPERM;
 }
-function signalProcess(k: Kernel, t: Task, p: Process, signo: number): number {
+/** kill() of one process that is known. */
+export function signalProcess(k: Kernel, t: Task, p: Process, signo: number): number {
   if (!isValid(signo)) return -Errno.EINVAL;
   if (!maySignal(t, p, signo)) return -Errno.EPERM;
   return signo === 0 || sendToProcess(k, p, fromUser(t, signo, SiCode.User)) ? 0 : -Errno.EAGAIN;

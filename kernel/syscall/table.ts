@@ -5,6 +5,7 @@ import { fileSyscalls } from './files.ts';
 import { futexSyscalls } from './futex.ts';
 import { memorySyscalls } from './memory.ts';
 import { miscSyscalls } from './misc.ts';
+import { pidfdSyscalls } from './pidfd.ts';
 import { pollSyscalls } from './poll.ts';
 import { prctlSyscalls } from './prctl.ts';
 import { processSyscalls } from './process.ts';
@@ -19,7 +20,7 @@ export { syscallName, syscallNames } from './names.ts';
 /** By number; a hole is a call that answers ENOSYS. */
 export const syscallTable: readonly (SyscallRow | undefined)[] = join([
   memorySyscalls, processSyscalls, resourceSyscalls, prctlSyscalls, signalSyscalls, timeSyscalls, futexSyscalls, miscSyscalls,
-  fileSyscalls, pollSyscalls,
+  fileSyscalls, pollSyscalls, pidfdSyscalls,
 ]);
 
 function join(parts: readonly (readonly SyscallRow[])[]): (SyscallRow | undefined)[] {
