@@ -1,5 +1,5 @@
-// Asks the running Linux: builds programs/faults.c, smaps.c and folios.c for this host, runs them under eight settings of multi-size THP,
-// several times each, and writes test/golden/PROGRAM-linux-VERSION.json.   sudo node userland/record-linux.mjs [--out FOLDER] [--runs 5]
+// Asks the running Linux: builds programs/faults.c, smaps.c, folios.c and sizes.c for this host, runs each under eight settings of multi-size THP,
+// several times each, and writes test/golden/PROGRAM-linux-VERSION.json.   sudo node userland/record-linux.mjs [--out FOLDER] [--runs 5] [--only PROGRAM]
 // Needs root (it sets /sys/kernel/mm/transparent_hugepage and puts everything back), a C compiler, and a Linux of 6.8 or later with a few hundred MB free.
 // A line that differs between two runs of the same setting is an error: only what the kernel's rules decide may become golden.
 import { execFileSync } from 'node:child_process';
@@ -18,6 +18,13 @@ const settings = {
   inherited: { global: 'always', '128kB': 'inherit', '1024kB': 'inherit', '512kB': 'madvise' },
 };
 
+/** The same for sizes.c, whose counters are the whole machine's: only memory that asks for it gets large folios. */
+const advised = {
+  never: {}, '16K': { '16kB': 'madvise' }, '64K': { '64kB': 'madvise' }, '16K+64K+2M': { '16kB': 'madvise', '64kB': 'madvise', '2048kB': 'madvise' },
+  '2M': { '2048kB': 'madvise' }, '32K+256K': { '32kB': 'madvise', '256kB': 'madvise' },
+  inherited: { global: 'madvise', '64kB': 'inherit', '2048kB': 'inherit' }, '128K+512K+1M': { '128kB': 'madvise', '512kB': 'madvise', '1024kB': 'madvise' },
+};
+
 const args = process.argv.slice(2);
 const option = (name, fallback) => (args.includes(name) ? args[args.indexOf(name) + 1] : fallback);
 const version = /^\d+\.\d+/.exec(release())[0];
@@ -28,7 +35,10 @@ const programs = {
   faults: 'pattern step first-page pages: minor-faults present-pages',
   smaps: 'pattern step first-page pages: VMAs Rss Pss Pss_Dirty Shared_Clean Shared_Dirty Private_Clean Private_Dirty Anonymous AnonHugePages THPeligible mincore exclusive',
   folios: 'pattern step first-page pages: the folios, in the words of programs/folios.c',
+  sizes: 'pattern step first-page pages: what changed of stats/* by kB and of /proc/vmstat, in the words of programs/sizes.c',
 };
+const settingsOf = (program) => (program === 'sizes' ? advised : settings);
+const wanted = option('--only', null);
 
 const sizes = readdirSync(controls).filter((name) => existsSync(join(controls, name, 'enabled')));  // 8 kB is for tmpfs only
 const files = ['enabled', 'khugepaged/scan_sleep_millisecs', ...sizes.map((size) => `${size}/enabled`)];
@@ -59,10 +69,13 @@ try {
     execFileSync('cc', ['-std=gnu11', '-O2', '-static', '-o', join(folder, program), join(userland, `programs/${program}.c`)], { stdio: 'inherit' });
   }
   set('khugepaged/scan_sleep_millisecs', 4_000_000_000);  // a collapse in the background is not the pattern's doing
-  for (const [setting, words] of Object.entries(settings)) {
-    set('enabled', words.global ?? 'never');
-    for (const size of sizes) set(`${size}/enabled`, words[size.slice('hugepages-'.length)] ?? 'never');
-    for (const program of Object.keys(programs)) for (let run = 0; run < runs; run++) runOnce(program, setting, run);
+  for (const program of Object.keys(programs)) {
+    if (wanted !== null && wanted !== program) continue;
+    for (const [setting, words] of Object.entries(settingsOf(program))) {
+      set('enabled', words.global ?? 'never');
+      for (const size of sizes) set(`${size}/enabled`, words[size.slice('hugepages-'.length)] ?? 'never');
+      for (let run = 0; run < runs; run++) runOnce(program, setting, run);
+    }
   }
 } finally {
   for (const [file, value] of before) set(file, value);
@@ -72,14 +85,15 @@ try {
 // One row a line of output: its first four words, then the rest of it under each setting in turn.
 const linesOf = (text) => text.trimEnd().split('\n').map((line) => /^(\S+ \S+ \d+ \d+) (.*)$/.exec(line));
 for (const [program, meaning] of Object.entries(programs)) {
+  if (wanted !== null && wanted !== program) continue;
   const columns = Object.values(recorded[program]).map(linesOf);
   const rows = columns[0].map((match, i) => JSON.stringify([match[1], ...columns.map((column) => column[i][2])]));
   const head = {
     kernel: /^[\d.]+/.exec(release())[0], machine: process.arch === 'x64' ? 'x86_64' : process.arch,
     command: 'node userland/record-linux.mjs', program: `userland/programs/${program}.c`, meaning,
-    sysfs: Object.fromEntries(Object.entries(settings).map(([name, { global = 'never', ...words }]) =>
+    sysfs: Object.fromEntries(Object.entries(settingsOf(program)).map(([name, { global = 'never', ...words }]) =>
       [name, `enabled=${global}, hugepages-*kB/enabled=never${Object.entries(words).map(([kb, word]) => `, hugepages-${kb}/enabled=${word}`).join('')}`])),
-    columns: ['line', ...Object.keys(settings)],
+    columns: ['line', ...Object.keys(settingsOf(program))],
   };
   const outFile = join(outFolder, `${program}-linux-${version}.json`);
   writeFileSync(outFile, `${JSON.stringify(head, null, 1).slice(0, -2)},\n "rows": [\n  ${rows.join(',\n  ')}\n ]\n}\n`);

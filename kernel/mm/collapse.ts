@@ -14,7 +14,7 @@ import type { Mm } from './mm.ts';
 import { ptePresent } from './pagetable.ts';
 import { reasonIndex } from './reasons.ts';
 import type { ReasonCode } from './reasons.ts';
-import { addNewAnonRmap, addNewAnonRmapPmd, removePteRmap } from './rmap.ts';
+import { addNewAnonRmap, addNewAnonRmapPmd, removePteRmaps } from './rmap.ts';
 import { Gfp } from './system.ts';
 import { PMD_ORDER } from './thp.ts';
 import { VmFlag } from './vma.ts';
@@ -129,7 +129,15 @@ function fill(mm: Mm, folio: Folio, frames: readonly number[]): void {
 }
 /** The old pages lose their mappings, run by run of one folio. */
 function letGo(mm: Mm, vma: Vma, frames: readonly number[]): void {
-  for (const page of frames) if (page !== 0) removePteRmap(mm, vma, page as Pfn);
+  const { folios } = mm.system;
+  for (let i = 0, nr: number; i < frames.length; i += nr) {
+    const first = frames[i]! as Pfn;
+    nr = 1;
+    if (first === 0) continue;
+    const folio = folios.folioOf(first);
+    while (i + nr < frames.length && frames[i + nr] === first + nr && first + nr < folio + folios.nrPages(folio)) nr++;
+    removePteRmaps(mm, vma, first, nr);
+  }
 }
 
 /** Collapses windows of smaller enabled sizes inside the 2 MiB from `vpn` on: what the mid-size collapse under discussion for Linux does,

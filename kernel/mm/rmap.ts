@@ -88,28 +88,31 @@ function countPmd(mm: Mm, folio: Folio): void {
 }
 
 /** A PTE no longer maps the page. Drops its reference, which may free the folio. */
-export function removePteRmap(mm: Mm, vma: Vma, page: Pfn): void {
+export const removePteRmap = (mm: Mm, vma: Vma, page: Pfn): void => { removePteRmaps(mm, vma, page, 1); };
+/** PTEs no longer map `nr` consecutive pages of one folio. What loses all its mappings in one go is never partially mapped.
+ *  Mirrors folio_remove_rmap_ptes(). */
+export function removePteRmaps(mm: Mm, vma: Vma, first: Pfn, nr: number): void {
   const { system } = mm;
   const { folios } = system;
-  const folio = folios.folioOf(page);
-  const last = folios.addMapcount(page, -1) === 0;
-  let unmapped = last;
+  const folio = folios.folioOf(first);
+  let unmapped = 0;
+  for (let i = 0; i < nr; i++) if (folios.addMapcount((first + i) as Pfn, -1) === 0) unmapped++;
   let partially = false;
   if (folios.isLarge(folio)) {
-    folios.subLargeMapcount(folio, 1, mm.id);
-    if (last) {
-      const mapped = folios.addPagesMapped(folio, -1);
-      unmapped = mapped < ENTIRELY_MAPPED;
-      partially = unmapped && mapped > 0;
+    folios.subLargeMapcount(folio, nr, mm.id);
+    if (unmapped > 0) {
+      const mapped = folios.addPagesMapped(folio, -unmapped);
+      if (mapped >= ENTIRELY_MAPPED) unmapped = 0;
+      partially = unmapped > 0 && mapped > 0;
     }
   }
   const anon = folios.isAnon(folio);
-  if (unmapped) system.vmstat.add(anon ? VmItem.nr_anon_pages : VmItem.nr_mapped, -1);
+  if (unmapped > 0) system.vmstat.add(anon ? VmItem.nr_anon_pages : VmItem.nr_mapped, -unmapped);
   if (partially && anon) system.deferredSplit.add(folio, true);
-  countRss(mm, folio, -1);
+  countRss(mm, folio, -nr);
   if ((vma.flags & VmFlag.Locked) !== 0 && !folios.isLarge(folio)) munlockFolio(system, folio);
-  system.machine.charge(system.params.cost.rmap);
-  system.putFolio(folio);
+  system.machine.charge(system.params.cost.rmap * nr);
+  system.putFolio(folio, nr);
 }
 /** A PMD no longer maps the folio whole. Drops its reference. */
 export function removePmdRmap(mm: Mm, vma: Vma, folio: Folio): void {

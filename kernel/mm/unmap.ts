@@ -1,13 +1,14 @@
 // Taking pages out of an address space. Here: removing the entries of a range, and with them mappings and references; freeing the tables
 // that become empty. Not here: VMAs. Mirrors zap_pte_range() and unmap_region() (mm/memory.c, mm/vma.c).
 import { PAGE_SIZE } from '#base';
+import type { Pfn } from '#base';
 import { Pte, PteSoft, ptePfn } from '#mmu';
 import type { FenceBatch } from './fences.ts';
 import { FolioFlag } from './folio.ts';
 import { splitHugePmd, zapHugePmd } from './huge.ts';
 import type { Mm } from './mm.ts';
 import { ptePresent } from './pagetable.ts';
-import { removePteRmap } from './rmap.ts';
+import { removePteRmaps } from './rmap.ts';
 import type { Vma } from './vma.ts';
 
 const PMD_PAGES = 512;
@@ -34,27 +35,39 @@ export function zapRange(mm: Mm, vma: Vma, start: number, end: number, batch: Fe
   }
 }
 
+/** Entries that lead through one folio, page after page, are one batch: folio_pte_batch(). */
 function zapPtes(mm: Mm, vma: Vma, start: number, end: number, batch: FenceBatch): void {
-  const { tables, system } = mm;
+  const { tables, system: { folios } } = mm;
+  let run: PteRun | null = null;
   for (let vpn = start; vpn < end; ) {
     const nr = tables.unitAt(vpn, end);
     const low = tables.get(vpn);
-    if (low === 0) {
-      vpn++;
-      continue;
+    const isMapped = low !== 0 && ptePresent(low) && (low & PteSoft.Special) === 0;
+    if (run !== null && !(isMapped && continues(run, low))) run = endRun(mm, vma, run);
+    if (low !== 0) {
+      tables.setUnit(vpn, 0, nr);
+      if (ptePresent(low)) batch.add(vpn, nr);
     }
-    tables.setUnit(vpn, 0, nr);
-    if (ptePresent(low)) {
-      batch.add(vpn, nr);
-      if ((low & PteSoft.Special) === 0) {
-        const first = ptePfn(low);
-        // What the program wrote through this entry is now known of the page alone.
-        if ((low & Pte.D) !== 0 && !system.folios.isAnon(system.folios.folioOf(first))) system.folios.set(first, FolioFlag.Dirty);
-        for (let i = 0; i < nr; i++) removePteRmap(mm, vma, (first + i) as typeof first);
-      }
+    if (isMapped) {
+      const first = ptePfn(low);
+      const folio = folios.folioOf(first);
+      // What the program wrote through this entry is now known of the page alone.
+      if ((low & Pte.D) !== 0 && !folios.isAnon(folio)) folios.set(first, FolioFlag.Dirty);
+      if (run === null) run = { first, nr, bits: low & RUN_BITS, end: folio + folios.nrPages(folio) };
+      else run.nr += nr;
     }
     vpn += nr;
   }
+  if (run !== null) endRun(mm, vma, run);
+}
+/** Pages of one folio whose entries are gone and whose mappings are still counted. `end`: the frame after the folio. */
+interface PteRun { readonly first: Pfn; nr: number; readonly bits: number; readonly end: number }
+/** Bits that must agree in a batch: all but what is written, and what may be. */
+const RUN_BITS = 0x3ff & ~(Pte.A | Pte.D | Pte.W);
+const continues = ({ first, nr, bits, end }: PteRun, low: number): boolean => ptePfn(low) === first + nr && first + nr < end && (low & RUN_BITS) === bits;
+function endRun(mm: Mm, vma: Vma, { first, nr }: PteRun): null {
+  removePteRmaps(mm, vma, first, nr);
+  return null;
 }
 
 /** unmap_region(): empties VMAs that have left the list already, frees the tables that no neighbour needs, fences once.

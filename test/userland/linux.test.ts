@@ -1,5 +1,6 @@
 // Anonymous memory against a real Linux, under eight settings of multi-size THP: the minor faults of every step of userland/programs/faults.c, and
-// what smaps, mincore and pagemap say after every step (smaps.c), and which folios are there then (folios.c). The golden answers come from
+// what smaps, mincore and pagemap say after every step (smaps.c), and which folios are there then (folios.c), what changes
+// of the per-size counters (sizes.c: partial unmaps, moves, forks, MADV_COLLAPSE). The golden answers come from
 // Linux itself; userland/record-linux.mjs is how.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -19,11 +20,22 @@ const settings: Readonly<Record<string, readonly string[]>> = {
   advised: ['--thp', 'madvise', '--mthp', '16k=madvise,64k=inherit,2m=inherit'],
   inherited: ['--thp', 'always', '--mthp', '2m=never,128k=inherit,1m=inherit,512k=madvise'],
 };
+/** The same for sizes.c, where only memory that asks for it gets large folios. */
+const advised: Readonly<Record<string, readonly string[]>> = {
+  never: ['--thp', 'never', '--mthp', '2m=never'],
+  '16K': ['--thp', 'never', '--mthp', '2m=never,16k=madvise'],
+  '64K': ['--thp', 'never', '--mthp', '2m=never,64k=madvise'],
+  '16K+64K+2M': ['--thp', 'never', '--mthp', '16k=madvise,64k=madvise,2m=madvise'],
+  '2M': ['--thp', 'never', '--mthp', '2m=madvise'],
+  '32K+256K': ['--thp', 'never', '--mthp', '2m=never,32k=madvise,256k=madvise'],
+  inherited: ['--thp', 'madvise', '--mthp', '64k=inherit,2m=inherit'],
+  '128K+512K+1M': ['--thp', 'never', '--mthp', '2m=never,128k=madvise,512k=madvise,1m=madvise'],
+};
 
-describe.each(['faults', 'smaps', 'folios'])('%s prints what it prints on Linux 6.18', (program) => {
+describe.each(['faults', 'smaps', 'folios', 'sizes'])('%s prints what it prints on Linux 6.18', (program) => {
   const golden = goldenOf(program);
   test.each(golden.columns.slice(1).map((name, i) => [name, i + 1] as const))('with folios of %s', (name, column) => {
-    const { stdout, stderr, status } = runGuest([...settings[name]!, '--', program]);
+    const { stdout, stderr, status } = runGuest([...(program === 'sizes' ? advised : settings)[name]!, '--', program]);
     expect({ stderr, status }).toEqual({ stderr: '', status: 0 });
     // Line by line, so that a failure shows which steps differ, with both answers.
     const lines = stdout.trimEnd().split('\n');
