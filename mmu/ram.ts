@@ -56,8 +56,10 @@ export class Ram {
     if (this.codeFrames[index] !== 0) this.dirtyCode.push(index);
   }
   zero(first: Pfn, nr: number): void {
+    if (!this.has(first) || !this.has(first + nr - 1)) bug(`frames ${first}+${nr} are not RAM`);
     for (let i = 0; i < nr; i++) this.willWrite(asPfn(first + i));
-    this.bytes(first, nr).fill(0);
+    const host = this.hostOf(first) >>> 0;
+    this.arena.u8.fill(0, host, host + nr * PAGE_SIZE);
   }
   copy(to: Pfn, from: Pfn): void {
     this.willWrite(to);
