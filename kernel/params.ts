@@ -75,12 +75,21 @@ export const costs: readonly CostRow[] = costRows;
 export interface KernelParams {
   readonly vm: Record<TunableName, number>;
   readonly cost: Record<CostName, number>;
+  /** Chosen at boot: bytes of the memory map for each frame, and how a fault asks the allocator for a large folio. */
+  memmap: 64 | 32 | 16 | 8;
+  allocStrategy: AllocStrategy;
 }
+/** 'loop': every enabled order from the largest down, a call each, as Linux does. 'sizes': the sizes that a TLB entry can cover, 2 MiB and 64 KiB,
+ *  then one page. 'largest': one call that answers the largest enabled order there is. */
+export const allocStrategies = ['loop', 'sizes', 'largest'] as const;
+export type AllocStrategy = (typeof allocStrategies)[number];
 
 export function defaultParams(): KernelParams {
   return {
     vm: Object.fromEntries(tunableRows.map((row) => [row.name, row.value])) as Record<TunableName, number>,
     cost: Object.fromEntries(costRows.map((row) => [row.name, row.cycles])) as Record<CostName, number>,
+    memmap: 64,
+    allocStrategy: 'loop',
   };
 }
 

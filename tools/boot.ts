@@ -111,6 +111,8 @@ export function boot(config: RunConfig, attach?: (session: Session) => Trace): S
   const { machine: m, inputs } = config;
   const machine = new Machine({ ramBytes: m.memBytes, tlb: m.tlb, sv: m.sv, svadu: m.svadu, seed: m.seed });
   const params = defaultParams();
+  params.memmap = m.memmap;
+  params.allocStrategy = m.allocStrategy;
   for (const [name, cycles] of Object.entries(m.costs)) setCost(params, name, cycles);
   const { stdin, stdout, stderr, rows, columns } = inputs.terminal;
   const console = new Console({ inputTty: stdin, outputTty: stdout, errorTty: stderr, rows, columns });

@@ -31,6 +31,9 @@ export interface MachineConfig {
   readonly mthp: readonly { readonly kb: number; readonly mode: string }[];
   readonly set: readonly { readonly path: string; readonly value: string }[];
   readonly costs: Readonly<Record<string, number>>;
+  /** Bytes of the memory map for each frame. */
+  readonly memmap: 64 | 32 | 16 | 8;
+  readonly allocStrategy: 'loop' | 'sizes' | 'largest';
   /** Invariants are checked during the run. Changes nothing that is counted. */
   readonly sanitize: boolean;
 }
@@ -86,6 +89,8 @@ export function machineConfig(values: Values, tlb: TlbDescription | null): Machi
     mthp: values.mthp.flat(),
     set: values.set.map(({ name, value }) => ({ path: name, value })),
     costs: costs(values.cost),
+    memmap: Number(values.memmap) as 64 | 32 | 16 | 8,
+    allocStrategy: values['alloc-strategy'],
     sanitize: values.sanitize === true,
   };
 }

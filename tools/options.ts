@@ -98,6 +98,8 @@ export const options = {
   thp: { kind: choice('always', 'madvise', 'never'), group: 'kernel', help: 'transparent_hugepage/enabled' },
   mthp: { kind: folioSizes, group: 'kernel', repeat: true, help: 'hugepages-<size>kB/enabled by folio size, as 64k=always,16k=madvise' },
   set: { kind: pair('PATH=VALUE', '=', '/proc/sys/vm/overcommit_memory=1'), group: 'kernel', repeat: true, help: 'write VALUE to a /proc or /sys file before the program starts' },
+  memmap: { kind: choice('64', '32', '16', '8'), group: 'kernel', byDefault: '64', help: 'bytes of the memory map for each frame; 64 is Linux today' },
+  'alloc-strategy': { kind: choice('loop', 'sizes', 'largest'), group: 'kernel', byDefault: 'loop', help: 'how large folios are asked for: all orders, 2M and 64K only, one call' },
   sanitize: { kind: flag, group: 'kernel', help: 'check the kernel\'s invariants again and again while the program runs (slow)' },
   swap: { kind: later('swap is'), group: 'kernel', refused: true, help: 'swap space (not modelled yet)' },
   lru: { kind: later('reclaim is'), group: 'kernel', refused: true, help: 'reclaim policy (not modelled yet)' },

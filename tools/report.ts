@@ -45,7 +45,7 @@ export function statReport(session: Session, outcome: Outcome, tool: string): St
 export function configReport(m: MachineConfig, { config: { inputs } }: Session, fedSha256: string | null): ConfigReport {
   return {
     preset: m.preset, tlb: m.tlb, memBytes: m.memBytes, sv: m.sv, svadu: m.svadu, engine: m.engine, seed: m.seed, maxInsn: m.maxInsn,
-    thp: m.thp, mthp: Object.fromEntries(m.mthp.map(({ kb, mode }) => [`hugepages-${kb}kB`, mode])), set: m.set, costs: m.costs,
+    thp: m.thp, mthp: Object.fromEntries(m.mthp.map(({ kb, mode }) => [`hugepages-${kb}kB`, mode])), set: m.set, costs: m.costs, memmap: m.memmap, allocStrategy: m.allocStrategy,
     env: inputs.env, files: inputs.files.map(({ path, sha256 }) => ({ path, sha256 })), stdinSha256: inputs.stdin?.sha256 ?? fedSha256,
   };
 }

@@ -18,6 +18,8 @@ export interface ConfigReport {
   readonly mthp: Readonly<Record<string, string>>;
   readonly set: readonly { readonly path: string; readonly value: string }[];
   readonly costs: Readonly<Record<string, number>>;
+  readonly memmap: number;
+  readonly allocStrategy: string;
   readonly env: readonly string[];
   readonly files: readonly { readonly path: string; readonly sha256: string }[];
   readonly stdinSha256: string | null;
@@ -71,6 +73,8 @@ export const statFields: readonly FieldRow[] = [
   ['config.mthp.*', 'text', 'hugepages-<size>kB/enabled as asked for'],
   ['config.set', 'free', 'files of /proc and /sys written before the start'],
   ['config.costs.*', 'number', 'cycles that one such operation of the kernel costs'],
+  ['config.memmap', 'count', 'bytes of the memory map for each frame'],
+  ['config.allocStrategy', 'text', 'how a fault asks the allocator for a large folio'],
   ['config.env', 'texts', 'environment of the program'],
   ['config.files', 'free', 'host files that the guest was given: guest path and hash'],
   ['config.stdinSha256', 'text?', 'hash of the standard input, null: none or interactive'],

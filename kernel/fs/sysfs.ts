@@ -4,6 +4,7 @@ import { tunables } from '../params.ts';
 import { Errno } from '../syscall/errno.ts';
 import { Dentry } from './dentry.ts';
 import { tunableFile } from './procfs/sysctl.ts';
+import { extfragIndex, unusableIndex } from './procfs/zones.ts';
 import { PseudoDirectory, PseudoFs, putText, type TextRow } from './pseudo.ts';
 import type { KernelView } from './view.ts';
 
@@ -25,6 +26,8 @@ export function makeSysfs(view: KernelView): Dentry {
   for (const tunable of tunables) {
     if (tunable.path?.startsWith('/sys/')) putText(fs, root, tunable.path.slice('/sys/'.length), tunableFile(view, tunable), null);
   }
+  putText(fs, root, 'kernel/debug/extfrag/extfrag_index', { mode: 0o444, show: () => extfragIndex(view.system) }, null);
+  putText(fs, root, 'kernel/debug/extfrag/unusable_index', { mode: 0o444, show: () => unusableIndex(view.system) }, null);
   const text = (words: string): TextRow<null> => ({ mode: 0o444, show: () => `${words}\n` });
   for (const name of ['online', 'possible', 'present']) putText(fs, root, `devices/system/cpu/${name}`, text('0'), null);
   putText(fs, root, 'devices/system/cpu/offline', text(''), null);

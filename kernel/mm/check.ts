@@ -62,6 +62,7 @@ function checkBuddy(system: MmSystem): void {
     }
     stock += 1 << order;
   }
+  system.descriptors.check();
   if (stock !== system.pages.pcp.count) bug(`${stock} pages in per-cpu stock, ${system.pages.pcp.count} counted`);
   if (free !== system.vmstat.get('nr_free_pages')) bug(`nr_free_pages is ${system.vmstat.get('nr_free_pages')}, ${free} are free`);
 }

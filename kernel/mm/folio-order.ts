@@ -3,13 +3,14 @@
 // Mirrors thp_vma_allowable_orders(), thp_vma_suitable_orders() and alloc_anon_folio(), 6.18.
 import { asVpn } from '#base';
 import type { Folio, Vpn } from '#base';
+import { NAPOT_ORDER } from '#mmu';
 import type { Fault } from './fault.ts';
 import { MemdescType } from './folio.ts';
+import { Gfp, GfpFlag } from './gfp.ts';
 import type { Mm } from './mm.ts';
 import type { ReasonCode } from './reasons.ts';
-import { Gfp } from './system.ts';
 import { ANON_ORDERS, PMD_ORDER, ThpStat, hasOrder, highestOrder } from './thp.ts';
-import type { OrderSet } from './thp.ts';
+import type { OrderSet, ThpDefrag } from './thp.ts';
 import { VmFlag } from './vma.ts';
 import type { Vma } from './vma.ts';
 
@@ -42,9 +43,16 @@ export function isThpEligible(mm: Mm, vma: Vma): boolean {
   }
   return false;
 }
-/** The mask for a large folio at a fault, by transparent_hugepage/defrag. */
-export function gfpFor(vma: Vma): number {
-  return vma.has(VmFlag.HugePage) ? Gfp.Thp : Gfp.ThpLight;
+/** The mask for a large folio at a fault, by transparent_hugepage/defrag. Mirrors vma_thp_gfp_mask(). */
+export function gfpFor(vma: Vma, defrag: ThpDefrag): number {
+  const advised = vma.has(VmFlag.HugePage);
+  switch (defrag) {
+    case 'always': return advised ? Gfp.Thp : Gfp.Thp | GfpFlag.Noretry;
+    case 'defer': return Gfp.ThpLight | GfpFlag.KswapdReclaim;
+    case 'defer+madvise': return Gfp.ThpLight | (advised ? GfpFlag.DirectReclaim : GfpFlag.KswapdReclaim);
+    case 'madvise': return advised ? Gfp.Thp : Gfp.ThpLight;
+    case 'never': return Gfp.ThpLight;
+  }
 }
 
 /** A folio for a first touch, zeroed, with the page it starts at; null: no memory even for one page. */
@@ -53,6 +61,7 @@ export function allocAnonFolio(fault: Fault): { folio: Folio; start: Vpn; order:
   const { system } = mm;
   const enabled = enabledOrders(mm, vma);
   let orders = system.orderPolicy.ordersFor(vma, vpn, enabled) & enabled & ~(1 << PMD_ORDER);
+  if (system.params.allocStrategy === 'sizes') orders &= 1 << NAPOT_ORDER;
   const wanted = highestOrder(orders);
   let reason: ReasonCode = orders === 0 ? (isThpDisabled(mm, vma) ? 'thp-no-vma' : 'thp-off') : 'order-wanted';
   // The first that fits the VMA ends the search: a smaller window lies inside a larger one.
@@ -66,9 +75,17 @@ export function allocAnonFolio(fault: Fault): { folio: Folio; start: Vpn; order:
   }
   const chosen = orders === 0 ? 0 : highestOrder(orders);
   if (system.faults.current !== null) system.faults.phase('order choice', { enabled, wanted: Math.max(wanted, 0), chosen }, `order ${chosen}`, reason);
+  const gfp = gfpFor(vma, system.thp.defrag);
+  if (system.params.allocStrategy === 'largest' && orders !== 0) {
+    const got = system.allocFolioUpTo(orders, MemdescType.AnonFolio, gfp, Gfp.UserZero);
+    for (let missed = orders & ~((2 << (got?.order ?? 0)) - 1); missed !== 0; missed &= ~(1 << highestOrder(missed))) {
+      system.thp.count(highestOrder(missed), ThpStat.anon_fault_fallback);
+    }
+    return got === null ? null : zeroed(fault, got.folio, got.order, got.order === chosen ? null : 'fragmented');
+  }
   while (orders !== 0) {
     const order = highestOrder(orders);
-    const folio = system.allocFolio(order, MemdescType.AnonFolio, gfpFor(vma));
+    const folio = system.allocFolio(order, MemdescType.AnonFolio, gfp);
     if (folio !== 0) return zeroed(fault, folio, order, order === chosen ? null : 'fragmented');
     system.thp.count(order, ThpStat.anon_fault_fallback);
     orders &= ~(1 << order);

@@ -24,6 +24,9 @@ export const ENTIRELY_MAPPED = 0x80_0000;
 export class FolioTable {
   readonly firstPfn: Pfn;
   readonly nrFrames: number;
+  /** Look-ups of a frame's head: made, where all that was known was a frame; saved, where a function that is given a folio would have made one
+   *  if it were given a page (page_folio(), compound_head()). */
+  readonly headLookups = { made: 0, saved: 0 };
   private readonly flagBits: Uint32Array;
   private readonly refs: Int32Array; // 0: free; heads only
   private readonly types: Uint8Array;
@@ -139,12 +142,14 @@ export class FolioTable {
   }
   /** The folio that a frame belongs to: Linux's page_folio(). */
   folioOf(pfn: Pfn): Folio {
+    this.headLookups.made++;
     return asFolio(pfn - this.headDistance[this.row(pfn)]!);
   }
   isTail(pfn: Pfn): boolean {
     return this.headDistance[this.row(pfn)] !== 0;
   }
   order(folio: Folio): number {
+    this.headLookups.saved++;
     return this.orders[this.row(folio)]!;
   }
   nrPages(folio: Folio): number {
@@ -154,6 +159,7 @@ export class FolioTable {
     return this.orders[this.row(folio)] !== 0;
   }
   isAnon(folio: Folio): boolean {
+    this.headLookups.saved++;
     return this.types[this.row(folio)] === MemdescType.AnonFolio;
   }
 
@@ -164,12 +170,14 @@ export class FolioTable {
   }
   get(folio: Folio, nr = 1): void {
     const row = this.row(folio);
+    this.headLookups.saved++;
     if (this.refs[row]! <= 0) bug(`reference to free folio ${hex(folio)}`);
     this.refs[row]! += nr;
   }
   /** @returns true: that was the last reference, and the caller frees the folio. */
   put(folio: Folio, nr = 1): boolean {
     const row = this.row(folio);
+    this.headLookups.saved++;
     if (this.refs[row]! < nr) bug(`put of folio ${hex(folio)} with ${this.refs[row]} references`);
     this.refs[row]! -= nr;
     return this.refs[row] === 0;
@@ -181,12 +189,15 @@ export class FolioTable {
     return this.flagBits[this.row(pfn)]!;
   }
   test(pfn: Pfn, flag: number): boolean {
+    if (flag !== FolioFlag.AnonExclusive) this.headLookups.saved++; // that one is a page's own
     return (this.flagBits[this.row(pfn)]! & flag) !== 0;
   }
   set(pfn: Pfn, flag: number): void {
+    if (flag !== FolioFlag.AnonExclusive) this.headLookups.saved++; // that one is a page's own
     this.flagBits[this.row(pfn)]! |= flag;
   }
   clear(pfn: Pfn, flag: number): void {
+    if (flag !== FolioFlag.AnonExclusive) this.headLookups.saved++; // that one is a page's own
     this.flagBits[this.row(pfn)]! &= ~flag;
   }
   isAnonExclusive(page: Pfn): boolean {
@@ -196,13 +207,16 @@ export class FolioTable {
   // Where it belongs.
 
   mapping(folio: Folio): number {
+    this.headLookups.saved++;
     return this.mappings[this.row(folio)]!;
   }
   index(folio: Folio): number {
+    this.headLookups.saved++;
     return this.indices[this.row(folio)]!;
   }
   /** @param mapping address-space id, or minus an anon_vma's id */
   setMapping(folio: Folio, mapping: number, index: number): void {
+    this.headLookups.saved++;
     const row = this.row(folio);
     this.mappings[row] = mapping;
     this.indices[row] = index;
@@ -231,6 +245,7 @@ export class FolioTable {
   }
   /** All mappings of a folio, of any of its pages: folio_mapcount(). */
   folioMapcount(folio: Folio): number {
+    this.headLookups.saved++;
     const row = this.row(folio);
     return this.orders[row] === 0 ? this.mapcounts[row]! : this.largeMapcounts[row]!;
   }
@@ -242,6 +257,7 @@ export class FolioTable {
   /** Counts n more mappings of a large folio by one address space. A folio remembers two owners exactly, and whether it may have more
    *  (6.15's mm ids). Mirrors folio_add_return_large_mapcount(). */
   addLargeMapcount(folio: Folio, n: number, mmId: number): void {
+    this.headLookups.saved++;
     const row = this.row(folio);
     const total = (this.largeMapcounts[row]! += n);
     const slot = row * 2;
@@ -259,6 +275,7 @@ export class FolioTable {
   }
   /** Counts n mappings less. Mirrors folio_sub_return_large_mapcount(). */
   subLargeMapcount(folio: Folio, n: number, mmId: number): void {
+    this.headLookups.saved++;
     const row = this.row(folio);
     const total = (this.largeMapcounts[row]! -= n);
     if (total < 0) bug(`folio ${hex(folio)} unmapped more often than mapped`);
@@ -293,6 +310,7 @@ export class FolioTable {
     return this.mlockCounts[this.row(folio)]!;
   }
   addMlockCount(folio: Folio, n: number): number {
+    this.headLookups.saved++;
     return (this.mlockCounts[this.row(folio)]! += n);
   }
 

@@ -52,7 +52,7 @@ function fallBack({ mm: { system: { faults } } }: Fault, reason: ReasonCode): ty
 function mapFreshHuge(fault: Fault): FaultResult | typeof FALLBACK {
   const { mm, vma, vpn } = fault;
   const { system } = mm;
-  const folio = system.allocFolio(PMD_ORDER, MemdescType.AnonFolio, gfpFor(vma));
+  const folio = system.allocFolio(PMD_ORDER, MemdescType.AnonFolio, gfpFor(vma, system.thp.defrag));
   if (folio === 0) {
     system.vmstat.add(VmItem.thp_fault_fallback, 1);
     system.thp.count(PMD_ORDER, ThpStat.anon_fault_fallback);

@@ -5,7 +5,9 @@
 //   reasons.ts       why something fell back, split or was refused: code, sentence, what to try
 //   events.ts        tracepoints and vmstat counters under Linux's names
 //   folio.ts         FolioTable: flags, references, mapcounts, order, the memdesc type; a row a frame
-//   buddy.ts         free frames by order; watermark.ts how much must stay free
+//   memdesc.ts       descriptors apart from the memory map, for its smaller layouts
+//   page-alloc.ts    who may have frames, and what is done when there are none; gfp.ts its flags, watermark.ts how much must stay free
+//   buddy.ts         free frames by order and migrate type; pcp.ts the per-cpu stock before it; frame-lists.ts the lists of both
 //   thp.ts           the transparent_hugepage tree: controls and per-size counters
 //   system.ts        MmSystem: what all address spaces share (Linux's node and zone)
 //   fences.ts        address-space identifiers, fences and batches of them
@@ -29,6 +31,8 @@ export * from './events.ts';
 export { FolioFlag, MemdescType } from './folio.ts';
 export type { FolioTable } from './folio.ts';
 export { MAX_PAGE_ORDER } from './buddy.ts';
+export type { AllocCounts, CompactAnswer, PressureHooks } from './page-alloc.ts';
+export { descriptorKinds, memmapLayouts, overheadBytes } from './memdesc.ts';
 export * from './thp.ts';
 export * from './system.ts';
 export { faultKinds, faultPhases } from './fault-record.ts';

@@ -84,7 +84,7 @@ export function pagemapWord(mm: Mm, va: number): bigint {
 }
 
 /** Bits of /proc/kpageflags. */
-const Kpf = { Referenced: 2n, Uptodate: 3n, Dirty: 4n, Lru: 5n, Buddy: 10n, Mmap: 11n, Anon: 12n, SwapBacked: 14n, CompoundHead: 15n, CompoundTail: 16n,
+const Kpf = { Referenced: 2n, Uptodate: 3n, Dirty: 4n, Lru: 5n, Slab: 7n, Buddy: 10n, Mmap: 11n, Anon: 12n, SwapBacked: 14n, CompoundHead: 15n, CompoundTail: 16n,
   Unevictable: 18n, NoPage: 20n, Thp: 22n, ZeroPage: 24n, PgTable: 26n, Reserved: 32n, Mlocked: 33n, Owner2: 34n } as const;
 
 export function kpageflagsWord(system: MmSystem, pfn: Pfn): bigint {
@@ -104,6 +104,7 @@ export function kpageflagsWord(system: MmSystem, pfn: Pfn): bigint {
   add(Kpf.CompoundTail, folios.isTail(pfn));
   add(Kpf.Thp, isFolio && folios.isLarge(folio));
   add(Kpf.ZeroPage, system.isZeroFrame(pfn));
+  add(Kpf.Slab, type === MemdescType.Slab);
   add(Kpf.PgTable, type === MemdescType.PageTable);
   add(Kpf.Reserved, folios.test(pfn, FolioFlag.Reserved));
   add(Kpf.Referenced, folios.test(folio, FolioFlag.Referenced));

@@ -15,7 +15,7 @@ import { PMD_ORDER, ThpStat } from './thp.ts';
 /** Splits a folio to pieces of `newOrder`; with `at`, a page of the folio, only the piece that holds it becomes that small, and the others
  *  as large as halving leaves them. The caller holds one reference, which afterwards is one to the piece that holds `at` (without: to the
  *  first); all other pieces live by their mappings, and those that nobody maps are free. Single pages of zeros are given up for the zero page.
- *  @returns 0; -EINVAL: no such split (anonymous folios have no order 1); -EAGAIN: somebody holds the folio */
+ *  @returns 0; -EINVAL: no such split (anonymous folios have no order 1); -EAGAIN: somebody holds the folio; -ENOMEM: no memory for descriptors */
 export function splitFolio(system: MmSystem, folio: Folio, newOrder = 0, at: Pfn | null = null): number {
   const { folios, thp, vmstat } = system;
   const order = folios.order(folio);
@@ -25,9 +25,13 @@ export function splitFolio(system: MmSystem, folio: Folio, newOrder = 0, at: Pfn
     thp.count(order, ThpStat.split_failed);
     return -Errno.EAGAIN;
   }
+  const orders = pieces(order, newOrder, at === null ? null : at - folio);
+  if (!system.descriptors.split(folio, folios.typeOf(folio), order, orders)) {
+    thp.count(order, ThpStat.split_failed);
+    return -Errno.ENOMEM;
+  }
   const entries = tryToMigrate(system, folio);
   system.deferredSplit.remove(folio);
-  const orders = pieces(order, newOrder, at === null ? null : at - folio);
   folios.split(folio, orders);
   thp.count(order, ThpStat.split);
   thp.count(order, ThpStat.nr_anon, -1);

@@ -18,6 +18,8 @@ import { linuxFolioOrder } from './folio-order.ts';
 import type { FolioOrderPolicy } from './folio-order.ts';
 import { Khugepaged } from './khugepaged.ts';
 import { Gfp, migrateTypeOf } from './gfp.ts';
+import { Descriptors } from './memdesc.ts';
+import type { MemmapLayout } from './memdesc.ts';
 import type { Mm } from './mm.ts';
 import { PageAllocator } from './page-alloc.ts';
 import { PMD_ORDER, ThpControls, ThpStat } from './thp.ts';
@@ -36,6 +38,8 @@ export class MmSystem {
   /** Who hands out frames; buddy is the free lists behind it. */
   readonly pages: PageAllocator;
   readonly buddy: Buddy;
+  /** What the memory map says of each allocation, and where it says it. */
+  readonly descriptors: Descriptors;
   readonly vmstat = new VmStat();
   /** The kernel's own access to a program's memory failed for want of a frame: who took the system call runs the OOM killer, and clears it. */
   wantsOomKill = false;
@@ -70,7 +74,7 @@ export class MmSystem {
   private nextMappingId = 1;
 
   /** @param memmapBytesPerFrame what the memory map takes of RAM for each frame: 64 as in Linux today, 32, 16 or 8 as planned. */
-  constructor(machine: Machine, params: KernelParams, memmapBytesPerFrame = 64) {
+  constructor(machine: Machine, params: KernelParams, memmapBytesPerFrame: number = params.memmap) {
     const { firstPfn, nrFrames } = machine.ram;
     if (nrFrames < MIN_FRAMES) throw new UserError(`--mem: ${nrFrames * 4} kB of RAM is too little to boot. Give at least ${MIN_FRAMES * 4 / 1024}M.`);
     this.machine = machine;
@@ -94,6 +98,7 @@ export class MmSystem {
     machine.zeroFrames(this.zeroPage, 1);
     this.pages = new PageAllocator(machine.ram, { start: firstPfn, end: this.zeroPage }, this.folios, params, this.vmstat, (managed) => minFreeKbytes(managed, true));
     this.buddy = this.pages.buddy;
+    this.descriptors = new Descriptors(memmapBytesPerFrame as MemmapLayout, firstPfn, nrFrames, this);
     this.managedPages = this.pages.managedPages;
     this.vmstat.add(VmItem.nr_memmap_boot_pages, memmapPages);
   }
@@ -127,10 +132,27 @@ export class MmSystem {
 
   /** 2^order frames as one folio with one reference, contents undefined; 0: not to be had under the rules of `gfp`. */
   allocFolio(order: number, type: MemdescType, gfp: number): Folio | 0 {
-    const nr = 1 << order;
     if (this.allocationsUntilFailure <= 0) return 0;
     const pfn = this.pages.alloc(order, gfp);
     if (pfn === 0) return 0;
+    return this.allocated(pfn, order, type, gfp);
+  }
+  /** The largest of several orders that can be had, by one call of the allocator. @param orders a bit an order; order 0 is always there
+   *  @returns null: not even one page */
+  allocFolioUpTo(orders: number, type: MemdescType, gfp: number, gfpOfOne: number): { folio: Folio; order: number } | null {
+    if (this.allocationsUntilFailure <= 0) return null;
+    const got = this.pages.allocUpTo(orders, gfp, gfpOfOne);
+    if (got === null) return null;
+    const folio = this.allocated(got.pfn, got.order, type, got.order > 0 ? gfp : gfpOfOne);
+    return folio === 0 ? null : { folio, order: got.order };
+  }
+  /** Frames become a folio, with all that is counted for it. 0: no memory for its descriptor. */
+  private allocated(pfn: Pfn, order: number, type: MemdescType, gfp: number): Folio | 0 {
+    if (!this.descriptors.attach(pfn, type, order)) {
+      this.pages.free(pfn, order);
+      return 0;
+    }
+    const nr = 1 << order;
     this.allocationsUntilFailure--;
     this.vmstat.add(VmItem.pgalloc_normal, nr);
     this.machine.charge(this.params.cost.page_alloc);
@@ -166,11 +188,22 @@ export class MmSystem {
       this.vmstat.add(VmItem.nr_mlock, -pages);
       this.vmstat.add(VmItem.unevictable_pgs_cleared, pages);
     }
+    this.descriptors.detach(folio, this.folios.typeOf(folio), order);
     this.folios.retire(folio);
     this.pages.free(folio, order);
     this.vmstat.add(VmItem.pgfree, pages);
     this.machine.charge(this.params.cost.page_free);
     if (mmPageFree.enabled) mmPageFree.emit(folio, order);
+  }
+  /** A frame for descriptors. */
+  takeSlab(): Pfn | 0 {
+    const slab = this.allocFolio(0, MemdescType.Slab, Gfp.Kernel);
+    if (slab !== 0) this.vmstat.add(VmItem.nr_slab_unreclaimable, 1);
+    return slab;
+  }
+  returnSlab(pfn: Pfn): void {
+    this.vmstat.add(VmItem.nr_slab_unreclaimable, -1);
+    this.putFolio(this.folios.folioOf(pfn));
   }
   /** The 2 MiB folio of zeros, made at first use; 0: no memory. Mirrors mm_get_huge_zero_folio(), which frees it only under pressure. */
   getHugeZeroFolio(): Folio | 0 {
@@ -193,6 +226,7 @@ export class MmSystem {
     const type = this.folios.typeOf(pfn);
     if (type === MemdescType.Buddy) return 0;
     const head = this.folios.folioOf(pfn);
+    if (this.memmapBytesPerFrame !== 64) return this.descriptors.addressOf(head, type) + type;
     const descriptor = this.memmapPfn * PAGE_SIZE + (head - this.folios.firstPfn) * this.memmapBytesPerFrame;
     return Math.floor(descriptor / 16) * 16 + type;
   }
@@ -240,6 +274,7 @@ export class MmSystem {
   hash(into: StateHash): void {
     this.folios.hash(into);
     this.pages.hash(into);
+    this.descriptors.hash(into);
     this.vmstat.hash(into);
     this.thp.hash(into);
     this.khugepaged.hash(into);

@@ -1,4 +1,4 @@
-// Files of /proc about the whole machine: meminfo, vmstat, buddyinfo, cpuinfo, stat and their like. Linux's formats for what is modelled.
+// Files of /proc about the whole machine: meminfo, vmstat, cpuinfo, stat and their like. Linux's formats for what is modelled.
 // Here: the text. Not here: the numbers (mm/), /proc/sys (sysctl.ts). Mirrors fs/proc/meminfo.c, mm/vmstat.c, arch/riscv/kernel/cpu.c.
 import { PAGE_SIZE } from '#base';
 import { NS_PER_SECOND, ticksOfCycles } from '../../proc/clock.ts';
@@ -8,6 +8,7 @@ import { bareFilePath } from '../dentry.ts';
 import type { TextRow } from '../pseudo.ts';
 import type { Vfs } from '../vfs.ts';
 import type { KernelView } from '../view.ts';
+import { buddyinfo, pagetypeinfo, zoneinfo } from './zones.ts';
 
 interface SystemSubject { readonly view: KernelView; readonly vfs: Vfs }
 
@@ -23,15 +24,12 @@ function meminfo({ view }: SystemSubject): string {
     pages('Buffers', 0) + pages('Cached', vmstat.get('nr_file_pages')) + pages('SwapCached', 0) +
     pages('Mlocked', vmstat.get('nr_mlock')) + pages('SwapTotal', 0) + pages('SwapFree', 0) + pages('Dirty', 0) + pages('Writeback', 0) +
     pages('AnonPages', vmstat.get('nr_anon_pages')) + pages('Mapped', vmstat.get('nr_mapped')) + pages('Shmem', vmstat.get('nr_shmem')) +
+    pages('KReclaimable', 0) + pages('Slab', vmstat.get('nr_slab_unreclaimable')) + pages('SReclaimable', 0) + pages('SUnreclaim', vmstat.get('nr_slab_unreclaimable')) +
     pages('PageTables', vmstat.get('nr_page_table_pages')) + pages('CommitLimit', system.commitLimitPages) + pages('Committed_AS', system.committedPages) +
     pages('AnonHugePages', vmstat.get('nr_anon_transparent_hugepages') * PMD_PAGES) + pages('ShmemHugePages', 0) + pages('ShmemPmdMapped', 0) +
     pages('FileHugePages', 0) + pages('FilePmdMapped', 0) + hugeTotals + line('Hugepagesize', 2048) + line('Hugetlb', 0);
 }
 const PMD_PAGES = 512;
-
-function buddyinfo({ view }: SystemSubject): string {
-  return `Node 0, zone ${'Normal'.padStart(8)} ${view.system.freeBlocks().map((n) => `${String(n).padStart(6)} `).join('')}\n`;
-}
 
 /** One hart. The extensions in Linux's order (riscv_isa_ext[] of cpufeature.c). */
 function cpuinfo({ view }: SystemSubject): string {
@@ -78,15 +76,17 @@ export function mountsText(vfs: Vfs): string {
 }
 
 export const systemRows: Readonly<Record<string, TextRow<SystemSubject>>> = {
-  buddyinfo: { mode: 0o444, show: buddyinfo },
+  buddyinfo: { mode: 0o444, show: ({ view }) => buddyinfo(view.system) },
   cpuinfo: { mode: 0o444, show: cpuinfo },
   filesystems: { mode: 0o444, show: () => ['sysfs', 'tmpfs', 'proc', 'devtmpfs', 'sockfs', 'pipefs'].map((type) => `nodev\t${type}\n`).join('') },
   loadavg: { mode: 0o444, show: loadavg },
   meminfo: { mode: 0o444, show: meminfo },
+  pagetypeinfo: { mode: 0o400, show: ({ view }) => pagetypeinfo(view.system) },
   partitions: { mode: 0o444, show: () => 'major minor  #blocks  name\n\n' },
   stat: { mode: 0o444, show: stat },
   swaps: { mode: 0o444, show: () => 'Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n' },
   uptime: { mode: 0o444, show: ({ view }) => `${hundredths(view.uptimeNs())} ${hundredths(view.idleCycles)}\n` },
   version: { mode: 0o444, show: () => `${UTS.sysname} version ${UTS.release} (quire@quire) ${UTS.version}\n` },
   vmstat: { mode: 0o444, show: ({ view }) => `${view.system.vmstat.lines().join('\n')}\n` },
+  zoneinfo: { mode: 0o444, show: ({ view }) => zoneinfo(view.system) },
 };

@@ -102,6 +102,26 @@ describe('formats of Linux 6.18', () => {
     expect(g.cat('/proc/vmstat')).toMatch(/^nr_free_pages \d+\n/);
   });
 
+  test('pagetypeinfo, zoneinfo and the fragmentation measures agree with buddyinfo and the marks', () => {
+    const { buddy, pages } = g.kernel.system;
+    const types = g.cat('/proc/pagetypeinfo').split('\n');
+    expect(types.slice(0, 4)).toEqual(['Page block order: 9', 'Pages per block:  512', '', `Free pages count per migrate type at order       0      1      2      3      4      5      6      7      8      9     10 `]);
+    const rows = types.slice(4, 9).map((line) => /^Node {4}0, zone {3}Normal, type +(\w+) ((?: {0,6}\d{1,6} ){11})$/.exec(line)!);
+    expect(rows.map((row) => row[1])).toEqual(['Unmovable', 'Movable', 'Reclaimable', 'HighAtomic', 'Isolate']);
+    const sums = rows.map((row) => row[2]!.trim().split(/ +/).map(Number)).reduce((sum, row) => sum.map((n, i) => n + row[i]!));
+    expect(sums).toEqual(buddy.counts());
+    expect(types[10]).toBe('Number of blocks type     Unmovable      Movable  Reclaimable   HighAtomic      Isolate ');
+    expect(types[11]).toMatch(/^Node 0, zone {3}Normal( +\d+ ){5}$/);
+    const zone = g.cat('/proc/zoneinfo');
+    expect(zone).toMatch(/^Node 0, zone {3}Normal\n {2}per-node stats\n {6}nr_\w+ +\d+\n/);
+    for (const [label, n] of [['low', pages.watermarks.low], ['managed', pages.managedPages], ['boost', 0]] as const) expect(zone).toContain(`        ${label.padEnd(8)} ${n}\n`);
+    expect(zone).toContain(`  pages free     ${buddy.freePages}\n`);
+    expect(zone).toContain(`              count:    ${pages.pcp.count}\n              high:     ${pages.pcp.high}\n              batch:    ${pages.pcp.batch}\n`);
+    expect(g.cat('/sys/kernel/debug/extfrag/extfrag_index')).toBe(`Node 0, zone   Normal ${'-1.000 '.repeat(11)}\n`);
+    expect(g.cat('/sys/kernel/debug/extfrag/unusable_index')).toMatch(/^Node 0, zone {3}Normal 0\.000 (0\.\d{3} ){10}\n$/);
+    expect(g.cat('/proc/sys/vm/watermark_boost_factor')).toBe('15000\n');
+  });
+
   test('cpuinfo as riscv has it, mounts, uptime', () => {
     expect(g.cat('/proc/cpuinfo')).toMatch(/^processor\t: 0\nhart\t\t: 0\nisa\t\t: rv64imafdc_\S+\nmmu\t\t: sv39\n/);
     expect(g.cat('/proc/2/mounts')).toContain('proc /proc proc rw,relatime 0 0\n');

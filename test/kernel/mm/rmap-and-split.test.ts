@@ -94,7 +94,7 @@ describe('the reverse map', () => {
     const step = fc.record({ op: fc.constantFrom('write', 'write', 'fork', 'munmap', 'mremap', 'exit', 'split', 'protect', 'shrink'), who: fc.nat(5), page: fc.nat(PAGES - 1), len: fc.integer({ min: 1, max: 40 }), to: fc.nat(PAGES - 1), order: fc.constantFrom(0, 0, 2, 3) });
     fc.assert(fc.property(fc.constantFrom([] as number[], [2], [4], [2, 3, 4, 5]), fc.array(step, { minLength: 5, maxLength: 40 }), (orders, steps) => {
       const { program, system } = boot({ orders });
-      const free = system.buddy.freePages;
+      const free = system.pages.freePagesAndStock;
       program.map(PAGES * 4096, BASE);
       const programs = [program];
       for (const { op, who, page, len, to, order } of steps) {
@@ -119,7 +119,7 @@ describe('the reverse map', () => {
       for (const p of programs) p.mm.dispose();
       expect([...system.anonVmas.all]).toEqual([]);
       expect(system.deferredSplit.length).toBe(0);
-      expect(system.buddy.freePages).toBeGreaterThanOrEqual(free);
+      expect(system.pages.freePagesAndStock).toBeGreaterThanOrEqual(free);
     }), { numRuns: 40 });
   });
 });
@@ -197,10 +197,10 @@ describe('splitting a folio', () => {
     program.user.setU32(BASE + 0x5000, 8);
     const folio = folioAt(system, program, BASE);
     program.mm.munmap(BASE + 0x8000, 0x8000);
-    const free = system.buddy.freePages;
+    const free = system.pages.freePagesAndStock;
     expect(split(system, folio)).toBe(0);
     expect(picture(program.mm)).toBe('0x1000000000 0zzzz0zz');
-    expect([system.buddy.freePages - free, program.mm.rss.anonPages]).toEqual([14, 2]);
+    expect([system.pages.freePagesAndStock - free, program.mm.rss.anonPages]).toEqual([14, 2]);
     expect([program.user.u32(BASE), program.user.u32(BASE + 0x1000), program.user.u32(BASE + 0x5000)]).toEqual([7, 0, 8]);
     program.user.setU32(BASE + 0x1000, 9);
     expect([program.user.u32(BASE + 0x1000), program.user.u32(BASE + 0x2000)]).toEqual([9, 0]);
@@ -250,9 +250,9 @@ describe('the deferred split queue', () => {
     program.mm.munmap(BASE + 0xc000, 0x4000);
     const gauges = (): number[] => [system.thp.stat(4, 'split_deferred'), system.thp.stat(4, 'nr_anon_partially_mapped'), system.deferredSplit.length];
     expect(gauges()).toEqual([1, 1, 1]);
-    const free = system.buddy.freePages;
+    const free = system.pages.freePagesAndStock;
     expect(system.deferredSplit.shrink(128)).toBe(1);
-    expect([system.buddy.freePages - free, ...gauges()]).toEqual([8, 1, 0, 0]);
+    expect([system.pages.freePagesAndStock - free, ...gauges()]).toEqual([8, 1, 0, 0]);
     expect(picture(program.mm)).toBe('0x1000000000 00000000 | 0x1000010000 4444444444444444');
     expect(numbers(program, BASE, 8)).toEqual(counted(8));
     expect(system.deferredSplit.shrink(128)).toBe(0);
@@ -274,9 +274,9 @@ describe('the deferred split queue', () => {
       system.thp.shrinkUnderused = shrinkUnderused;
       program.map(0x200000, BASE);
       number(program, BASE, 200);
-      const free = system.buddy.freePages;
+      const free = system.pages.freePagesAndStock;
       expect(system.deferredSplit.shrink(128)).toBe(splits);
-      expect([system.vmstat.get('thp_underused_split_page'), system.buddy.freePages - free]).toEqual([splits, splits * 312]);
+      expect([system.vmstat.get('thp_underused_split_page'), system.pages.freePagesAndStock - free]).toEqual([splits, splits * 312]);
       expect(numbers(program, BASE, 200)).toEqual(counted(200));
       expect(program.user.u32(BASE + 200 * 4096)).toBe(0);
       system.check();
