@@ -46,6 +46,17 @@ describe('transparent_hugepage', () => {
     program.write(BASE + 0x20000);
     expect(picture(program.mm)).toBe('0x1000000000 0............... | 0x1000010000 4444444444444444 2222............');
   });
+  test('switched off by prctl: everywhere, or except where a program asks (6.18)', () => {
+    const { program } = boot({ orders: [4] });
+    program.map(0x30000, BASE);
+    program.mm.thpDisabled = true;
+    program.write(BASE);
+    [program.mm.thpDisabled, program.mm.thpExceptAdvised] = [false, true];
+    program.write(BASE + 0x10000);
+    program.mm.madvise(BASE + 0x20000, 0x10000, Madvise.HugePage);
+    program.write(BASE + 0x20000);
+    expect(picture(program.mm)).toBe('0x1000000000 0............... 0............... | 0x1000020000 4444444444444444');
+  });
   test('without the huge zero folio a read of 2 MiB maps a folio of its own', () => {
     const { program, system } = boot({ orders: [9] });
     system.thp.set('use_zero_page', '0');
