@@ -24,6 +24,8 @@ export interface TextRow<S> {
   showPart?(subject: S, cursor: number, reader: Task | null): TextPart | number;
   /** What one write(2) of this text comes to: 0 or -errno. At most a page of text arrives. */
   store?(subject: S, text: string, writer: Task | null): number;
+  /** What a command of the file's own answers; without it ENOTTY. */
+  ioctl?(subject: S, t: Task, command: number, arg: number): number;
 }
 
 export interface TextPart {
@@ -202,6 +204,9 @@ class TextFile<S> implements FileOps {
     if (bytes.length < wanted) return -Errno.EFAULT;
     const error = this.row.store(this.subject, utf8Decode(bytes), t);
     return error < 0 ? error : bytes.length;
+  }
+  ioctl(_file: OpenFile, t: Task, command: number, arg: number): number {
+    return this.row.ioctl?.(this.subject, t, command, arg) ?? -Errno.ENOTTY;
   }
   seek(file: OpenFile, offset: number, whence: number): number {
     const to = whence === Seek.Set ? offset : whence === Seek.Cur ? file.pos + offset : -1;

@@ -3,7 +3,7 @@
 import { expect, test } from 'vitest';
 import { storm, stormName } from './mm-world.ts';
 
-const operations = Number(process.env['QUIRE_STORM'] ?? 2000);
+const operations = Number(process.env['QUIRE_STORM'] ?? 1200);
 const seed = Number(process.env['QUIRE_SEED'] ?? 1);
 /** Who must have been refused memory in a run of any length worth the name. */
 const sites = ['allocTable', 'allocAnonFolio', 'copyPage', 'copyFromFile', 'pageFor'];

@@ -83,7 +83,7 @@ export class World {
   constructor(seed: number, orders: readonly number[]) {
     this.random = new Prng(seed, 'storm');
     this.system = bootSystem({ orders, ramBytes: 24 << 20, soiled: true }).system;
-    this.freeAtBoot = this.system.buddy.freePages;
+    this.freeAtBoot = this.system.freeBytes / 4096;
     this.injectFailures();
     this.space = new AddressSpace(this.system, 'file');
     this.space.truncate(FILE_PAGES * 4096);
@@ -219,7 +219,7 @@ export class World {
   }
   /** Running out is allowed when it was asked for, or when it is true. */
   private mayLackMemory(): void {
-    if (this.untilFailure > 0 && this.system.buddy.freePages > this.system.watermarks.min + 64) throw new Error('no memory, with memory to spare');
+    if (this.untilFailure > 0 && this.system.freeBytes / 4096 > this.system.watermarks.min + 64) throw new Error('no memory, with memory to spare');
   }
   /** What the program reads there; null: a signal. */
   private expected(model: Model, page: number): number | null {
@@ -442,7 +442,7 @@ export class World {
     this.space.release();
     this.system.check();
     const kept = this.system.hugeZeroFolio === 0 ? 0 : 512;
-    const free = this.system.buddy.freePages + kept;
+    const free = this.system.freeBytes / 4096 + kept;
     if (free !== this.freeAtBoot) throw new Error(`${this.freeAtBoot - free} frames have leaked`);
   }
 }

@@ -1,5 +1,5 @@
 // /proc. Here: the root directory with a directory for each process, and putting the families of files together. Reading order: task-dir.ts
-// (the directory of one process or thread), status.ts (what a task is), maps.ts (its memory), system.ts (meminfo, vmstat and the like),
+// (the directory of one process or thread), status.ts (what a task is), maps.ts (its memory; procmap-query.ts the same by ioctl), system.ts (meminfo, vmstat and the like),
 // sysctl.ts (/proc/sys). What is not modelled is absent.
 import { Errno } from '../../syscall/errno.ts';
 import { Dentry } from '../dentry.ts';

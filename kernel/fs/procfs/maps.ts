@@ -4,6 +4,7 @@ import type { Mm } from '../../mm/mm.ts';
 import { VmFlag, type VmaView } from '../../mm/vma.ts';
 import { Errno } from '../../syscall/errno.ts';
 import { PART_BYTES, type TextPart, type TextRow } from '../pseudo.ts';
+import { PROCMAP_QUERY, procmapQuery } from './procmap-query.ts';
 import type { TaskSubject } from './task-dir.ts';
 
 /** Blanks fill a line of maps up to here; one more, and the name follows (seq_setwidth, seq_pad). */
@@ -76,7 +77,10 @@ function smapsRollup({ task: t }: TaskSubject): string | number {
 }
 
 export const mapsRows: Readonly<Record<string, TextRow<TaskSubject>>> = {
-  maps: { mode: 0o444, showPart: (s, cursor) => entriesFrom(s, cursor, mapsLine) },
+  maps: {
+    mode: 0o444, showPart: (s, cursor) => entriesFrom(s, cursor, mapsLine),
+    ioctl: (s, t, command, arg) => (command === PROCMAP_QUERY ? procmapQuery(s, t, arg, (vma) => nameOf(s.task.mm, vma)) : -Errno.ENOTTY),
+  },
   smaps: { mode: 0o444, showPart: (s, cursor) => entriesFrom(s, cursor, smapsEntry) },
   smaps_rollup: { mode: 0o444, show: smapsRollup },
 };

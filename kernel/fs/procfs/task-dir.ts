@@ -124,13 +124,14 @@ class TaskDirectory implements Directory {
 
 /** A file whose task is gone answers ESRCH, however long it has been open. */
 function liveRow(owner: TaskDirectories, row: TextRow<TaskSubject>): TextRow<TaskSubject> {
-  const { show, showPart, store } = row;
+  const { show, showPart, store, ioctl } = row;
   const isGone = ({ task }: TaskSubject): boolean => !owner.isThere(task);
   return {
     mode: row.mode,
     ...(show !== undefined && { show: (s: TaskSubject, reader: Task | null) => (isGone(s) ? -Errno.ESRCH : show(s, reader)) }),
     ...(showPart !== undefined && { showPart: (s: TaskSubject, cursor: number, reader: Task | null) => (isGone(s) ? -Errno.ESRCH : showPart(s, cursor, reader)) }),
     ...(store !== undefined && { store: (s: TaskSubject, text: string, writer: Task | null) => (isGone(s) ? -Errno.ESRCH : store(s, text, writer)) }),
+    ...(ioctl !== undefined && { ioctl: (s: TaskSubject, t: Task, command: number, arg: number) => (isGone(s) ? -Errno.ESRCH : ioctl(s, t, command, arg)) }),
   };
 }
 
