@@ -1,5 +1,6 @@
 // /sys: the transparent_hugepage tree and the processors. Here: which files there are and whom they ask. Not here: the settings themselves
 // (mm/thp.ts). Files of what is not modelled are absent.
+import { splitHugePages } from '../mm/split-huge-pages.ts';
 import { tunables } from '../params.ts';
 import { Errno } from '../syscall/errno.ts';
 import { Dentry } from './dentry.ts';
@@ -28,6 +29,14 @@ export function makeSysfs(view: KernelView): Dentry {
   }
   putText(fs, root, 'kernel/debug/extfrag/extfrag_index', { mode: 0o444, show: () => extfragIndex(view.system) }, null);
   putText(fs, root, 'kernel/debug/extfrag/unusable_index', { mode: 0o444, show: () => unusableIndex(view.system) }, null);
+  const splitByHand: TextRow<null> = {
+    mode: 0o200,
+    store: (_subject, words) => splitHugePages(view.system, words, (pid) => {
+      const task = view.tasks.get(pid);
+      return task === undefined ? undefined : task.hasMm ? task.mm : null;
+    }),
+  };
+  putText(fs, root, 'kernel/debug/split_huge_pages', splitByHand, null);
   const text = (words: string): TextRow<null> => ({ mode: 0o444, show: () => `${words}\n` });
   for (const name of ['online', 'possible', 'present']) putText(fs, root, `devices/system/cpu/${name}`, text('0'), null);
   putText(fs, root, 'devices/system/cpu/offline', text(''), null);

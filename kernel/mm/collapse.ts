@@ -97,9 +97,16 @@ function scanWindow(mm: Mm, vpn: number, nr: number, rules: CollapseRules): Wind
 }
 
 /** Mirrors collapse_huge_page(). The window has been judged; only memory can be missing. */
-function collapseHugePage(mm: Mm, vma: Vma, vpn: number, window: Window, rules: CollapseRules): ScanResult {
+function collapseHugePage(mm: Mm, vma: Vma, vpn: number, judged: Window, rules: CollapseRules): ScanResult {
   const { system, tables } = mm;
+  const { slowPaths } = system.pages.counts;
   const folio = system.allocFolio(PMD_ORDER, MemdescType.AnonFolio, rules.gfp);
+  // The search for memory may have moved or split what the window maps.
+  const window = folio === 0 || system.pages.counts.slowPaths === slowPaths ? judged : scanWindow(mm, vpn, PMD_PAGES, rules);
+  if (folio !== 0 && window.result !== ScanResult.Succeed) {
+    system.putFolio(folio);
+    return window.result;
+  }
   system.vmstat.add(folio === 0 ? VmItem.thp_collapse_alloc_failed : VmItem.thp_collapse_alloc, 1);
   const result = folio === 0 ? ScanResult.AllocHugePageFail : ScanResult.Succeed;
   if (folio !== 0) {
@@ -153,10 +160,16 @@ export function collapseSmaller(mm: Mm, vma: Vma, vpn: number, orders: readonly 
     const scaled: CollapseRules = { ...rules, maxPtesNone: rules.maxPtesNone >> (PMD_ORDER - order), maxPtesShared: rules.maxPtesShared >> (PMD_ORDER - order) };
     for (let at = vpn; at < vpn + PMD_PAGES; at += nr) {
       if (at * 4096 < vma.start || (at + nr) * 4096 > vma.end || isLargeAlready(mm, at, order)) continue;
-      const window = scanWindow(mm, at, nr, scaled);
+      let window = scanWindow(mm, at, nr, scaled);
       if (window.result !== ScanResult.Succeed || window.referenced * 2 < nr) continue;
+      const { slowPaths } = system.pages.counts;
       const folio = system.allocFolio(order, MemdescType.AnonFolio, rules.gfp);
       if (folio === 0) return { collapsed, result: ScanResult.AllocHugePageFail };
+      if (system.pages.counts.slowPaths !== slowPaths) window = scanWindow(mm, at, nr, scaled);
+      if (window.result !== ScanResult.Succeed) {
+        system.putFolio(folio);
+        continue;
+      }
       for (let i = 0; i < nr; ) {
         const unit = tables.unitAt(at + i, at + nr);
         tables.setUnit(at + i, 0, unit);

@@ -58,7 +58,10 @@ function copyPage(fault: Fault, low: number, from: Pfn | null): FaultResult {
   const { system } = mm;
   const { folios, faults } = system;
   anonVmaFor(mm, vma);
+  // Held while memory is sought, so that nobody splits or moves it meanwhile.
+  if (from !== null) folios.get(folios.folioOf(from));
   const folio = system.allocFolio(0, MemdescType.AnonFolio, from === null ? Gfp.UserZero : Gfp.User);
+  if (from !== null) system.putFolio(folios.folioOf(from));
   if (folio === 0) return FaultResult.OutOfMemory;
   const why = from === null ? 'copy-zero' : copyReason(folios, from);
   if (faults.current !== null) faults.phase('allocate', { order: 0, pfn: folio }, 'one page', 'order-cow');

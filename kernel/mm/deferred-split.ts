@@ -45,6 +45,14 @@ export class DeferredSplitQueue {
     folios.clear(folio, FolioFlag.PartiallyMapped | FolioFlag.DeferredSplit);
     this.queue.delete(folio);
   }
+  /** The folio has moved to other frames, in whatever state it was. */
+  replace(from: Folio, to: Folio): void {
+    const { folios } = this.system;
+    const flags = folios.flags(from) & (FolioFlag.PartiallyMapped | FolioFlag.DeferredSplit);
+    folios.clear(from, flags);
+    folios.set(to, flags);
+    if (this.queue.delete(from)) this.queue.add(to);
+  }
 
   /** Splits what is worth it among the oldest `nrToScan`. What could not be split waits its turn again if it is partially mapped, and is
    *  forgotten otherwise. @returns folios split. Mirrors deferred_split_scan(). */

@@ -9,6 +9,8 @@ const names = [
   'nr_page_table_pages', 'nr_memmap_boot_pages',
   'pgalloc_normal', 'allocstall_normal', 'pgfree', 'pglazyfree', 'pgfault', 'pgmajfault', 'pgreuse', 'oom_kill',
   'pgmigrate_success', 'pgmigrate_fail', 'thp_migration_success', 'thp_migration_fail', 'thp_migration_split',
+  'compact_migrate_scanned', 'compact_free_scanned', 'compact_isolated', 'compact_stall', 'compact_fail', 'compact_success',
+  'compact_daemon_wake', 'compact_daemon_migrate_scanned', 'compact_daemon_free_scanned',
   'unevictable_pgs_mlocked', 'unevictable_pgs_munlocked', 'unevictable_pgs_cleared',
   'thp_fault_alloc', 'thp_fault_fallback', 'thp_collapse_alloc', 'thp_collapse_alloc_failed', 'thp_split_page', 'thp_split_page_failed', 'thp_deferred_split_page',
   'thp_underused_split_page', 'thp_split_pmd', 'thp_scan_exceed_none_pte', 'thp_scan_exceed_swap_pte', 'thp_scan_exceed_share_pte',
@@ -65,6 +67,25 @@ export const setMigrationPmd = tracepoint('set_migration_pmd', 'thp', { addr: 'v
 export const removeMigrationPmd = tracepoint('remove_migration_pmd', 'thp', { addr: 'va', pmd: 'hex' });
 /** mode: 0 async, 1 sync-light, 2 sync; reason: enum migrate_reason (0 compaction). Folios but for succeeded and failed, which are pages. */
 export const mmMigratePages = tracepoint('mm_migrate_pages', 'migrate', { succeeded: 'dec', failed: 'dec', thp_succeeded: 'dec', thp_failed: 'dec', thp_split: 'dec', large_folio_split: 'dec', mode: 'dec', reason: 'dec' });
+// compaction: ret is a CompactResult, prio a CompactPriority (compaction.ts); nid and idx are the one node and the one zone.
+const scan = { start_pfn: 'pfn', end_pfn: 'pfn', nr_scanned: 'dec', nr_taken: 'dec' } as const;
+const verdict = { nid: 'dec', idx: 'dec', order: 'dec', ret: 'dec' } as const;
+const deferral = { nid: 'dec', idx: 'dec', order: 'dec', considered: 'dec', defer_shift: 'dec', order_failed: 'dec' } as const;
+const kcompactd = { nid: 'dec', order: 'dec', highest_zoneidx: 'dec' } as const;
+export const mmCompactionBegin = tracepoint('mm_compaction_begin', 'compaction', { zone_start: 'pfn', migrate_pfn: 'pfn', free_pfn: 'pfn', zone_end: 'pfn', sync: 'dec' });
+export const mmCompactionEnd = tracepoint('mm_compaction_end', 'compaction', { zone_start: 'pfn', migrate_pfn: 'pfn', free_pfn: 'pfn', zone_end: 'pfn', sync: 'dec', status: 'dec' });
+export const mmCompactionIsolateMigratepages = tracepoint('mm_compaction_isolate_migratepages', 'compaction', scan);
+export const mmCompactionIsolateFreepages = tracepoint('mm_compaction_isolate_freepages', 'compaction', scan);
+export const mmCompactionMigratepages = tracepoint('mm_compaction_migratepages', 'compaction', { nr_migrated: 'dec', nr_failed: 'dec' });
+export const mmCompactionTryToCompactPages = tracepoint('mm_compaction_try_to_compact_pages', 'compaction', { order: 'dec', gfp_mask: 'hex', prio: 'dec' });
+export const mmCompactionSuitable = tracepoint('mm_compaction_suitable', 'compaction', verdict);
+export const mmCompactionFinished = tracepoint('mm_compaction_finished', 'compaction', verdict);
+export const mmCompactionDeferred = tracepoint('mm_compaction_deferred', 'compaction', deferral);
+export const mmCompactionDefer = tracepoint('mm_compaction_defer_compaction', 'compaction', deferral);
+export const mmCompactionDeferReset = tracepoint('mm_compaction_defer_reset', 'compaction', deferral);
+export const mmCompactionKcompactdSleep = tracepoint('mm_compaction_kcompactd_sleep', 'compaction', { nid: 'dec' });
+export const mmCompactionKcompactdWake = tracepoint('mm_compaction_kcompactd_wake', 'compaction', kcompactd);
+export const mmCompactionWakeupKcompactd = tracepoint('mm_compaction_wakeup_kcompactd', 'compaction', kcompactd);
 // exceptions: error_code is scause, as riscv has it.
 export const pageFaultUser = tracepoint('page_fault_user', 'exceptions', { address: 'va', ip: 'va', error_code: 'hex' });
 export const pageFaultKernel = tracepoint('page_fault_kernel', 'exceptions', { address: 'va', ip: 'va', error_code: 'hex' });

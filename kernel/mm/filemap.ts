@@ -142,6 +142,11 @@ export class AddressSpace {
     const offset = start % PAGE_SIZE;
     if (pfn !== 0 && lenBytes > 0 && lenBytes < PAGE_SIZE) this.system.machine.writeFrame(pfn, offset, new Uint8Array(lenBytes));
   }
+  /** A page has moved to another frame; the reference that the file held comes and goes with the caller. */
+  replacePage(index: number, to: Folio): void {
+    if (!this.pages.has(index)) bug(`no page ${index}`);
+    this.pages.set(index, to);
+  }
   private dropPage(index: number): void {
     const folio = this.pages.get(index) ?? bug(`no page ${index}`);
     this.pages.delete(index);

@@ -132,6 +132,18 @@ export class FolioTable {
     }
     if (at !== end) bug(`pieces of folio ${hex(folio)} do not fill it`);
   }
+  /** The contents of a folio have moved to another one of its size, and neither is mapped: what is known of them moves, too; references do
+   *  not. Mirrors folio_migrate_flags(). */
+  moveState(from: Folio, to: Folio): void {
+    const [a, b] = [this.row(from), this.row(to)];
+    const own = FolioFlag.Head | FolioFlag.MaybeShared | FolioFlag.PartiallyMapped | FolioFlag.DeferredSplit;
+    this.flagBits[b]! |= this.flagBits[a]! & ~own;
+    this.flagBits[a]! &= own;
+    this.mappings[b] = this.mappings[a]!;
+    this.indices[b] = this.indices[a]!;
+    this.mlockCounts[b] = this.mlockCounts[a]!;
+    this.mlockCounts[a] = 0;
+  }
   typeOf(pfn: Pfn): MemdescType {
     return this.types[this.row(pfn)] as MemdescType;
   }

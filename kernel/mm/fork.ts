@@ -65,7 +65,13 @@ function copyPages(parent: Mm, child: Mm, vma: Vma, copy: Vma): boolean {
   for (let vpn = tables.skipAbsent(vma.start / PAGE_SIZE, end); vpn < end; vpn = tables.skipAbsent(vpn, end)) {
     const stop = Math.min(end, pmdEnd(vpn));
     if (tables.pmdLeaf(vpn) !== 0) {
-      if (child.tables.makeTableAt(vpn, 1) === 0 || !copyHugePmd(parent, child, vpn)) return false;
+      if (child.tables.makeTableAt(vpn, 1) === 0 || !child.tables.deposit()) return false;
+      if (tables.pmdLeaf(vpn) === 0) {
+        // The search for memory has split the folio: there are single entries now.
+        child.tables.dropDeposit();
+        continue;
+      }
+      copyHugePmd(parent, child, vpn);
     } else {
       if (child.tables.makeTableAt(vpn, 0) === 0) return false;
       for (let at = vpn; at < stop; ) at += copyUnit(parent, child, copy, at, stop);

@@ -159,11 +159,10 @@ export function zapHugePmd(mm: Mm, vma: Vma, vpn: number, batch: FenceBatch): vo
   if ((low & PteSoft.Special) === 0) removePmdRmap(mm, vma, asFolio(ptePfn(low)));
 }
 
-/** fork: the child maps the same folio, neither may write. The child's PMD table exists. @returns false: no memory for the spare table.
- *  Mirrors copy_huge_pmd(). */
-export function copyHugePmd(parent: Mm, child: Mm, vpn: number): boolean {
+/** fork: the child maps the same folio, neither may write. The child has its PMD table and a spare table for this
+ *  mapping. Mirrors copy_huge_pmd(). */
+export function copyHugePmd(parent: Mm, child: Mm, vpn: number): void {
   const { folios } = parent.system;
-  if (!child.tables.deposit()) return false;
   const low = parent.tables.pmdLeaf(vpn);
   if ((low & PteSoft.Special) === 0) {
     const folio = asFolio(ptePfn(low));
@@ -172,5 +171,4 @@ export function copyHugePmd(parent: Mm, child: Mm, vpn: number): boolean {
     if ((low & Pte.W) !== 0) parent.tables.setPmdLeaf(vpn, low & ~Pte.W);
   }
   child.tables.setPmdLeaf(vpn, low & ~(Pte.W | Pte.A));
-  return true;
 }

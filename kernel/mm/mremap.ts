@@ -184,6 +184,7 @@ function moveTables(mm: Mm, from: Vma, fromAddr: number, toAddr: number, len: nu
     const whole = vpn % 512 === 0 && shift % 512 === 0 && stop - vpn === 512;
     if (tables.pmdLeaf(vpn) !== 0 && whole) {
       if (tables.makeTableAt(vpn + shift, 1) === 0) break;
+      if (tables.pmdLeaf(vpn) === 0) continue; // the search for memory has split it: there is a table now
       // The target may hold an empty table from earlier days; a leaf takes its place.
       if (tables.freeRange(vpn + shift, vpn + shift + 512, vpn + shift, vpn + shift + 512)) batch.tablesFreed();
       tables.setPmdLeaf(vpn + shift, tables.clearPmdLeaf(vpn));

@@ -94,7 +94,8 @@ export class PageAllocator {
   get freePagesAndStock(): number {
     return this.buddy.freePages + this.pcp.count;
   }
-  private showFree(): void {
+  /** nr_free_pages is what the lists hold: after compaction has taken blocks out, or put them back. */
+  showFree(): void {
     this.shownFree = this.buddy.freePages;
     this.vmstat.set(VmItem.nr_free_pages, this.buddy.freePages);
   }

@@ -9,6 +9,7 @@ import type { Buddy } from './buddy.ts';
 import { checkSystem } from './check.ts';
 import { DeferredSplitQueue } from './deferred-split.ts';
 import { VmItem, VmStat, mmPageAlloc, mmPageFree } from './events.ts';
+import { Compaction } from './compaction.ts';
 import { FaultLog, faultKinds } from './fault-record.ts';
 import type { FaultKind } from './fault-record.ts';
 import { AsidAllocator } from './fences.ts';
@@ -23,6 +24,7 @@ import type { MemmapLayout } from './memdesc.ts';
 import type { Mm } from './mm.ts';
 import { PageAllocator } from './page-alloc.ts';
 import { PMD_ORDER, ThpControls, ThpStat } from './thp.ts';
+import { Pressure } from './pressure.ts';
 import { minFreeKbytes } from './watermark.ts';
 import type { Watermarks } from './watermark.ts';
 
@@ -45,6 +47,9 @@ export class MmSystem {
   wantsOomKill = false;
   readonly thp = new ThpControls();
   readonly khugepaged: Khugepaged;
+  readonly compaction: Compaction;
+  /** What happens when memory gets short. */
+  readonly pressure: Pressure;
   readonly faults: FaultLog;
   readonly asids: AsidAllocator;
   /** Which order the first touch of anonymous memory asks for. */
@@ -99,6 +104,9 @@ export class MmSystem {
     this.pages = new PageAllocator(machine.ram, { start: firstPfn, end: this.zeroPage }, this.folios, params, this.vmstat, (managed) => minFreeKbytes(managed, true));
     this.buddy = this.pages.buddy;
     this.descriptors = new Descriptors(memmapBytesPerFrame as MemmapLayout, firstPfn, nrFrames, this);
+    this.compaction = new Compaction(this);
+    this.pressure = new Pressure(this);
+    this.pages.hooks = this.pressure;
     this.managedPages = this.pages.managedPages;
     this.vmstat.add(VmItem.nr_memmap_boot_pages, memmapPages);
   }
@@ -160,6 +168,12 @@ export class MmSystem {
     const folio = this.folios.prepare(pfn, order, type);
     if (type === MemdescType.AnonFolio) this.thp.count(order, ThpStat.nr_anon, 1);
     return folio;
+  }
+  /** Frames that compaction has taken out of the free lists become a folio, as allocFolio() makes them. 0: no memory for its descriptor. */
+  adoptFrames(pfn: Pfn, order: number, type: MemdescType): Folio | 0 {
+    if (!this.descriptors.attach(pfn, type, order)) return 0;
+    if (type === MemdescType.AnonFolio) this.thp.count(order, ThpStat.nr_anon, 1);
+    return this.folios.prepare(pfn, order, type);
   }
   /** The same with zeroed contents. */
   allocZeroed(order: number, type: MemdescType, gfp: number): Folio | 0 {
@@ -278,6 +292,8 @@ export class MmSystem {
     this.vmstat.hash(into);
     this.thp.hash(into);
     this.khugepaged.hash(into);
+    this.compaction.hash(into);
+    this.pressure.hash(into);
     into.numbers(this.kindCounts);
     into.numbers([this.committedPages, this.hugeZero, this.nextMmId, this.nextMappingId, this.asids.generation, this.asids.next]);
     this.anonVmas.hash(into);

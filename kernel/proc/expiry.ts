@@ -34,6 +34,7 @@ export function timerNow(k: Kernel, p: Process, timer: KernelTimer): number {
 /** Ends the sleeps and fires the timers that are due, earliest first, then in order of creation. */
 export function expire(k: Kernel): void {
   if (k.system.khugepaged.deadline <= k.machine.clockCycles) runKhugepaged(k);
+  k.system.pressure.background();
   const { clockCycles } = k.machine;
   if (k.load.isDue(clockCycles)) k.load.sample(clockCycles, [...k.runQueue].length + (k.current === null ? 0 : 1));
   if (k.timedSleepers.size === 0 && k.armed.size === 0) return;

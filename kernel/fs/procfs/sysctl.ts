@@ -30,6 +30,15 @@ export function sysctlRows(view: KernelView, vfs: Vfs): Readonly<Record<string, 
     'kernel/tainted': text(() => '0'),
     'kernel/threads-max': text(() => `${view.maxTasks}`),
     'kernel/version': text(() => UTS.version),
+    // 1, and nothing else, compacts all of memory.
+    'vm/compact_memory': {
+      mode: 0o200,
+      store(_s, word) {
+        if (parseNumber(word) !== 1) return -Errno.EINVAL;
+        view.system.compaction.everything();
+        return 0;
+      },
+    },
     // Clean pages of disks would be dropped; there are none, and pages of tmpfs are not dropped by Linux either.
     'vm/drop_caches': { mode: 0o200, store: (_s, word) => inRange(parseNumber(word), 1, 4) },
   };

@@ -7,6 +7,7 @@ import { Buddy, MAX_PAGE_ORDER, MigrateType } from '#kernel/mm/buddy.ts';
 import { Gfp, GfpFlag } from '#kernel/mm/gfp.ts';
 import { pcpBatch } from '#kernel/mm/pcp.ts';
 import { minFreeKbytes, watermarks } from '#kernel/mm/watermark.ts';
+import { noPressureHooks } from '#kernel/mm/page-alloc.ts';
 import { MmSystem } from '#kernel/mm/system.ts';
 import { defaultParams, setCost } from '#kernel/params.ts';
 import { FakeMachine } from '../../support/fake-machine.ts';
@@ -235,7 +236,7 @@ describe('the slow path', () => {
     for (let folio = system.allocFolio(0, 3, Gfp.User); folio !== 0; folio = system.allocFolio(0, 3, Gfp.User)) held.push(folio);
     let calls = 0;
     const { pages } = system;
-    pages.hooks = { ...pages.hooks, reclaim: () => { if (++calls < 5) return 1; for (const folio of held.splice(0, 64)) system.putFolio(folio); return 64; } };
+    pages.hooks = { ...noPressureHooks, reclaim: () => { if (++calls < 5) return 1; for (const folio of held.splice(0, 64)) system.putFolio(folio); return 64; } };
     expect(system.allocFolio(0, 3, Gfp.User)).not.toBe(0);
     expect(calls).toBe(5);
   });
