@@ -1,6 +1,7 @@
 // madvise: what a program says about its future use of a range. Mirrors mm/madvise.c, 6.18.
 // Without reclaim, COLD and PAGEOUT only forget that pages were used, and what FREE marks is never dropped. Not there, as in a kernel built without them: MERGEABLE (KSM), HWPOISON, GUARD_*.
 import { PAGE_SIZE } from '#base';
+import type { Folio } from '#base';
 import { Pte, PteSoft, ptePfn } from '#mmu';
 import { Errno } from '../syscall/errno.ts';
 import { VmItem } from './events.ts';
@@ -12,6 +13,7 @@ import type { Mm } from './mm.ts';
 import { pageAlignUp } from './mmap.ts';
 import { ptePresent } from './pagetable.ts';
 import { populateVma } from './populate.ts';
+import { splitFolio } from './split.ts';
 import { zapRange } from './unmap.ts';
 import { VmFlag } from './vma.ts';
 import type { Vma } from './vma.ts';
@@ -106,7 +108,7 @@ function zap(mm: Mm, vma: Vma, start: number, end: number): number {
   return 0;
 }
 /** MADV_FREE: the pages may be dropped under pressure as long as they stay clean. They lose A and D and PG_swapbacked; nothing else happens,
- *  for there is no reclaim yet. Part of a large folio is left alone, as Linux leaves what it cannot split. */
+ *  for there is no reclaim yet. A large folio of which only a part is meant is split first; if others map it too, it is left alone. */
 function lazyFree(mm: Mm, start: number, end: number): number {
   const { tables, system } = mm;
   const { folios, vmstat } = system;
@@ -126,7 +128,7 @@ function lazyFree(mm: Mm, start: number, end: number): number {
         folios.clear(folio, FolioFlag.SwapBacked | FolioFlag.Dirty);
         vmstat.add(VmItem.pglazyfree, nr);
         step = nr;
-      }
+      } else if (splitPart(mm, folio)) step = 0;
     }
     vpn += step;
   }
@@ -134,7 +136,7 @@ function lazyFree(mm: Mm, start: number, end: number): number {
   return 0;
 }
 /** MADV_COLD and MADV_PAGEOUT: the pages have not been used. Without swap there is nowhere to put them, so that is all; khugepaged then leaves
- *  them alone. What others map too is theirs to judge, and part of a large folio is left alone. Mirrors madvise_cold_or_pageout_pte_range(). */
+ *  them alone. What others map too is theirs to judge; a large folio of which only a part is meant is split first. Mirrors madvise_cold_or_pageout_pte_range(). */
 function cool(mm: Mm, start: number, end: number): number {
   const { tables, system: { folios } } = mm;
   const batch = new FenceBatch(mm.fences);
@@ -152,12 +154,21 @@ function cool(mm: Mm, start: number, end: number): number {
         batch.add(vpn, nr, leaf !== 0);
         folios.clear(folio, FolioFlag.Referenced);
         step = nr;
-      }
+      } else if (splitPart(mm, folio)) step = 0;
     }
     vpn += step;
   }
   batch.flush();
   return 0;
+}
+/** @returns whether the folio, of which some pages are meant and others not, is now single pages, to be looked at one by one */
+function splitPart({ system }: Mm, folio: Folio): boolean {
+  const { folios } = system;
+  if (!folios.isAnon(folio) || !folios.isLarge(folio) || folios.maybeMappedShared(folio)) return false;
+  folios.get(folio);
+  const failed = splitFolio(system, folio);
+  system.putFolio(folio);
+  return failed === 0;
 }
 function clearAccess({ tables }: Mm, vpn: number, end: number, bits: number): number {
   const nr = tables.unitAt(vpn, end);

@@ -51,6 +51,8 @@ export function tryToMigrate(system: MmSystem, folio: Folio): MigrationEntry[] {
     else takeOutPtes(mapping, batch, entries);
   }
   for (const batch of batches.values()) batch.flush();
+  // Linux takes single entries out one by one, and counts the folio as partially mapped on the way.
+  if (system.folios.isAnon(folio) && entries.filter(({ kind }) => kind !== 'pmd').reduce((sum, { nr }) => sum + nr, 0) > 1) system.deferredSplit.add(folio, true);
   return entries;
 }
 function takeOutPmd(mapping: Mapping, batch: FenceBatch): MigrationEntry {

@@ -47,6 +47,9 @@ static void collapse_first(struct region *r) {
     u8 *aligned = (u8 *)(((uintptr_t)r->base + HUGE_BYTES - 1) & ~(uintptr_t)(HUGE_BYTES - 1));
     collapse_error = madvise(aligned, HUGE_BYTES, MADV_COLLAPSE) == 0 ? 0 : errno;
 }
+static void free_middle(struct region *r) { advise(r, r->pages / 4, r->pages / 4 * 2, MADV_FREE); }
+static void cold_middle(struct region *r) { advise(r, r->pages / 4, r->pages / 4 * 2, MADV_COLD); }
+static void free_all(struct region *r) { advise(r, 0, r->pages, MADV_FREE); }
 static void unmap_all(struct region *r) { must(munmap(r->base, r->pages * PAGE_BYTES) != 0, "munmap"); }
 
 #define UNMAP STEP(unmap_all)
@@ -65,6 +68,9 @@ static const struct pattern cases[] = {
     { "move-askew", { STEP(write_all), STEP(move_askew), STEP(write_all), UNMAP } },
     { "fork", { STEP(write_all), CHILD(write_all), STEP(write_all), UNMAP } },
     { "fork-sparse", { STEP(write_all), CHILD(write_every_16), STEP(dontneed_8_of_16), UNMAP } },
+    { "free", { STEP(write_all), STEP(free_all), STEP(free_middle), STEP(write_all), UNMAP } },
+    { "free-middle", { STEP(write_all), STEP(free_middle), STEP(write_all), UNMAP } },
+    { "cold-middle", { STEP(write_all), STEP(cold_middle), STEP(dontneed_middle), UNMAP } },
     { "collapse", { STEP(write_every_16), STEP(collapse), STEP(write_all), UNMAP } },
     { "collapse-small", { STEP(nohugepage), STEP(write_all), STEP(hugepage), STEP(collapse), STEP(dontneed_middle), UNMAP } },
     { "collapse-again", { STEP(write_all), STEP(dontneed_middle), STEP(collapse_first), STEP(dontneed_holes), STEP(collapse_first), UNMAP } },
