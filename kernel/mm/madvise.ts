@@ -1,5 +1,6 @@
 // madvise: what a program says about its future use of a range. Mirrors mm/madvise.c, 6.18.
-// Without reclaim, COLD and PAGEOUT only forget that pages were used, and what FREE marks is never dropped. Not there, as in a kernel built without them: MERGEABLE (KSM), HWPOISON, GUARD_*.
+// Without reclaim, COLD and PAGEOUT only forget that pages were used, and what FREE marks is never dropped. Not there, as in a kernel built
+// without them (or before 6.13): MERGEABLE (KSM), HWPOISON, GUARD_INSTALL and GUARD_REMOVE.
 import { PAGE_SIZE } from '#base';
 import type { Folio } from '#base';
 import { Pte, PteSoft, ptePfn } from '#mmu';
