@@ -1,7 +1,7 @@
 // The host's side of a run, all of Node that quire uses: files in, results out, terminals. Here: reading programs, --root, --file, standard
 // input; writing. Not here: what a run does with them (boot.ts), which knows no host.
 import { createHash } from 'node:crypto';
-import { accessSync, closeSync, constants, existsSync, lstatSync, openSync, readFileSync, readdirSync, readlinkSync, statSync, writeFileSync, writeSync } from 'node:fs';
+import { accessSync, closeSync, constants, existsSync, fstatSync, lstatSync, openSync, readFileSync, readSync, readdirSync, readlinkSync, statSync, writeFileSync, writeSync } from 'node:fs';
 import { basename, delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { UserError } from '#base';
@@ -22,16 +22,39 @@ export const sha256 = (bytes: Uint8Array): string => createHash('sha256').update
 const reasons: Readonly<Record<string, string>> = {
   ENOENT: 'there is no such file', EACCES: 'you may not read it', EISDIR: 'it is a directory', ENOTDIR: 'a part of its path is not a directory',
   ELOOP: 'too many symbolic links', ENAMETOOLONG: 'the name is too long', ENOSPC: 'the disk is full', EROFS: 'the disk is read-only', EPERM: 'not permitted',
+  EFBIG: 'it is not a file, and gives more than 1 GiB',
 };
 const codeOf = (error: unknown): string => (error as { code?: string }).code ?? '';
 const reasonOf = (error: unknown): string => reasons[codeOf(error)] ?? (codeOf(error) || String(error));
 
-/** A host file. @param what begins the sentence when it cannot be read @throws UserError */
-export function readHostFile(path: string, what: string, status = 2): Uint8Array {
+/** What is no file has no size: a pipe is read to its end, /dev/zero, which has none, to here. */
+const MAX_ENDLESS_BYTES = 2 ** 30;
+const PIECE_BYTES = 2 ** 20;
+
+/** All bytes of a file or a pipe. @throws Node's errors, and EFBIG */
+function readWhole(path: string): Uint8Array {
+  const fd = openSync(path, 'r');
   try {
-    return readFileSync(path);
+    if (fstatSync(fd).isFile()) return readFileSync(fd);
+    const pieces: Uint8Array[] = [];
+    for (let length = 0; length <= MAX_ENDLESS_BYTES;) {
+      const piece = new Uint8Array(PIECE_BYTES);
+      const bytes = readSync(fd, piece);
+      if (bytes === 0) return Buffer.concat(pieces);
+      pieces.push(piece.subarray(0, bytes));
+      length += bytes;
+    }
+  } finally {
+    closeSync(fd);
+  }
+  throw Object.assign(new Error('endless'), { code: 'EFBIG' });
+}
+/** A host file. @param what begins the sentence when it cannot be read @throws UserError */
+export function readHostFile(path: string, what: string): Uint8Array {
+  try {
+    return readWhole(path);
   } catch (error) {
-    throw new UserError(`${what}: cannot read ${path}: ${reasonOf(error)}.`, status);
+    throw new UserError(`${what}: cannot read ${path}: ${reasonOf(error)}.`);
   }
 }
 
@@ -52,14 +75,29 @@ export function writeOut(fd: 1 | 2, data: Uint8Array | string): void {
     }
   }
 }
-/** The result of a command: to -o FILE, or to standard output. */
+export interface ResultWriter { write(text: string): void; close(): void }
+
+/** The place of a command's result: -o FILE, or standard output. A command that runs a program opens it before the run, so that a path that
+ *  cannot be written is said at once; and after the program was found fit to run, so that no older result is lost for nothing.
+ *  @throws UserError, as its methods do */
+export function openResult(file: string | undefined): ResultWriter {
+  if (file === undefined) return { write: (text) => { if (text !== '') writeOut(1, text); }, close() {} };
+  const trying = <T>(action: () => T): T => {
+    try {
+      return action();
+    } catch (error) {
+      const reason = codeOf(error) === 'ENOENT' ? 'the folder it would be in does not exist' : codeOf(error) === 'EACCES' ? 'you may not write there' : reasonOf(error);
+      throw new UserError(`-o ${file}: cannot write it: ${reason}.`);
+    }
+  };
+  const fd = trying(() => openSync(file, 'w'));
+  return { write: (text) => { trying(() => { writeFileSync(fd, text); }); }, close: () => { trying(() => { closeSync(fd); }); } };
+}
+/** A result that is there at once. */
 export function writeResult(text: string, file: string | undefined): void {
-  if (file === undefined) return writeOut(1, text);
-  try {
-    writeFileSync(file, text);
-  } catch (error) {
-    throw new UserError(`-o ${file}: cannot write it: ${reasonOf(error)}.`);
-  }
+  const out = openResult(file);
+  out.write(text);
+  out.close();
 }
 
 // Standard input.
@@ -130,19 +168,6 @@ export function readAllStdin(): GuestStdin | null {
   } catch {
     return null; // closed, or not readable
   }
-}
-
-/** A result that is made piece by piece: lines to -o FILE, or to standard output. */
-export function resultWriter(file: string | undefined): { lines(lines: readonly string[]): void; close(): void } {
-  const text = (lines: readonly string[]): string => lines.map((line) => `${line}\n`).join('');
-  if (file === undefined) return { lines: (lines) => { if (lines.length > 0) writeOut(1, text(lines)); }, close() {} };
-  let fd: number;
-  try {
-    fd = openSync(file, 'w');
-  } catch (error) {
-    throw new UserError(`-o ${file}: cannot write it: ${reasonOf(error)}.`);
-  }
-  return { lines: (lines) => { if (lines.length > 0) writeFileSync(fd, text(lines)); }, close: () => { closeSync(fd); } };
 }
 
 /** Path of a host command, as the shell would find it; null: not there. */
@@ -232,7 +257,7 @@ function findProgram(word: string, files: GuestFile[]): GuestFile {
   }
   let bytes: Uint8Array;
   try {
-    bytes = readFileSync(word);
+    bytes = readWhole(word);
   } catch (error) {
     if (codeOf(error) === 'EISDIR') throw new UserError(`${word}: is a directory, not a program.`, 126);
     throw new UserError(`${word}: ${reasonOf(error)}.`, codeOf(error) === 'EACCES' ? 126 : 127);

@@ -93,7 +93,7 @@ export const options = {
   svadu: { kind: flag, group: 'machine', help: 'A and D bits are set by the page walker (Svadu; the default)' },
   seed: { kind: count, group: 'machine', byDefault: '1', help: 'seed of everything random: TLB replacement, getrandom' },
   'max-insn': { kind: count, group: 'machine', help: 'stop after N instructions, with exit status 124' },
-  cost: { kind: pair('NAME=CYCLES', '=', 'page_fault=900'), group: 'machine', repeat: true, help: 'change one cost of the cycle model (quire explain costs)' },
+  cost: { kind: pair('NAME=CYCLES', '=', 'fault=900'), group: 'machine', repeat: true, help: 'change one cost of the cycle model (quire explain costs)' },
 
   thp: { kind: choice('always', 'madvise', 'never'), group: 'kernel', help: 'transparent_hugepage/enabled' },
   mthp: { kind: folioSizes, group: 'kernel', repeat: true, help: 'hugepages-<size>kB/enabled by folio size, as 64k=always,16k=madvise' },

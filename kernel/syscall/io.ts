@@ -14,7 +14,7 @@ import { breakPipe, fileAt, fsizeLimit, isUserRange, refuseSize } from './paths.
 import type { SyscallRow } from './row.ts';
 
 /** UIO_MAXIOV. */
-const MAX_IOVS = 1024;
+export const MAX_IOVS = 1024;
 /** Bytes that pass through the kernel at a time between two files. */
 const RELAY_BYTES = 65536;
 
@@ -24,7 +24,7 @@ function single(t: Task, base: number, len: number): IoBuffer | number {
   return IoBuffer.user(t.user, [{ base, len: Math.min(len, MAX_RW_COUNT) }]);
 }
 /** An array of struct iovec. Mirrors import_iovec(). */
-function vector(t: Task, at: number, count: number): IoBuffer | number {
+export function vector(t: Task, at: number, count: number): IoBuffer | number {
   const nr = count | 0;
   if (nr < 0 || nr > MAX_IOVS) return -Errno.EINVAL;
   const bytes = new Uint8Array(nr * 16);

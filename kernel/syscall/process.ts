@@ -15,6 +15,7 @@ import type { Task } from '../proc/task.ts';
 import { BLOCK } from '../proc/wait.ts';
 import { wait4, waitid } from '../proc/waitpid.ts';
 import { Errno } from './errno.ts';
+import { readPath } from './paths.ts';
 import { Interrupted, NO_RESULT, type SyscallRow } from './row.ts';
 
 // --- clone ---
@@ -67,7 +68,6 @@ function clone3(k: Kernel, t: Task, [va, size]: readonly number[]): number {
 
 const MAX_ARG_STRLEN = 131072;
 const MAX_ARG_STRINGS = 0x7fff_ffff;
-const PATH_MAX = 4096;
 /** The strings of an argv or envp; a number is -errno. @param budget bytes that may still be read, so that no list is endless */
 function readStrings(t: Task, list: number, budget: { bytes: number }): string[] | number {
   const strings: string[] = [];
@@ -84,12 +84,6 @@ function readStrings(t: Task, list: number, budget: { bytes: number }): string[]
   }
   return strings;
 }
-function readPath(t: Task, va: number): string | number {
-  const path = t.user.cstring(va, PATH_MAX);
-  if (path !== null) return path;
-  return t.user.readPrefix(va, new Uint8Array(PATH_MAX)) === PATH_MAX ? -Errno.ENAMETOOLONG : -Errno.EFAULT;
-}
-
 function execve(k: Kernel, t: Task, [pathAt, argvAt, envAt]: readonly number[]): number {
   const path = readPath(t, pathAt!);
   if (typeof path === 'number') return path;

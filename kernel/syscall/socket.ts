@@ -2,7 +2,7 @@
 // Here: arguments. Not here: what a socket does (fs/socket.ts). Mirrors net/socket.c.
 import { Open, OpenFile } from '../fs/file.ts';
 import { FileType } from '../fs/inode.ts';
-import { IoBuffer, type IoVec } from '../fs/io-buffer.ts';
+import { IoBuffer } from '../fs/io-buffer.ts';
 import { Msg, Socket, SocketType } from '../fs/socket.ts';
 import { Walk } from '../fs/walk.ts';
 import { utf8Decode } from '#base';
@@ -11,6 +11,7 @@ import type { Task } from '../proc/task.ts';
 import { BLOCK } from '../proc/wait.ts';
 import { installPair } from './descriptors.ts';
 import { Errno } from './errno.ts';
+import { MAX_IOVS, vector } from './io.ts';
 import { breakPipe, fileAt, installFile, isUserRange } from './paths.ts';
 import type { SyscallRow } from './row.ts';
 
@@ -134,22 +135,10 @@ function readMessage(t: Task, at: number): Message | number {
   if (!t.user.read(at, bytes)) return -Errno.EFAULT;
   const view = new DataView(bytes.buffer);
   const word = (offset: number): number => Number(view.getBigInt64(offset, true));
-  const nr = word(24);
-  if (nr < 0 || nr > 1024) return -Errno.EMSGSIZE;
-  const vectors = new Uint8Array(nr * 16);
-  if (nr > 0 && !t.user.read(word(16), vectors)) return -Errno.EFAULT;
-  const pieces: IoVec[] = [];
-  const words = new DataView(vectors.buffer);
-  let total = 0;
-  for (let i = 0; i < nr; i++) {
-    const base = Number(words.getBigInt64(16 * i, true));
-    const len = Number(words.getBigInt64(16 * i + 8, true));
-    if (len < 0) return -Errno.EINVAL;
-    if (!isUserRange(t, base, len)) return -Errno.EFAULT;
-    if (len > 0) pieces.push({ base, len: Math.min(len, 0x7fff_f000 - total) });
-    total += pieces.at(-1)?.len ?? 0;
-  }
-  return { io: IoBuffer.user(t.user, pieces), name: word(0), nameLen: view.getInt32(8, true), controlLen: word(40) };
+  if (word(24) < 0 || word(24) > MAX_IOVS) return -Errno.EMSGSIZE;
+  const io = vector(t, word(16), word(24));
+  if (typeof io === 'number') return io;
+  return { io, name: word(0), nameLen: view.getInt32(8, true), controlLen: word(40) };
 }
 function sendmsg(k: Kernel, t: Task, [fd, at, flags]: readonly number[]): number {
   const message = readMessage(t, at!);

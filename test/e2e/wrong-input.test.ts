@@ -1,6 +1,6 @@
 // What a person can get wrong: every mistake gets one clear sentence and its exit status, never a stack trace.
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, symlinkSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, symlinkSync } from 'node:fs';
 import { afterAll, describe, expect, test } from 'vitest';
 import { bundle, quire, scratch } from '../support/cli.ts';
 import { CODE, call, DATA, guest, Header, Nr, patched, phdr } from '../support/guests.ts';
@@ -95,12 +95,30 @@ describe('options and commands', () => {
     ['nothing known by that name', ['explain', 'nonesuch'], /nothing has this name/],
     ['help about nothing', ['help', 'rnu'], /no such topic/],
     ['an output file in a folder that is not there', ['presets', '-o', host.path('no/x')], /cannot write it/],
+    ['a result for a command that has none', ['run', '--json', '--', 'hello'], /not an option of quire run/],
     ['no file for the compiler', ['cc', '-O2'], /no C file is given/],
   ])('%s', (_, words, sentence) => { expectSentence(words, 2, sentence); });
 });
 
-test.skipIf(!existsSync('/dev/full'))('a full disk under -o gets a sentence too', () => {
-  expectSentence(['presets', '-o', '/dev/full'], 2, /the disk is full/);
+describe('a result that cannot be written', () => {
+  test.each<[string, string[]]>([
+    ['stat', []], ['compare', []], ['trace', ['-F', 'all']],
+  ])('is said by quire %s before the program runs', (command, options) => {
+    expectSentence([command, ...options, '-o', host.path('no/x'), '--', 'echo', 'I ran'], 2, /the folder it would be in does not exist/);
+  });
+  test('costs no older result when the program cannot run', () => {
+    const older = host.file('older', 'worth keeping');
+    expectSentence(['stat', '-o', older, '--', host.file('no-program', '')], 126, /not a program/);
+    expect(readFileSync(older, 'utf8')).toBe('worth keeping');
+  });
+  test.skipIf(!existsSync('/dev/full')).each<[string, string[]]>([
+    ['presets', []], ['stat', ['--', 'true']], ['trace', ['-F', 'all', '--', 'true']],
+  ])('because the disk is full gets a sentence from quire %s', (command, rest) => {
+    expectSentence([command, '-o', '/dev/full', ...rest], 2, /the disk is full/);
+  });
+});
+test.skipIf(!existsSync('/dev/zero'))('a device without end is not read for ever', () => {
+  expectSentence(['run', '--file', '/dev/zero:/zero', '--', 'true'], 2, /gives more than 1 GiB/);
 });
 test('a reader that goes away ends the command quietly, with the status of SIGPIPE', () => {
   const script = '{ sleep 0.3; "$0" "$1" presets skylake; echo "status $?" >&2; } | true';

@@ -5,7 +5,7 @@ import { boot } from '../boot.ts';
 import { NO_TERMINAL, type MachineConfig, type RunConfig } from '../config.ts';
 import { drive, showsProgress } from '../drive.ts';
 import { exitStatus, prepare } from '../guest.ts';
-import { readAllStdin, sha256, toolVersion, writeResult } from '../host.ts';
+import { openResult, readAllStdin, sha256, toolVersion, type ResultWriter } from '../host.ts';
 import { statReport } from '../report.ts';
 import { compareText, type Column, type Comparison } from '../text.ts';
 import { guestGroups, type Command } from './command.ts';
@@ -44,10 +44,12 @@ export const compare: Command = {
     const stdin = base.inputs.stdin ?? (rest.length === 0 ? null : readAllStdin()) ?? { bytes: new Uint8Array(0), sha256: sha256(new Uint8Array(0)) };
     const columns: Column[] = [];
     const outputs: string[] = [];
+    let out: ResultWriter | null = null;
     let status = 0;
     for (const variant of variants) {
       const config: RunConfig = { machine: variant.change(base.machine), inputs: { ...base.inputs, stdin } };
       const session = boot(config);
+      out ??= openResult(values.output);
       const chunks: Uint8Array[] = [];
       const first = columns.length === 0;
       const outcome = await drive(session, {
@@ -59,7 +61,8 @@ export const compare: Command = {
       outputs.push(sha256(Buffer.concat(chunks)));
     }
     const comparison: Comparison = { schema: 'quire.compare/1', sameOutput: outputs.every((hash) => hash === outputs[0]), columns };
-    writeResult(values.json ? `${JSON.stringify(comparison, null, 2)}\n` : compareText(comparison), values.output);
+    out!.write(values.json ? `${JSON.stringify(comparison, null, 2)}\n` : compareText(comparison));
+    out!.close();
     return status;
   },
 };

@@ -8,7 +8,7 @@ export const run: Command = {
   name: 'run',
   usage: '[OPTIONS] -- PROG [ARGS]',
   summary: 'run a program: its own output, its own exit status',
-  groups: [...guestGroups, 'result'],
+  groups: guestGroups,
   async run({ values, rest }) {
     const { stdin, stdout, stderr } = process;
     const terminal = { stdin: stdin.isTTY === true, stdout: stdout.isTTY === true, stderr: stderr.isTTY === true, rows: stdout.rows ?? 24, columns: stdout.columns ?? 80 };

@@ -4,7 +4,7 @@ import { boot } from '../boot.ts';
 import { NO_TERMINAL } from '../config.ts';
 import { drive, showsProgress } from '../drive.ts';
 import { exitStatus, prepare } from '../guest.ts';
-import { toolVersion, writeResult } from '../host.ts';
+import { openResult, toolVersion } from '../host.ts';
 import { statReport } from '../report.ts';
 import { statText } from '../text.ts';
 import { guestGroups, type Command } from './command.ts';
@@ -17,11 +17,13 @@ export const stat: Command = {
   groups: [...guestGroups, 'result'],
   async run({ values, rest }) {
     const session = boot(prepare(values, rest, NO_TERMINAL));
+    const out = openResult(values.output);
     const outcome = await drive(session, {
       output: { 1: values.output === undefined ? 2 : 1, 2: 2 }, stdin: 'blocks', progress: showsProgress(values),
     });
     const report = statReport(session, outcome, toolVersion());
-    writeResult(values.json ? `${JSON.stringify(report, null, 2)}\n` : statText(report), values.output);
+    out.write(values.json ? `${JSON.stringify(report, null, 2)}\n` : statText(report));
+    out.close();
     return exitStatus(session, outcome.end, false);
   },
 };

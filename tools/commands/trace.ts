@@ -4,7 +4,7 @@ import { boot } from '../boot.ts';
 import { NO_TERMINAL } from '../config.ts';
 import { drive } from '../drive.ts';
 import { exitStatus, prepare } from '../guest.ts';
-import { resultWriter } from '../host.ts';
+import { openResult } from '../host.ts';
 import { FTRACE_HEADER, eventsNamed, traceEvents } from '../trace/ftrace.ts';
 import { traceFaults } from '../trace/perf.ts';
 import { traceSyscalls } from '../trace/strace.ts';
@@ -22,14 +22,15 @@ export const trace: Command = {
     if (values.json) throw new UserError('--json: traces are lines of text only. Leave it out.');
     if (values.events !== undefined) eventsNamed(values.events);
     const config = prepare(values, rest, NO_TERMINAL);
-    const out = resultWriter(values.output);
     const session = boot(config, (created) => (values.faults !== undefined ? traceFaults(created, values.faults)
       : values.events !== undefined ? traceEvents(created, values.events) : traceSyscalls(created)));
-    if (values.events !== undefined) out.lines(FTRACE_HEADER);
+    const out = openResult(values.output);
+    const write = (lines: readonly string[]): void => { out.write(lines.map((line) => `${line}\n`).join('')); };
+    if (values.events !== undefined) write(FTRACE_HEADER);
     const outcome = await drive(session, {
-      output: { 1: 2, 2: 2 }, stdin: 'blocks', progress: false, onStep: () => { out.lines(session.trace!.take()); },
+      output: { 1: 2, 2: 2 }, stdin: 'blocks', progress: false, onStep: () => { write(session.trace!.take()); },
     });
-    out.lines(session.trace!.end());
+    write(session.trace!.end());
     out.close();
     return exitStatus(session, outcome.end, true);
   },

@@ -53,16 +53,12 @@ export function ftraceLine(comm: string, tid: number, ns: number, event: string,
 }
 
 export function traceEvents(session: Session, words: readonly string[]): Trace {
-  let lines: string[] = [];
+  const lines: string[] = [];
   const stops = eventsNamed(words).map((point) => point.listen((p, values) => {
     const { comm, tid } = currentTask(session);
     lines.push(ftraceLine(comm, tid, session.kernel.uptimeNs(), p.name, eventFields(p, values)));
   }));
-  const take = (): string[] => {
-    const taken = lines;
-    lines = [];
-    return taken;
-  };
+  const take = (): string[] => lines.splice(0);
   return {
     take,
     end() {

@@ -17,7 +17,7 @@ const ERESTARTSYS = 512;
 interface Open { readonly tid: number; readonly name: string; readonly kinds: readonly string[]; readonly args: readonly number[]; readonly early: readonly (string | null)[]; cut: boolean }
 
 export function traceSyscalls(session: Session): Trace {
-  let lines: string[] = [];
+  const lines: string[] = [];
   const open = new Map<number, Open>();
   /** The call whose line would be next on the terminal: printed only once it is known whether it ends first. */
   let last: Open | null = null;
@@ -74,11 +74,7 @@ export function traceSyscalls(session: Session): Trace {
     sys_enter: onEnter, sys_exit: onExit, sched_process_exit: onTaskEnd, signal_deliver: onSignal,
   };
   const stops = [...tracepoints().values()].filter((p) => p.name in listeners).map((p) => p.listen((_, values) => { listeners[p.name]!(values); }));
-  const take = (): string[] => {
-    const taken = lines;
-    lines = [];
-    return taken;
-  };
+  const take = (): string[] => lines.splice(0);
   return {
     take,
     end() {
