@@ -1,6 +1,6 @@
 // Invariants. Here: everything that must hold between two operations, found by walking everything: for tests, fuzzers and --sanitize.
 // check-mm.ts walks the address spaces, this file the frames, and compares. Not here: checks that are cheap enough to stand where the work
-// is done. A walk takes a fraction of a millisecond for 16 MiB of RAM, so that a fuzzer can afford it after every operation.
+// is done. A walk takes about a millisecond for 24 MiB of RAM, so that a fuzzer can afford it after every operation.
 import { asFolio, asPfn, bug, hex } from '#base';
 import { checkAnonVmas } from './anon-vma.ts';
 import { MAX_PAGE_ORDER } from './buddy.ts';
