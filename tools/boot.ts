@@ -120,8 +120,9 @@ export function boot(config: RunConfig, attach?: (session: Session) => Trace): S
 
   const { vfs } = kernel;
   for (const folder of inputs.folders) checkFile(folder, vfs.mkdirs(folder));
-  for (const file of inputs.files) checkFile(file.path, vfs.addFile(file.path, file.bytes, file.mode));
+  // Links come first: a file below a linked folder (/bin -> usr/bin) belongs where the link leads.
   for (const { path, target } of inputs.links) checkFile(path, vfs.symlink(target, path));
+  for (const file of inputs.files) checkFile(file.path, vfs.addFile(file.path, file.bytes, file.mode));
   for (const { path, value } of settings(config)) {
     const answer = vfs.writeWhole(path, utf8Encode(`${value}\n`));
     if (answer < 0) throw new UserError(`--set ${path}=${value}: ${settingError(-answer)}.`);

@@ -2,7 +2,7 @@
 // input; writing. Not here: what a run does with them (boot.ts), which knows no host.
 import { createHash } from 'node:crypto';
 import { accessSync, closeSync, constants, existsSync, fstatSync, lstatSync, openSync, readFileSync, readSync, readdirSync, readlinkSync, statSync, writeFileSync, writeSync } from 'node:fs';
-import { basename, delimiter, dirname, join } from 'node:path';
+import { basename, delimiter, dirname, join, posix } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { UserError } from '#base';
 import type { GuestFile, GuestLink, GuestStdin, InputConfig, TerminalConfig } from './config.ts';
@@ -241,14 +241,29 @@ function readTree(root: string): Tree {
   return tree;
 }
 
+/** Where a guest path leads through the links of --root, as the guest's kernel will find it; a loop ends as it began. */
+function resolveLinks(path: string, links: readonly GuestLink[]): string {
+  let resolved = path;
+  for (let i = 0; i < 40; i++) {
+    const link = links.find((l) => resolved === l.path || resolved.startsWith(`${l.path}/`));
+    if (link === undefined) return resolved;
+    resolved = posix.join(posix.resolve(dirname(link.path), link.target), resolved.slice(link.path.length));
+  }
+  return path;
+}
+
 const searchPath = ['/usr/local/bin', '/usr/bin', '/bin'];
 
 /** Where the program comes from: a path of --root's tree, a host path, or a name of a bundled program. @throws UserError 126, 127 */
-function findProgram(word: string, files: GuestFile[]): GuestFile {
-  const inGuest = word.startsWith('/') ? files.find((f) => f.path === word) : undefined;
+function findProgram(word: string, files: GuestFile[], links: readonly GuestLink[]): GuestFile {
+  const at = (path: string): GuestFile | undefined => {
+    const file = files.find((f) => resolveLinks(f.path, links) === resolveLinks(path, links));
+    return file === undefined ? undefined : { ...file, path };
+  };
+  const inGuest = word.startsWith('/') ? at(word) : undefined;
   if (inGuest !== undefined) return inGuest;
   if (!word.includes('/')) {
-    const named = searchPath.map((folder) => files.find((f) => f.path === `${folder}/${word}`)).find((f) => f !== undefined);
+    const named = searchPath.map((folder) => at(`${folder}/${word}`)).find((f) => f !== undefined);
     if (named !== undefined) return named;
     const shell = files.find((f) => f.path === '/bin/sh');
     if (shell !== undefined && shellTools().includes(word)) return { ...shell, path: `/bin/${word}` };
@@ -272,17 +287,22 @@ export function readInputs(values: Values, rest: readonly string[], terminal: Te
   const [word, ...args] = rest;
   if (word === undefined || word === '') throw new UserError('no program is given. Write one after the options, as in quire run -- hello; quire help programs lists the bundled ones.');
   const tree: Tree = values.root === undefined ? { files: [], folders: [], links: [] } : readTree(values.root);
-  const files = [...bundledFiles().filter((b) => !tree.files.some((f) => f.path === b.path)), ...tree.files];
+  // What --root and --file bring has the place of a bundled program.
+  const given = new Set([...tree.files, ...tree.links].map(({ path }) => `${resolveLinks(dirname(path), tree.links)}/${basename(path)}`));
+  for (const { value } of values.file) given.add(value);
+  const isFree = ({ path }: { path: string }): boolean => !given.has(`${resolveLinks(dirname(path), tree.links)}/${basename(path)}`);
+  const files = [...bundledFiles().filter(isFree), ...tree.files];
+  const links = [...tree.links, ...bundledLinks().filter(isFree)];
   for (const { name, value } of values.file) {
     if (!value.startsWith('/')) throw new UserError(`--file ${name}:${value}: the guest path must begin with /. Write it as in --file ${name}:/tmp/${basename(name)}.`);
     const bytes = readHostFile(name, `--file ${name}:${value}`);
     files.push({ path: value, bytes, mode: 0o644 | (statSync(name).mode & 0o111), sha256: sha256(bytes) });
   }
-  const program = findProgram(word, files);
+  const program = findProgram(word, files, tree.links);
   const env = ['PATH=/usr/local/bin:/usr/bin:/bin', 'HOME=/root', ...values.env.map(({ name, value }) => `${name}=${value}`)];
   return {
     argv: [word, ...args], path: program.path, programSha256: program.sha256,
     env: env.filter((line, i) => !env.slice(i + 1).some((after) => after.split('=', 1)[0] === line.split('=', 1)[0])),
-    files, folders: tree.folders, links: [...bundledLinks(), ...tree.links], stdin, terminal,
+    files, folders: tree.folders, links, stdin, terminal,
   };
 }

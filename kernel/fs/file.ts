@@ -241,6 +241,8 @@ export function sizeOf(inode: Inode): number {
 export class FileTable {
   private readonly files: (OpenFile | null)[] = [];
   private readonly cloexec: boolean[] = [];
+  /** Linux's next_fd: every descriptor below it is in use. */
+  private nextFd = 0;
   private refs = 1;
 
   /** The open file behind a descriptor; null: EBADF. */
@@ -260,8 +262,9 @@ export class FileTable {
   }
 
   lowestFree(from = 0): number {
-    let fd = from;
+    let fd = Math.max(from, this.nextFd);
     while (fd < this.files.length && this.files[fd] !== null) fd++;
+    if (from <= this.nextFd) this.nextFd = fd;
     return fd;
   }
 
@@ -286,6 +289,7 @@ export class FileTable {
     const file = this.get(fd);
     if (file === null) return -Errno.EBADF;
     this.files[fd] = null;
+    if (fd < this.nextFd) this.nextFd = fd;
     this.letGo(file);
     return 0;
   }

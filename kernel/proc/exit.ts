@@ -9,7 +9,7 @@ import { isOrphanedGroup, processesInGroup } from './groups.ts';
 import type { Process } from './process.ts';
 import { ChildCode, childInfo, kernelInfo, senderInfo, SiCode } from './siginfo.ts';
 import { finishStop, offerToOthers, sendToProcess } from './signal.ts';
-import { SaFlag, SigAction, Signal } from './sigset.ts';
+import { NR_SIGNALS, SaFlag, SigAction, Signal } from './sigset.ts';
 import { type Task, TaskState } from './task.ts';
 
 export const schedProcessExit = tracepoint('sched_process_exit', 'sched', { pid: 'dec', status: 'dec' });
@@ -162,7 +162,8 @@ function tellParent(k: Kernel, p: Process, parent: Process): boolean {
   const killer = statusSignal(status);
   const action = parent.leader.handlers.get(Signal.CHLD);
   const isIgnored = p.exitSignal === Signal.CHLD && (action.handler === SigAction.Ignore || (action.flags & SaFlag.NoCldWait) !== 0);
-  if (p.exitSignal !== 0 && !(isIgnored && action.handler === SigAction.Ignore)) {
+  // clone(2) takes any number below 256 for the exit signal; one that is no signal is not sent (do_notify_parent: valid_signal).
+  if (p.exitSignal !== 0 && p.exitSignal <= NR_SIGNALS && !(isIgnored && action.handler === SigAction.Ignore)) {
     const code = killer === 0 ? ChildCode.Exited : ChildCode.Killed;
     const user = userCycles(p);
     sendToProcess(k, parent, childInfo(p.exitSignal, code, p.tgid, p.leader.credentials.uid, killer === 0 ? statusCode(status) : killer,

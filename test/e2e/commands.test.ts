@@ -1,5 +1,5 @@
 // The commands as a person uses them: results on standard output, everything else on standard error, exit statuses as documented.
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { afterAll, describe, expect, test } from 'vitest';
 import { findCompiler } from '#tools/commands/cc.ts';
 import { checkStat, type StatReport } from '#tools/schema.ts';
@@ -36,6 +36,15 @@ describe('quire run', () => {
     mkdirSync(host.path('root/etc'), { recursive: true });
     writeFileSync(host.path('root/etc/motd'), 'welcome\n');
     expect(run('--root', host.path('root'), '--', 'cat', '/etc/motd').stdout).toBe('welcome\n');
+  });
+  test('links of --root lead where they led on the host, and have the place of bundled tools', () => {
+    mkdirSync(host.path('linked/usr/bin'), { recursive: true });
+    writeFileSync(host.path('linked/usr/bin/hi'), '#!/bin/sh\necho hi from $0\n', { mode: 0o755 });
+    symlinkSync('usr/bin', host.path('linked/bin'));
+    symlinkSync('hi', host.path('linked/usr/bin/cat'));
+    expect(run('--root', host.path('linked'), '--', 'sh', '-c', '/bin/cat; /usr/bin/cat').stdout).toBe('hi from /bin/cat\nhi from /usr/bin/cat\n');
+    expect(run('--root', host.path('linked'), '--', '/bin/cat').stdout).toBe('hi from /bin/cat\n');
+    expect(run('--root', host.path('linked'), '--', '/usr/bin/true').status).toBe(0);
   });
   test('--env sets the environment, the last one wins', () => {
     expect(run('--env', 'A=1', '--env', 'A=2', '--', 'sh', '-c', 'echo $A').stdout).toBe('2\n');

@@ -79,6 +79,14 @@ describe('the number of tasks', () => {
   });
 });
 
+test('a number that is no signal may be the exit signal, and is not sent: only __WALL or __WCLONE finds the child', () => {
+  const rig = runLines([
+    ...call(Sys.clone, 200, 0, 0, 0, 0), go('bne', 'parent', { rs1: a0, rs2: 0 }), ...exit(0),
+    label('parent'), ...call(Sys.wait4, -1, 0, 0, 0), ...emit(), ...call(Sys.wait4, -1, 0, 0x4000_0000, 0), ...emit(), ...exit(0),
+  ]);
+  expect(rig.words()).toEqual([-10n, 3n]);
+});
+
 describe('vfork', () => {
   test('the parent sleeps until the child has exited, and sees what it wrote', () => {
     const rig = runLines([
