@@ -265,8 +265,6 @@ function findProgram(word: string, files: GuestFile[], links: readonly GuestLink
   if (!word.includes('/')) {
     const named = searchPath.map((folder) => at(`${folder}/${word}`)).find((f) => f !== undefined);
     if (named !== undefined) return named;
-    const shell = files.find((f) => f.path === '/bin/sh');
-    if (shell !== undefined && shellTools().includes(word)) return { ...shell, path: `/bin/${word}` };
     const here = existsSync(word) ? ` For the file in this folder write ./${word}.` : '';
     throw new UserError(`${word}: not a bundled program.${here || didYouMean(word, [...bundledPrograms(), ...shellTools()])} quire help programs lists them.`, 127);
   }
@@ -287,18 +285,17 @@ export function readInputs(values: Values, rest: readonly string[], terminal: Te
   const [word, ...args] = rest;
   if (word === undefined || word === '') throw new UserError('no program is given. Write one after the options, as in quire run -- hello; quire help programs lists the bundled ones.');
   const tree: Tree = values.root === undefined ? { files: [], folders: [], links: [] } : readTree(values.root);
-  // What --root and --file bring has the place of a bundled program.
-  const given = new Set([...tree.files, ...tree.links].map(({ path }) => `${resolveLinks(dirname(path), tree.links)}/${basename(path)}`));
-  for (const { value } of values.file) given.add(value);
-  const isFree = ({ path }: { path: string }): boolean => !given.has(`${resolveLinks(dirname(path), tree.links)}/${basename(path)}`);
-  const files = [...bundledFiles().filter(isFree), ...tree.files];
-  const links = [...tree.links, ...bundledLinks().filter(isFree)];
+  // What --root and --file bring has the place of a bundled program. Places are compared where the root's links (/bin -> usr/bin) lead.
+  const placeOf = (path: string): string => posix.join(resolveLinks(dirname(path), tree.links), basename(path));
+  const given = new Set([...tree.files.map(({ path }) => path), ...tree.links.map(({ path }) => path), ...values.file.map(({ value }) => value)].map(placeOf));
+  const files = [...bundledFiles().filter(({ path }) => !given.has(placeOf(path))), ...tree.files];
+  const links = [...tree.links, ...bundledLinks().map((link) => ({ ...link, path: placeOf(link.path) })).filter(({ path }) => !given.has(path))];
   for (const { name, value } of values.file) {
     if (!value.startsWith('/')) throw new UserError(`--file ${name}:${value}: the guest path must begin with /. Write it as in --file ${name}:/tmp/${basename(name)}.`);
     const bytes = readHostFile(name, `--file ${name}:${value}`);
     files.push({ path: value, bytes, mode: 0o644 | (statSync(name).mode & 0o111), sha256: sha256(bytes) });
   }
-  const program = findProgram(word, files, tree.links);
+  const program = findProgram(word, files, links);
   const env = ['PATH=/usr/local/bin:/usr/bin:/bin', 'HOME=/root', ...values.env.map(({ name, value }) => `${name}=${value}`)];
   return {
     argv: [word, ...args], path: program.path, programSha256: program.sha256,
