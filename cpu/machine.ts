@@ -29,6 +29,8 @@ export const MIN_RAM_BYTES = 16 * 1024 ** 2;
 export const MAX_RAM_BYTES = 3584 * 1024 ** 2;
 /** Modelled cycles a second. */
 export const CLOCK_HZ = 1_000_000_000;
+/** Frames zeroed in one go from which on it pays to find out whether the engine may write to them without asking the MMU. */
+const TRACKED_FRAMES = 16;
 /** Columns of the hart, and rounding of each region to its alignment. */
 const HART_BYTES = 4096;
 const ALIGNMENT_BYTES = 2 * 65536;
@@ -61,7 +63,7 @@ export class Machine implements Clocks {
       throw new UserError(`RAM of ${showSize(ramBytes)}: it must be whole pages, from ${showSize(MIN_RAM_BYTES)} to ${showSize(MAX_RAM_BYTES)}.`);
     }
     const nrFrames = ramBytes / PAGE_SIZE;
-    this.arena = new Arena(ramBytes + nrFrames + mmuBytes(tlb) + HART_BYTES + ALIGNMENT_BYTES);
+    this.arena = new Arena(ramBytes + 2 * nrFrames + mmuBytes(tlb) + HART_BYTES + ALIGNMENT_BYTES);
     this.hart = new Hart(this.arena);
     this.harts = [this.hart];
     this.ram = new Ram(this.arena, nrFrames);
@@ -128,8 +130,19 @@ export class Machine implements Clocks {
     this.arena.i32[at] = low;
     this.arena.i32[at + 1] = high;
   }
+  /** `nr` of them in a row, each low word `step` above the one before. */
+  storePtes(table: Pfn, index: number, nr: number, low: number, high: number, step: number): void {
+    this.ram.willWrite(table);
+    const words = this.arena.i32;
+    const from = (this.ram.hostOf(table) >>> 2) + 2 * index;
+    for (let at = from, word = low; at < from + 2 * nr; at += 2, word += step) {
+      words[at] = word;
+      words[at + 1] = high;
+    }
+  }
   zeroFrames(first: Pfn, nr: number): void {
-    this.ram.zero(first, nr);
+    if (this.ram.isKnownZero(first, nr)) return;
+    this.ram.zero(first, nr, nr >= TRACKED_FRAMES && !this.mmu.mayStoreUnasked(first, nr));
   }
   copyFrame(to: Pfn, from: Pfn): void {
     this.ram.copy(to, from);

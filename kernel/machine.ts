@@ -61,6 +61,8 @@ export interface Machine {
   pteHigh(table: Pfn, index: number): number;
   /** One aligned 8-byte store into a page table. */
   storePte(table: Pfn, index: number, low: number, high: number): void;
+  /** The same for `nr` entries in a row, each low word `step` above the one before. */
+  storePtes(table: Pfn, index: number, nr: number, low: number, high: number, step: number): void;
   zeroFrames(first: Pfn, nr: number): void;
   copyFrame(to: Pfn, from: Pfn): void;
   /** Copies bytes out of and into one frame or a contiguous run; offset and length in bytes from the frame's start. */

@@ -5,7 +5,7 @@
 // rights may refuse the access (raw rights are cached, so SUM and MXR act at once), and it may lack A or D; then the walk is done again on
 // memory (an *assist*), because cached PTEs may not be updated, and every level's entry follows what memory now says.
 import { asPfn, toNumber } from '#base';
-import type { Asid, StateHash } from '#base';
+import type { Asid, Pfn, StateHash } from '#base';
 import type { Arena } from './arena.ts';
 import { MissClasses } from './classes.ts';
 import { Translation } from './coalesce.ts';
@@ -46,6 +46,8 @@ const ACCESS_FAULT_CAUSE = [1, 5, 7, 7] as const;
 const RIGHT = [Pte.X, Pte.R, Pte.W, Pte.W] as const;
 /** What an entry keeps of a PTE beside the frame; A and D are kept for each page. */
 const KEPT_FLAGS = Pte.V | Pte.R | Pte.W | Pte.X | Pte.U | Pte.G;
+/** An L1 of more entries is not gone through to save a little zeroing. */
+const FEW_ENTRIES = 128;
 const NR_SIZES = LEAF_SIZES.length;
 const sizeOfLeaf = new Int32Array(37);
 LEAF_SIZES.forEach((name, i) => { sizeOfLeaf[ORDER_OF_SIZE[name]] = i; });
@@ -148,6 +150,7 @@ export class Mmu {
     if (this.classesL1 !== null && access !== Access.Fetch) this.classesL1.access(l1.ownerOf(e), l1.orderOf(e), l1.startOf(e), missed);
     const frame = l1.frameOf(e, vpnLo, vpnHi);
     if (!this.ram.has(frame)) return this.accessFault(vaHi, vaLo, access);
+    if (access >= Access.Store) this.ram.engineWrites(frame - this.ram.firstPfn);
     const host = this.ram.hostOf(asPfn(frame));
     this.show(l1, e, vaHi, vaLo, access, frame, host);
     return (host + (vaLo & 4095)) | 0;
@@ -162,6 +165,12 @@ export class Mmu {
     else if (this.ram.codeFrames[frame - this.ram.firstPfn] === 0) this.filter.enter(this.filter.write, vaHi, pageLo, host, l1.stampByte(e));
     else return;
     l1.noteShown(e, pageLo >>> 12 | vaHi << 20);
+  }
+
+  /** May the engine store to some of `nr` frames without a look-up? It may where an L1 entry is left, which a missing fence can do to frames
+   *  that are handed out again. Errs towards yes. */
+  mayStoreUnasked(first: Pfn, nr: number): boolean {
+    return this.l1d.entries > FEW_ENTRIES || this.l1d.mayServeFrames(first, nr);
   }
 
   /** An L1 miss: L2, else a walk. @returns the L1 entry filled, or -1 with `fault` set */
@@ -472,6 +481,7 @@ export class Mmu {
   private bare(vaHi: number, vaLo: number, access: Access): number {
     const frame = (vaHi >>> 0) * 0x10_0000 + (vaLo >>> 12);
     if (!this.ram.has(frame)) return this.accessFault(vaHi, vaLo, access);
+    if (access >= Access.Store) this.ram.engineWrites(frame - this.ram.firstPfn);
     return (this.ram.hostOf(asPfn(frame)) + (vaLo & 4095)) | 0;
   }
   private walkFault(status: WalkStatus, vaHi: number, vaLo: number, access: Access): void {

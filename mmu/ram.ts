@@ -18,6 +18,8 @@ export class Ram {
   readonly hostBase: number;
   /** One byte a frame: 1 while an engine holds decoded or translated instructions of it. Stores there take the slow path. */
   readonly codeFrames: Uint8Array;
+  /** One byte a frame: 0 while it is known to hold zeros, as at the beginning, so that zeroing it is no work. */
+  private readonly written: Uint8Array;
   /** Frame indices with decoded instructions that somebody other than the engine wrote to; the engine drops them when it next runs. */
   readonly dirtyCode: number[] = [];
 
@@ -26,6 +28,7 @@ export class Ram {
     this.arena = arena;
     this.nrFrames = nrFrames;
     this.codeFrames = arena.uint8(nrFrames);
+    this.written = arena.uint8(nrFrames);
     this.hostBase = arena.reserve(nrFrames * PAGE_SIZE, 65536);
   }
 
@@ -53,13 +56,32 @@ export class Ram {
   /** To be called before anyone but the engine writes to a frame. */
   willWrite(pfn: Pfn): void {
     const index = pfn - this.firstPfn;
+    this.written[index] = 1;
     if (this.codeFrames[index] !== 0) this.dirtyCode.push(index);
   }
-  zero(first: Pfn, nr: number): void {
+  /** To be called before the engine first writes to a frame, which it knows by the frame's index. */
+  engineWrites(index: number): void {
+    this.written[index] = 1;
+  }
+  /** Are frames known to hold zeros? Then nobody can write to them without being asked first. */
+  isKnownZero(first: Pfn, nr: number): boolean {
+    for (let at = first - this.firstPfn; at < first - this.firstPfn + nr; at++) if (this.written[at] !== 0) return false;
+    return true;
+  }
+  /** Makes frames zero, and passes over those that are known to be so: the host need not give memory for them yet.
+   *  @param isAnnounced the engine will say engineWrites() before it writes to them again */
+  zero(first: Pfn, nr: number, isAnnounced: boolean): void {
     if (!this.has(first) || !this.has(first + nr - 1)) bug(`frames ${first}+${nr} are not RAM`);
-    for (let i = 0; i < nr; i++) this.willWrite(asPfn(first + i));
-    const host = this.hostOf(first) >>> 0;
-    this.arena.u8.fill(0, host, host + nr * PAGE_SIZE);
+    const { written, codeFrames } = this;
+    const begin = first - this.firstPfn;
+    const end = begin + nr;
+    for (let from = begin, to = begin; from < end; from = to) {
+      while (to < end && written[to] === 0) to++;
+      for (from = to; to < end && written[to] !== 0; to++) if (codeFrames[to] !== 0) this.dirtyCode.push(to);
+      if (to > from) this.arena.u8.fill(0, this.hostBase + from * PAGE_SIZE, this.hostBase + to * PAGE_SIZE);
+    }
+    const after = isAnnounced ? 0 : 1;
+    for (let at = begin; at < end; at++) written[at] = after;
   }
   copy(to: Pfn, from: Pfn): void {
     this.willWrite(to);

@@ -61,6 +61,8 @@ export class TlbLevel {
   // Probes, smallest order first.
   private readonly nrProbes: number;
   private readonly probeOrder: Int32Array;
+  /** Frames that an entry of a probe may give from its first one on, at most. */
+  private readonly probeSpan: Float64Array;
   private readonly probeMaskLo: Int32Array;
   private readonly probeMaskHi: Int32Array;
   /** Low page-number bits that tell the pages of an entry of order 2 or 3 apart. */
@@ -132,6 +134,7 @@ export class TlbLevel {
     probes.sort((a, b) => a.order - b.order || a.array - b.array);
     this.nrProbes = probes.length;
     this.probeOrder = Int32Array.from(probes, (p) => p.order);
+    this.probeSpan = Float64Array.from(probes, (p) => Math.max(8, 2 ** p.order));
     this.probeMaskLo = Int32Array.from(probes, (p) => (p.order < 32 ? -1 << p.order : 0));
     this.probeMaskHi = Int32Array.from(probes, (p) => (p.order < 32 ? -1 : -1 << (p.order - 32)));
     this.probePageMask = Int32Array.from(probes, (p) => (p.order < NAPOT_ORDER ? (1 << p.order) - 1 : 0));
@@ -242,6 +245,16 @@ export class TlbLevel {
     if (order >= NAPOT_ORDER) return ppn + pagesInto(order, vpnLo, vpnHi);
     const page = vpnLo & this.probePageMask[p]!;
     return this.probeArray[p]!.model === 'clustered' ? ppn + ((this.sub[e]! >> (3 * page)) & 7) : ppn + page;
+  }
+  /** Could an entry give one of `nr` frames? Errs towards yes: entries of neighbours count with all that they could hold. */
+  mayServeFrames(first: number, nr: number): boolean {
+    for (let e = 0; e < this.entries; e++) {
+      const p = this.probe[e]!;
+      if (p === FREE) continue;
+      const ppn = this.ppn[e]!;
+      if (ppn < first + nr + 8 && ppn + this.probeSpan[p]! > first) return true;
+    }
+    return false;
   }
   /** Byte offset of an entry's stamp in the arena, for the filter: signed 32 bits, as its slots hold it (columns lie above 2 GiB of RAM). */
   stampByte(e: number): number {

@@ -243,6 +243,16 @@ export class FolioTable {
   addMapcount(page: Pfn, n: number): number {
     return (this.mapcounts[this.row(page)]! += n);
   }
+  /** Every page of a fresh folio has its first mapping, which no other address space shares. */
+  mapFresh(folio: Folio): void {
+    const row = this.row(folio);
+    const end = row + (1 << this.orders[row]!);
+    const { mapcounts, flagBits } = this;
+    for (let at = row; at < end; at++) {
+      mapcounts[at]! += 1;
+      flagBits[at]! |= FolioFlag.AnonExclusive;
+    }
+  }
   entireMapcount(folio: Folio): number {
     return this.entireMapcounts[this.row(folio)]!;
   }

@@ -22,6 +22,8 @@ const pagesAt = (level: number): number => spans[level]!;
 /** Index of a page's entry in its table of a level. Bitwise AND takes the low 32 bits of the whole part, which hold the nine that count. */
 const indexAt = (vpn: number, level: number): number => (vpn / spans[level]!) & 511;
 const AD = Pte.A | Pte.D;
+/** What the low words of entries for neighbouring frames differ by. */
+const PPN_STEP = 1 << 10;
 
 /** Linux's pte_present(): valid, or valid to the kernel only. PROT_NONE entries are V = 0 with the G bit set. */
 export const ptePresent = (low: number): boolean => (low & (Pte.V | Pte.G)) !== 0;
@@ -256,7 +258,7 @@ export class PageTables {
     if (table === 0) bug(`no page table at page ${hex(vpn)}`);
     const folded = nr === NAPOT_PAGES && low !== 0;
     const word = folded ? napotLow(ptePfn(low), low & 0x3ff) : low;
-    for (let i = 0; i < nr; i++) this.store(table, (vpn & 511) + i, word, folded ? PteHigh.N : 0);
+    this.storeRun(table, vpn & 511, nr, word, folded ? PteHigh.N : 0, 0);
   }
   /** Sets A and D in a page's own entry as the hart does: of a folded run in that one only. */
   orRaw(vpn: number, bits: number): void {
@@ -280,10 +282,17 @@ export class PageTables {
    *  once. Mirrors set_ptes(). @param folioOrder of the folio they belong to */
   setRun(vpn: number, first: Pfn, flags: number, nr: number, folioOrder: number): void {
     const mayFold = folioOrder >= NAPOT_ORDER && this.system.params.vm.svnapot_fold !== 0 && (flags & Pte.V) !== 0;
+    const table = this.tableAt(vpn, 0);
+    if (table === 0) bug(`no page table at page ${hex(vpn)}`);
     for (let i = 0; i < nr; ) {
-      const fold = mayFold && ((vpn + i) & (NAPOT_PAGES - 1)) === 0 && ((first + i) & (NAPOT_PAGES - 1)) === 0 && nr - i >= NAPOT_PAGES;
-      const unit = fold ? NAPOT_PAGES : 1;
-      this.setUnit(vpn + i, makePte(asPfn(first + i), flags), unit);
+      const toFold = mayFold && ((vpn ^ first) & (NAPOT_PAGES - 1)) === 0 ? -(vpn + i) & (NAPOT_PAGES - 1) : nr;
+      if (toFold === 0 && nr - i >= NAPOT_PAGES) {
+        this.setUnit(vpn + i, makePte(asPfn(first + i), flags), NAPOT_PAGES);
+        i += NAPOT_PAGES;
+        continue;
+      }
+      const unit = Math.min(nr - i, toFold === 0 ? nr : toFold);
+      this.storeRun(table, (vpn + i) & 511, unit, makePte(asPfn(first + i), flags), 0, PPN_STEP);
       i += unit;
     }
     // A run that was not mapped in one piece may be complete now.
@@ -339,6 +348,16 @@ export class PageTables {
     if (this.system.faults.current !== null) this.system.faults.phase('flush', { start: start * 4096, pages: NAPOT_PAGES }, 'the folded run becomes single entries', 'unfold-part');
   }
 
+  /** Several entries in a row, each low word `step` above the one before. */
+  private storeRun(table: Pfn, index: number, nr: number, low: number, high: number, step: number): void {
+    const { machine, faults, params } = this.system;
+    if (nr === 1 || faults.current !== null) {
+      for (let i = 0; i < nr; i++) this.store(table, index + i, low + i * step, high);
+      return;
+    }
+    machine.storePtes(table, index, nr, low, high, step);
+    machine.charge(params.cost.pte_set * nr);
+  }
   private store(table: Pfn, index: number, low: number, high: number): void {
     const { machine, faults, params } = this.system;
     if (faults.current !== null) faults.pteChanged(table, index, machine.pteLow(table, index), machine.pteHigh(table, index), low, high);

@@ -19,10 +19,7 @@ const PMD_PAGES = 1 << PMD_ORDER;
 export function addNewAnonRmap(mm: Mm, vma: Vma, folio: Folio, vpn: number): void {
   const { folios, vmstat } = mm.system;
   const nr = folios.nrPages(folio);
-  for (let i = 0; i < nr; i++) {
-    folios.addMapcount((folio + i) as Pfn, 1);
-    folios.set((folio + i) as Pfn, FolioFlag.AnonExclusive);
-  }
+  folios.mapFresh(folio);
   if (nr > 1) {
     folios.get(folio, nr - 1);
     folios.addLargeMapcount(folio, nr, mm.id);

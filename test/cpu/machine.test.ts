@@ -4,6 +4,7 @@ import { StateHash, UserError, asAsid, asPfn, asVpn } from '#base';
 import { Machine } from '#cpu';
 import { presets } from '#mmu';
 import type { Machine as KernelsMachine } from '#kernel/machine.ts';
+import { assembleAll } from '../support/assemble.ts';
 import { hartRig, tinyInclusive } from '../support/hart-rig.ts';
 
 const CODE = 0x10000;
@@ -143,4 +144,58 @@ test('with 3.5G of RAM the last frame works', () => {
   rig.set({ a1: CODE + 0x800, a6: 300 });
   expect(rig.run(5000)).toMatch(/^ecall/);
   expect(['a2', 'a3', 'a4', 'a5'].map(rig.x)).toEqual([300n, 44n, 300n, 0x002c_0000_0000_0001n]);
+});
+
+describe('frames that are zeroed hold zeros, whoever wrote to them in between', () => {
+  const frames = 32;
+  const store = ['sd a0,0(a1)', 'jal zero,-4'];
+  const sum = (rig: ReturnType<typeof hartRig>, first: number): number => {
+    const bytes = new Uint8Array(frames * 4096);
+    rig.machine.readFrame(asPfn(first), 0, bytes);
+    return bytes.reduce((n, b) => n + b, 0);
+  };
+  const writers: Readonly<Record<string, (rig: ReturnType<typeof hartRig>, first: number) => void>> = {
+    nobody: () => {},
+    'the kernel, bytes': (rig, first) => rig.machine.writeFrame(asPfn(first + 3), 100, Uint8Array.of(1, 2)),
+    'the kernel, a copy': (rig, first) => {
+      rig.machine.writeFrame(asPfn(first - 1), 0, Uint8Array.of(7));
+      rig.machine.copyFrame(asPfn(first + 31), asPfn(first - 1));
+    },
+    'the kernel, entries': (rig, first) => {
+      rig.machine.storePte(asPfn(first), 5, 0x1001, 0);
+      rig.machine.storePtes(asPfn(first + 1), 8, 16, 0x2001, 1, 1024);
+    },
+    'a program': (rig) => { rig.run(2); },
+    'a program through a translation that no fence has ended': (rig) => { rig.run(2); rig.unmap(0x40000); },
+  };
+  for (const [name, write] of Object.entries(writers)) {
+    test(name, () => {
+      const rig = hartRig();
+      const first = rig.machine.ram.firstPfn + 1024;
+      rig.map(0x40000, 'rw', asPfn(first + 4));
+      rig.code(CODE, store);
+      rig.set({ a0: 0x55, a1: 0x40000 });
+      for (let round = 0; round < 3; round++) {
+        write(rig, first);
+        if (name !== 'nobody') expect(sum(rig, first)).toBeGreaterThan(0);
+        rig.machine.zeroFrames(asPfn(first), frames);
+        expect(sum(rig, first)).toBe(0);
+      }
+    });
+  }
+  test('with translation off, too', () => {
+    const rig = hartRig();
+    const first = rig.machine.ram.firstPfn + 1024;
+    rig.machine.mmu.writeSatp(0, 0);
+    const bytes = assembleAll(store);
+    rig.machine.writeFrame(rig.root, 0, bytes);
+    rig.machine.pc = BigInt(rig.root) * 4096n;
+    rig.set({ a0: 0x55, a1: (first + 4) * 4096 });
+    for (let round = 0; round < 3; round++) {
+      rig.run(2);
+      expect(sum(rig, first)).toBe(0x55);
+      rig.machine.zeroFrames(asPfn(first), frames);
+      expect(sum(rig, first)).toBe(0);
+    }
+  });
 });

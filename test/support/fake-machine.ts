@@ -66,6 +66,9 @@ export class FakeMachine implements Machine {
     this.words[at] = low;
     this.words[at + 1] = high;
   }
+  storePtes(table: Pfn, index: number, nr: number, low: number, high: number, step: number): void {
+    for (let i = 0; i < nr; i++) this.storePte(table, index + i, low + i * step, high);
+  }
   zeroFrames(first: Pfn, nr: number): void {
     const at = this.offset(first, nr);
     this.bytes.fill(0, at, at + nr * 4096);

@@ -3,7 +3,7 @@
 // Prints the best of each: faults a CPU second. CPU time, because the machine may be shared; best, because noise only adds.
 import { build } from 'esbuild';
 import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -14,6 +14,11 @@ const runs = Number(process.argv[3] ?? 5);
 const folder = mkdtempSync(join(tmpdir(), 'quire-bench-'));
 const source = join(here, 'guests/touch.c');
 const [guest, native, runner] = ['touch-riscv64', 'touch', 'faults.mjs'].map((name) => join(folder, name));
+/** What this host's own kernel gives the program: with /sys/kernel/mm/transparent_hugepage/hugepages-64kB/enabled at always, 64K folios, too. */
+function hostFolios() {
+  const setting = '/sys/kernel/mm/transparent_hugepage/hugepages-64kB/enabled';
+  return existsSync(setting) && readFileSync(setting, 'utf8').includes('[always]') ? '64K folios' : 'base pages';
+}
 const compile = (compiler, out, ...flags) => spawnSync(compiler, ['-O2', ...flags, '-o', out, source], { stdio: ['ignore', 'inherit', 'inherit'] });
 
 try {
@@ -24,11 +29,14 @@ try {
   if (!hasNative) console.error('gcc is missing: no native figures');
   await build({ entryPoints: [join(here, 'faults-run.ts')], outfile: runner, bundle: true, platform: 'node', format: 'esm', define: { QUIRE_DEBUG: 'false' }, logLevel: 'warning' });
 
-  const ask = (...options) => JSON.parse(execFileSync(process.execPath, [runner, '--mem', `${mib + 256}M`, ...options, '--', guest, `${mib}`]).toString());
+  const ask = (options, stepKb, times) =>
+    JSON.parse(execFileSync(process.execPath, [runner, '--mem', `${mib + 256}M`, '--thp', 'never', ...options, '--', guest, `${mib}`, `${stepKb}`, `${times}`]).toString());
+  const large = ['--mthp', '64k=always'];
   const kinds = [
-    ['base pages', () => ask('--thp', 'never'), 500_000],
-    ['64K folios', () => ask('--thp', 'never', '--mthp', '64k=always'), 100_000],
-    ...(hasNative ? [['this host', () => {
+    ['base pages', () => ask([], 4, 2), 500_000],
+    ['64K folios, memory used before, each page written', () => ask(large, 4, 2), 100_000],
+    ['64K folios, fresh memory, one write a folio', () => ask(large, 64, 1), 100_000],
+    ...(hasNative ? [[`this host, ${hostFolios()}`, () => {
       const [faults, cpuSeconds] = execFileSync(native, [`${mib}`]).toString().trim().split(' ').map(Number);
       return { faults, cpuSeconds };
     }, null]] : []),
@@ -43,7 +51,7 @@ try {
   }
   for (const [name, , goal] of kinds) {
     const { faults, cpuSeconds, rate } = best.get(name);
-    console.log(`${name.padEnd(12)} ${`${faults}`.padStart(7)} faults  ${cpuSeconds.toFixed(3)} s CPU  ${`${Math.round(rate)}`.padStart(8)} a second${goal === null ? '' : `  (goal ${goal})`}`);
+    console.log(`${name.padEnd(50)} ${`${faults}`.padStart(7)} faults  ${cpuSeconds.toFixed(3)} s CPU  ${`${Math.round(rate)}`.padStart(8)} a second${goal === null ? '' : `  (goal ${goal})`}`);
   }
 } catch (error) {
   console.error(error.message);
