@@ -14,5 +14,3 @@
 // wait(bio): the clock goes forward to the end of the bio, with nothing else running.
 export * from './image.ts';
 export * from './bio.ts';
-export * from './latency.ts';
-export * from './device.ts';
