@@ -7,7 +7,7 @@ import { allocAnonFolio } from './folio-order.ts';
 import type { Mm } from './mm.ts';
 import { addNewAnonRmap } from './rmap.ts';
 import { ThpStat } from './thp.ts';
-import { VM_ACCESS, VmFlag } from './vma.ts';
+import { VM_ACCESS, VM_STICKY, VmFlag } from './vma.ts';
 import type { AnonVma, Vma } from './vma.ts';
 
 /** Nothing is mapped at the page, and the VMA has no file. */
@@ -50,7 +50,7 @@ export function anonVmaFor(mm: Mm, vma: Vma): AnonVma {
   return own;
 }
 function reusable(left: Vma, right: Vma, from: Vma): AnonVma | null {
-  const ignored = VM_ACCESS;
+  const ignored = VM_ACCESS | VM_STICKY;
   const alike = left.end === right.start && left.file === right.file && (left.flags & ~ignored) === (right.flags & ~ignored)
     && left.pgoff + left.nrPages === right.pgoff;
   return alike && from.anonVmaChain.length === 1 ? from.anonVma : null;

@@ -6,6 +6,7 @@ import { ENTRIES_PER_TABLE, NAPOT_ORDER, Pte, PteHigh, PteSoft, napotPfn, pteIsL
 import { FolioFlag, MemdescType } from './folio.ts';
 import type { Mm } from './mm.ts';
 import { ptePresent } from './pagetable.ts';
+import { isGuardMarker } from './pte-marker.ts';
 import type { MmSystem } from './system.ts';
 import { VmFlag, isDataMapping, isExecMapping, isStackMapping } from './vma.ts';
 import type { Vma } from './vma.ts';
@@ -136,6 +137,10 @@ function checkFolded(mm: Mm, table: Pfn, index: number, low: number, level: numb
 function checkEntry(mm: Mm, scan: Scan, vma: Vma, vpn: number, low: number, pfn: Pfn, level: number, found: Found): void {
   const { system } = mm;
   const { folios } = system;
+  if (isGuardMarker(low)) {
+    if (level !== 0 || !vma.has(VmFlag.MaybeGuard)) bug(`guard at ${hex(vpn * 4096)} of a VMA that should have none`);
+    return;
+  }
   if (!ptePresent(low)) bug(`entry ${hex(low)} at ${hex(vpn * 4096)} is neither present nor empty`);
   const writable = (low & Pte.W) !== 0;
   if (writable && !vma.has(VmFlag.Write)) bug(`writable entry at ${hex(vpn * 4096)} of a VMA that is not`);

@@ -24,7 +24,7 @@ const PMD_PAGES = 1 << PMD_ORDER;
 
 /** What became of a window: enum scan_result, with Linux's numbers. Those that cannot come about here are left out. */
 export const ScanResult = {
-  Fail: 0, Succeed: 1, PmdNull: 2, PmdNone: 3, PmdMapped: 4, ExceedNonePte: 5, ExceedSharedPte: 7, PteNonPresent: 8, LackReferencedPage: 11, PageNull: 12,
+  Fail: 0, Succeed: 1, PmdNull: 2, PmdNone: 3, PmdMapped: 4, ExceedNonePte: 5, ExceedSwapPte: 6, ExceedSharedPte: 7, PteNonPresent: 8, LackReferencedPage: 11, PageNull: 12,
   PageCount: 14, PageAnon: 17, VmaNull: 20, VmaCheck: 21, AddressRange: 22, AllocHugePageFail: 24,
 } as const;
 export type ScanResult = (typeof ScanResult)[keyof typeof ScanResult];
@@ -33,6 +33,7 @@ export type ScanResult = (typeof ScanResult)[keyof typeof ScanResult];
 export interface CollapseRules {
   readonly maxPtesNone: number;
   readonly maxPtesShared: number;
+  readonly maxPtesSwap: number;
   readonly needsReferenced: boolean;
   /** The mask of the allocation: who asks decides whether it may reclaim. */
   readonly gfp: number;
@@ -45,6 +46,8 @@ interface Window {
   result: ScanResult;
   noneOrZero: number;
   referenced: number;
+  /** Entries that are neither present nor empty. Linux takes them for swapped pages, and fails later when it cannot bring them in: guards. */
+  unmapped: number;
   /** Frame of each page; 0: to be zeroed. */
   readonly frames: number[];
   firstPfn: number;
@@ -54,15 +57,16 @@ interface Window {
 export function collapseScanPmd(mm: Mm, vma: Vma, vpn: number, rules: CollapseRules): ScanResult {
   const { system, tables } = mm;
   const pmd = tables.pmd(vpn);
-  let window: Window = { result: ScanResult.Succeed, noneOrZero: 0, referenced: 0, frames: [], firstPfn: -1 };
+  let window: Window = { result: ScanResult.Succeed, noneOrZero: 0, referenced: 0, unmapped: 0, frames: [], firstPfn: -1 };
   if (tables.tableAt(vpn, 1) === 0) window.result = ScanResult.PmdNull;
   else if (pmd === 0) window.result = ScanResult.PmdNone;
   else if (tables.pmdLeaf(vpn) !== 0) window.result = ScanResult.PmdMapped;
   else window = scanWindow(mm, vpn, PMD_PAGES, rules);
   const scanned = window.result;
   if (window.result === ScanResult.Succeed) window.result = collapseHugePage(mm, vma, vpn, window, rules);
-  if (mmKhugepagedScanPmd.enabled) mmKhugepagedScanPmd.emit(mm.id, window.firstPfn, window.referenced, window.noneOrZero, window.result, 0);
+  if (mmKhugepagedScanPmd.enabled) mmKhugepagedScanPmd.emit(mm.id, window.firstPfn, window.referenced, window.noneOrZero, window.result, window.unmapped);
   if (scanned === ScanResult.ExceedNonePte) system.vmstat.add(VmItem.thp_scan_exceed_none_pte, 1);
+  if (scanned === ScanResult.ExceedSwapPte) system.vmstat.add(VmItem.thp_scan_exceed_swap_pte, 1);
   if (scanned === ScanResult.ExceedSharedPte) system.vmstat.add(VmItem.thp_scan_exceed_share_pte, 1);
   return window.result;
 }
@@ -71,18 +75,22 @@ export function collapseScanPmd(mm: Mm, vma: Vma, vpn: number, rules: CollapseRu
 function scanWindow(mm: Mm, vpn: number, nr: number, rules: CollapseRules): Window {
   const { system, tables } = mm;
   const { folios } = system;
-  const window: Window = { result: ScanResult.Succeed, noneOrZero: 0, referenced: 0, frames: [], firstPfn: -1 };
+  const window: Window = { result: ScanResult.Succeed, noneOrZero: 0, referenced: 0, unmapped: 0, frames: [], firstPfn: -1 };
   let shared = 0;
   const stop = (result: ScanResult): Window => ({ ...window, result });
   for (let i = 0; i < nr; i++) {
     system.machine.charge(system.params.cost.pte_scan);
     const low = tables.get(vpn + i);
+    if (low !== 0 && !ptePresent(low)) {
+      window.frames.push(0);
+      if (++window.unmapped > rules.maxPtesSwap) return stop(ScanResult.ExceedSwapPte);
+      continue;
+    }
     if (low === 0 || (low & PteSoft.Special) !== 0) {
       window.frames.push(0);
       if (++window.noneOrZero > rules.maxPtesNone) return stop(ScanResult.ExceedNonePte);
       continue;
     }
-    if (!ptePresent(low)) return stop(ScanResult.PteNonPresent);
     const page = ptePfn(low);
     if (window.firstPfn < 0) window.firstPfn = page;
     const folio = folios.folioOf(page);
@@ -108,8 +116,10 @@ function collapseHugePage(mm: Mm, vma: Vma, vpn: number, judged: Window, rules: 
     return window.result;
   }
   system.vmstat.add(folio === 0 ? VmItem.thp_collapse_alloc_failed : VmItem.thp_collapse_alloc, 1);
-  const result = folio === 0 ? ScanResult.AllocHugePageFail : ScanResult.Succeed;
-  if (folio !== 0) {
+  // A guard cannot be swapped in: __collapse_huge_page_swapin().
+  const result = folio === 0 ? ScanResult.AllocHugePageFail : window.unmapped > 0 ? ScanResult.Fail : ScanResult.Succeed;
+  if (folio !== 0 && result !== ScanResult.Succeed) system.putFolio(folio);
+  if (folio !== 0 && result === ScanResult.Succeed) {
     if (mmCollapseHugePageIsolate.enabled) mmCollapseHugePageIsolate.emit(window.firstPfn, window.noneOrZero, window.referenced, result);
     // The whole table leaves the tree, so that no access gets in between; it stays as the spare table of the new mapping.
     tables.depositTableOf(vpn);
@@ -120,7 +130,7 @@ function collapseHugePage(mm: Mm, vma: Vma, vpn: number, judged: Window, rules: 
     mm.system.deferredSplit.add(folio, false);
     tables.setPmdLeaf(vpn, makePte(folio, vma.pageProt | Pte.D | (vma.has(VmFlag.Write) ? Pte.W : 0)));
   }
-  if (folio !== 0 && mappingChanged.enabled) mappingChanged.emit(mm.id, vpn * 4096, PMD_PAGES, reasonIndex(rules.reason));
+  if (result === ScanResult.Succeed && mappingChanged.enabled) mappingChanged.emit(mm.id, vpn * 4096, PMD_PAGES, reasonIndex(rules.reason));
   if (mmCollapseHugePage.enabled) mmCollapseHugePage.emit(mm.id, result === ScanResult.Succeed ? 1 : 0, result);
   return result;
 }
@@ -157,7 +167,7 @@ export function collapseSmaller(mm: Mm, vma: Vma, vpn: number, orders: readonly 
   if (tables.tableAt(vpn, 0) === 0) return { collapsed, result: ScanResult.PmdNone };
   for (const order of orders) {
     const nr = 1 << order;
-    const scaled: CollapseRules = { ...rules, maxPtesNone: rules.maxPtesNone >> (PMD_ORDER - order), maxPtesShared: rules.maxPtesShared >> (PMD_ORDER - order) };
+    const scaled: CollapseRules = { ...rules, maxPtesNone: rules.maxPtesNone >> (PMD_ORDER - order), maxPtesShared: rules.maxPtesShared >> (PMD_ORDER - order), maxPtesSwap: 0 };
     for (let at = vpn; at < vpn + PMD_PAGES; at += nr) {
       if (at * 4096 < vma.start || (at + nr) * 4096 > vma.end || isLargeAlready(mm, at, order)) continue;
       let window = scanWindow(mm, at, nr, scaled);

@@ -12,6 +12,7 @@ import type { ReasonCode } from './reasons.ts';
 import { addNewAnonRmap, removePteRmap } from './rmap.ts';
 import { Gfp } from './system.ts';
 import { VmFlag } from './vma.ts';
+import type { Vma } from './vma.ts';
 import { VmItem } from './events.ts';
 
 /** @param low the entry: present, not writable */
@@ -43,9 +44,11 @@ function isSoleUser(fault: Fault, folio: Folio): boolean {
   return !folios.maybeMappedShared(folio) && folios.folioMapcount(folio) === folios.refCount(folio);
 }
 
+/** maybe_mkwrite(): a debugger's write to read-only memory leaves it read-only. */
+const writeBit = (vma: Vma): number => (vma.has(VmFlag.Write) ? Pte.W : 0);
 function makeWritable(fault: Fault, low: number, kind: Fault['kind'], reason: ReasonCode): FaultResult {
-  const { mm, vpn } = fault;
-  mm.tables.set(vpn, low | Pte.A | Pte.D | Pte.W);
+  const { mm, vma, vpn } = fault;
+  mm.tables.set(vpn, low | Pte.A | Pte.D | writeBit(vma));
   mm.fences.page(vpn);
   fault.kind = kind;
   if (mm.system.faults.current !== null) mm.system.faults.phase('map', { pages: 1 }, 'made writable in place', reason);
@@ -73,7 +76,7 @@ function copyPage(fault: Fault, low: number, from: Pfn | null): FaultResult {
   mm.fences.page(vpn);
   if (faults.current !== null) faults.phase('flush', { pages: 1 }, 'the old translation');
   addNewAnonRmap(mm, vma, folio, vpn);
-  mm.tables.set(vpn, makePte(folio, vma.pageProt | Pte.W | Pte.D));
+  mm.tables.set(vpn, makePte(folio, vma.pageProt | Pte.D | writeBit(vma)));
   if (from !== null) removePteRmap(mm, vma, from);
   fault.kind = 'cow-copy';
   if (faults.current !== null) faults.phase('map', { pages: 1, oldWord: low >>> 0 }, 'the copy, writable', why);

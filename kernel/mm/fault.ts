@@ -109,12 +109,19 @@ function fixFault(fault: Fault): FaultResult {
   return result === FALLBACK ? fixPte(fault) : result;
 }
 
-/** One decision a line. Mirrors handle_pte_fault(); nothing is ever swapped out yet, so a present entry is all there can be. */
+/** One decision a line. Mirrors handle_pte_fault(); nothing is ever swapped out yet, so what is neither empty nor present is a guard. */
 function fixPte(fault: Fault): FaultResult {
   const low = fault.mm.tables.get(fault.vpn);
-  if (low === 0 || !ptePresent(low)) return fault.vma.isAnonymous ? doAnonymousPage(fault) : doFileFault(fault);
+  if (low === 0) return fault.vma.isAnonymous ? doAnonymousPage(fault) : doFileFault(fault);
+  if (!ptePresent(low)) return handlePteMarker(fault);
   if (fault.write && !pteWritable(low)) return doWpPage(fault, low);
   return markYoung(fault, low);
+}
+
+/** handle_pte_marker(): to the program a guard is memory that is not there. */
+function handlePteMarker({ mm: { system: { faults } } }: Fault): FaultResult {
+  if (faults.current !== null) faults.phase('map', {}, 'refused', 'guard');
+  return FaultResult.MapErr;
 }
 
 /** The entry allows the access: its A or D bit was missing (Svade), or a stale translation was in the way. */

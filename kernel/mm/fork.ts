@@ -1,5 +1,5 @@
 // fork's copy of an address space. Mirrors dup_mmap() (mm/mmap.c), copy_page_range() (mm/memory.c) and anon_vma_fork(), 6.18.
-// Tables are copied only for VMAs that have had anonymous pages: what comes from files alone is faulted in again. A private page that was
+// Tables are copied only for VMAs that have had anonymous pages, or may have guards: what comes from files alone is faulted in again. A private page that was
 // writable loses that in both address spaces, and its AnonExclusive bit with it; the first write on either side decides (cow.ts).
 import { PAGE_SIZE } from '#base';
 import { Pte, PteSoft, ptePfn } from '#mmu';
@@ -25,7 +25,7 @@ export function dupMm(parent: Mm): Mm | null {
       break;
     }
     const copy = copyVma(child, vma);
-    if (vma.anonVma === null || vma.has(VmFlag.WipeOnFork)) continue;
+    if ((vma.anonVma === null && !vma.has(VmFlag.MaybeGuard)) || vma.has(VmFlag.WipeOnFork)) continue;
     if (!copyPages(parent, child, vma, copy)) {
       complete = false;
       break;
@@ -44,6 +44,7 @@ export function dupMm(parent: Mm): Mm | null {
 function copyFields(parent: Mm, child: Mm): void {
   const fields = ['exePath', 'startCode', 'endCode', 'startData', 'endData', 'startBrk', 'brkEnd', 'startStack', 'argStart', 'argEnd', 'envStart', 'envEnd', 'mmapBase', 'thpDisabled', 'thpExceptAdvised', 'exeFile'] as const;
   for (const field of fields) (child as Record<typeof field, unknown>)[field] = parent[field];
+  child.mdwe = parent.inheritedMdwe;
   child.limits = { ...parent.limits };
 }
 
@@ -86,7 +87,11 @@ function copyUnit(parent: Mm, child: Mm, copy: Vma, vpn: number, end: number): n
   const { tables, system } = parent;
   const nr = tables.unitAt(vpn, end);
   const low = tables.get(vpn);
-  if (low === 0 || !ptePresent(low)) return 1;
+  if (low === 0) return 1;
+  if (!ptePresent(low)) {
+    child.tables.setUnit(vpn, low, 1); // a guard
+    return 1;
+  }
   let childLow = low & ~Pte.A;
   if ((low & PteSoft.Special) === 0) {
     const first = ptePfn(low);

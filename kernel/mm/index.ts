@@ -23,9 +23,11 @@
 //   collapse.ts      single pages become one large folio; khugepaged.ts the thread that looks for them, and MADV_COLLAPSE; khugepaged-controls.ts
 //   filemap.ts       AddressSpace: the pages of a file; filefault.ts faults on mappings of it
 //   mmap.ts          mmap, munmap, brk; mprotect.ts, mremap.ts, madvise.ts, mlock.ts; unmap.ts takes pages out, populate.ts puts them in
+//   pte-marker.ts    guards; mseal.ts what may not change any more
 //   fork.ts          dupMm: copying an address space
 //   uaccess.ts       UserMemory: the kernel's own reads and writes of user memory, which fault like the program's
-//   inspect.ts       the numbers of smaps, pagemap, kpageflags
+//   remote.ts        other programs' memory, whatever its rights
+//   inspect.ts       the numbers of smaps, pagemap, kpageflags; clear-refs.ts forgetting what smaps calls referenced
 //   backing.ts       what lies behind one page, and who else maps it: for those who explain
 //   check.ts         invariants, for tests and fuzzers; check-mm.ts those of one address space
 export * from './reasons.ts';

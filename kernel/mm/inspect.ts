@@ -7,6 +7,7 @@ import { FolioFlag, MemdescType } from './folio.ts';
 import { isThpEligible } from './folio-order.ts';
 import type { Mm } from './mm.ts';
 import { ptePresent } from './pagetable.ts';
+import { GUARD_PAGEMAP_FRAME } from './pte-marker.ts';
 import type { MmSystem } from './system.ts';
 import { VmFlag } from './vma.ts';
 import type { Vma, VmaView } from './vma.ts';
@@ -60,9 +61,9 @@ function addPage({ folios }: MmSystem, s: Smaps, page: Pfn, low: number, locked:
 /** Codes of smaps' VmFlags, by bit, in the order of the bits. */
 const vmFlagCodes: readonly (readonly [number, string])[] = [
   [VmFlag.Read, 'rd'], [VmFlag.Write, 'wr'], [VmFlag.Exec, 'ex'], [VmFlag.Shared, 'sh'], [VmFlag.MayRead, 'mr'], [VmFlag.MayWrite, 'mw'],
-  [VmFlag.MayExec, 'me'], [VmFlag.MayShare, 'ms'], [VmFlag.GrowsDown, 'gd'], [VmFlag.Locked, 'lo'], [VmFlag.SeqRead, 'sr'], [VmFlag.RandRead, 'rr'],
+  [VmFlag.MayExec, 'me'], [VmFlag.MayShare, 'ms'], [VmFlag.GrowsDown, 'gd'], [VmFlag.MaybeGuard, 'gu'], [VmFlag.Locked, 'lo'], [VmFlag.SeqRead, 'sr'], [VmFlag.RandRead, 'rr'],
   [VmFlag.DontCopy, 'dc'], [VmFlag.DontExpand, 'de'], [VmFlag.LockOnFault, 'lf'], [VmFlag.Account, 'ac'], [VmFlag.NoReserve, 'nr'],
-  [VmFlag.WipeOnFork, 'wf'], [VmFlag.DontDump, 'dd'], [VmFlag.HugePage, 'hg'], [VmFlag.NoHugePage, 'nh'],
+  [VmFlag.WipeOnFork, 'wf'], [VmFlag.DontDump, 'dd'], [VmFlag.HugePage, 'hg'], [VmFlag.NoHugePage, 'nh'], [VmFlag.Droppable, 'dp'], [VmFlag.Sealed, 'sl'],
 ];
 /** VmFlags of smaps, two letters each: 'rd wr mr mw me ac'. Linux prints a blank after each, the last included. */
 export const vmFlagsText = (flags: number): string => vmFlagCodes.filter(([bit]) => (flags & bit) !== 0).map(([, code]) => code).join(' ');
@@ -72,7 +73,8 @@ export function pagemapWord(mm: Mm, va: number): bigint {
   const vpn = Math.floor(va / PAGE_SIZE);
   const leaf = mm.tables.pmdLeaf(vpn);
   const low = leaf !== 0 ? leaf : mm.tables.get(vpn);
-  if (low === 0 || !ptePresent(low)) return 0n;
+  if (low === 0) return 0n;
+  if (!ptePresent(low)) return (1n << 62n) | (1n << 58n) | BigInt(GUARD_PAGEMAP_FRAME);
   const { folios } = mm.system;
   const page = leaf !== 0 ? asPfn(ptePfn(leaf) + (vpn & 511)) : ptePfn(low);
   let word = (1n << 63n) | BigInt(page);
@@ -81,6 +83,24 @@ export function pagemapWord(mm: Mm, va: number): bigint {
   if (folios.pageMapcount(leaf !== 0 ? ptePfn(leaf) : page) === 1) word |= 1n << 56n;
   if (!folios.isAnon(folios.folioOf(page))) word |= 1n << 61n;
   return word;
+}
+
+/** PAGE_IS_* of PAGEMAP_SCAN. WpAllowed and SoftDirty never hold here. */
+export const PageIs = { WpAllowed: 1 << 0, Written: 1 << 1, File: 1 << 2, Present: 1 << 3, Swapped: 1 << 4, PfnZero: 1 << 5, Huge: 1 << 6, SoftDirty: 1 << 7, Guard: 1 << 8, All: 0x1ff } as const;
+
+/** What kind of page it is, and how many from it on, in [vpn, end), share its entry or have no table at all. An empty entry counts as written
+ *  since nothing protects it, a missing table does not. Mirrors pagemap_page_category() and pagemap_scan_pte_hole(). */
+export function pageCategories({ tables, system: { folios } }: Mm, vpn: number, end: number): { categories: number; nr: number } {
+  const inPmd = Math.min(end, vpn - (vpn % 512) + 512) - vpn;
+  if (tables.pmd(vpn) === 0) return { categories: 0, nr: inPmd };
+  const leaf = tables.pmdLeaf(vpn);
+  const low = leaf !== 0 ? leaf : tables.get(vpn);
+  const nr = leaf !== 0 ? inPmd : 1;
+  if (low === 0) return { categories: PageIs.Written, nr };
+  if (!ptePresent(low)) return { categories: PageIs.Swapped | PageIs.Written | PageIs.Guard, nr };
+  const kind = PageIs.Present | PageIs.Written | (leaf !== 0 ? PageIs.Huge : 0);
+  if ((low & PteSoft.Special) !== 0) return { categories: kind | PageIs.PfnZero, nr };
+  return { categories: folios.isAnon(folios.folioOf(ptePfn(low))) ? kind : kind | PageIs.File, nr };
 }
 
 /** Bits of /proc/kpageflags. */

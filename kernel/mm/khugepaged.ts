@@ -146,7 +146,7 @@ export class Khugepaged {
   private scanWindow(mm: Mm, vma: Vma): ScanResult {
     const { thp: { khugepaged: { values } } } = this.system;
     const vpn = this.address / 4096;
-    const rules: CollapseRules = { maxPtesNone: values.max_ptes_none, maxPtesShared: values.max_ptes_shared, needsReferenced: true, gfp: khugepagedGfp(values.defrag !== 0), reason: 'collapse-khugepaged' };
+    const rules: CollapseRules = { maxPtesNone: values.max_ptes_none, maxPtesShared: values.max_ptes_shared, maxPtesSwap: values.max_ptes_swap, needsReferenced: true, gfp: khugepagedGfp(values.defrag !== 0), reason: 'collapse-khugepaged' };
     const orders = enabledOrders(mm, vma);
     const result = hasOrder(orders, PMD_ORDER) ? collapseScanPmd(mm, vma, vpn, rules) : ScanResult.Fail;
     const mayTrySmaller = values.any_order !== 0 && result !== ScanResult.Succeed && result !== ScanResult.PmdMapped;
@@ -169,7 +169,7 @@ export class Khugepaged {
 }
 
 /** A program that asks has no limits to keep, and its pages need not have been used. */
-const forcedRules = (): CollapseRules => ({ maxPtesNone: PMD_PAGES, maxPtesShared: PMD_PAGES, needsReferenced: false, gfp: Gfp.Thp, reason: 'collapse-asked' });
+const forcedRules = (): CollapseRules => ({ maxPtesNone: PMD_PAGES, maxPtesShared: PMD_PAGES, maxPtesSwap: PMD_PAGES, needsReferenced: false, gfp: Gfp.Thp, reason: 'collapse-asked' });
 /** What ends a MADV_COLLAPSE at once; anything else spoils one window only. */
 const passing = (): readonly ScanResult[] => [ScanResult.PmdNull, ScanResult.PteNonPresent, ScanResult.LackReferencedPage, ScanResult.PageNull, ScanResult.PageCount];
 

@@ -1,6 +1,6 @@
 // madvise: what a program says about its future use of a range. Mirrors mm/madvise.c, 6.18.
 // Without reclaim, COLD and PAGEOUT only forget that pages were used, and what FREE marks is never dropped. Not there, as in a kernel built
-// without them (or before 6.13): MERGEABLE (KSM), HWPOISON, GUARD_INSTALL and GUARD_REMOVE.
+// without them: MERGEABLE (KSM), HWPOISON.
 import { PAGE_SIZE } from '#base';
 import type { Folio } from '#base';
 import { Pte, PteSoft, ptePfn } from '#mmu';
@@ -14,14 +14,16 @@ import type { Mm } from './mm.ts';
 import { pageAlignUp } from './mmap.ts';
 import { ptePresent } from './pagetable.ts';
 import { populateVma } from './populate.ts';
+import { guardInstall, guardRemove } from './pte-marker.ts';
 import { splitFolio } from './split.ts';
-import { zapRange } from './unmap.ts';
+import { Zap, zapRange } from './unmap.ts';
 import { VmFlag } from './vma.ts';
 import type { Vma } from './vma.ts';
 
 export const Madvise = {
   Normal: 0, Random: 1, Sequential: 2, WillNeed: 3, DontNeed: 4, Free: 8, Remove: 9, DontFork: 10, DoFork: 11, HugePage: 14, NoHugePage: 15,
   DontDump: 16, DoDump: 17, WipeOnFork: 18, KeepOnFork: 19, Cold: 20, PageOut: 21, PopulateRead: 22, PopulateWrite: 23, DontNeedLocked: 24, Collapse: 25,
+  GuardInstall: 102, GuardRemove: 103,
 } as const;
 const known: readonly number[] = Object.values(Madvise);
 
@@ -49,7 +51,11 @@ export function madvise(mm: Mm, addr: number, rawLen: number, advice: number): n
   }
 }
 
+/** What empties memory: to a sealed read-only mapping that would be a write. */
+const discards: readonly number[] = [Madvise.Free, Madvise.DontNeed, Madvise.DontNeedLocked, Madvise.Remove, Madvise.DontFork, Madvise.WipeOnFork, Madvise.GuardInstall];
+
 function adviseVma(mm: Mm, vma: Vma, start: number, end: number, advice: number): number {
+  if (vma.has(VmFlag.Sealed) && vma.isAnonymous && !vma.has(VmFlag.Write) && discards.includes(advice)) return -Errno.EPERM;
   switch (advice) {
     case Madvise.DontNeed:
       return vma.has(VmFlag.Locked) ? -Errno.EINVAL : zap(mm, vma, start, end);
@@ -67,6 +73,10 @@ function adviseVma(mm: Mm, vma: Vma, start: number, end: number, advice: number)
     }
     case Madvise.Collapse:
       return madviseCollapse(mm, vma, start, end);
+    case Madvise.GuardInstall:
+      return guardInstall(mm, vma, start, end);
+    case Madvise.GuardRemove:
+      return guardRemove(mm, vma, start, end);
     case Madvise.WillNeed:
       return 0;
     case Madvise.Cold:
@@ -93,9 +103,9 @@ function flagsAfter({ flags, file }: Vma, advice: number): number {
     case Madvise.DontFork: return flags | VmFlag.DontCopy;
     case Madvise.DoFork: return flags & ~VmFlag.DontCopy;
     case Madvise.WipeOnFork: return file !== null || (flags & VmFlag.Shared) !== 0 ? -Errno.EINVAL : flags | VmFlag.WipeOnFork;
-    case Madvise.KeepOnFork: return flags & ~VmFlag.WipeOnFork;
+    case Madvise.KeepOnFork: return (flags & VmFlag.Droppable) !== 0 ? -Errno.EINVAL : flags & ~VmFlag.WipeOnFork;
     case Madvise.DontDump: return flags | VmFlag.DontDump;
-    case Madvise.DoDump: return flags & ~VmFlag.DontDump;
+    case Madvise.DoDump: return (flags & (VmFlag.Droppable | VmFlag.DontExpand)) !== 0 ? -Errno.EINVAL : flags & ~VmFlag.DontDump;
     case Madvise.HugePage: return (flags & ~VmFlag.NoHugePage) | VmFlag.HugePage;
     case Madvise.NoHugePage: return (flags & ~VmFlag.HugePage) | VmFlag.NoHugePage;
     default: return -Errno.EINVAL;
@@ -104,7 +114,7 @@ function flagsAfter({ flags, file }: Vma, advice: number): number {
 
 function zap(mm: Mm, vma: Vma, start: number, end: number): number {
   const batch = new FenceBatch(mm.fences);
-  zapRange(mm, vma, start / PAGE_SIZE, end / PAGE_SIZE, batch, true);
+  zapRange(mm, vma, start / PAGE_SIZE, end / PAGE_SIZE, batch, Zap.ReclaimTables);
   batch.flush();
   return 0;
 }
@@ -187,7 +197,8 @@ function populateRange(mm: Mm, start: number, end: number, write: boolean): numb
     const stop = Math.min(end, vma.end);
     switch (populateVma(mm, vma, at, stop, write)) {
       case FaultResult.OutOfMemory: return -Errno.ENOMEM;
-      case FaultResult.BusError: return -Errno.EFAULT;
+      case FaultResult.BusError:
+      case FaultResult.MapErr: return -Errno.EFAULT;
     }
     at = stop;
   }

@@ -64,6 +64,7 @@ function applyLock(mm: Mm, start: number, end: number, lock: number): number {
   return 0;
 }
 function lockVma(mm: Mm, vma: Vma, start: number, end: number, lock: number): boolean {
+  if (vma.has(VmFlag.DontExpand | VmFlag.Droppable)) return true; // never locked, and no error
   const flags = (vma.flags & ~LOCK_FLAGS) | lock;
   if (flags === vma.flags) return true;
   const wasLocked = vma.has(VmFlag.Locked);

@@ -11,8 +11,10 @@ import { splitHugeAt } from './huge.ts';
 import { madvise } from './madvise.ts';
 import { mincore, mlock, mlockAll, msync, munlock, munlockAll } from './mlock.ts';
 import { brk, mmap, munmap } from './mmap.ts';
+import { Mdwe } from './mman.ts';
 import type { MmapRequest } from './mman.ts';
 import { mprotect } from './mprotect.ts';
+import { mseal } from './mseal.ts';
 import { mremap } from './mremap.ts';
 import { PageTables } from './pagetable.ts';
 import type { MmSystem } from './system.ts';
@@ -49,6 +51,8 @@ export class Mm {
   /** prctl(PR_SET_THP_DISABLE): no large folios at all; or, with PR_THP_DISABLE_EXCEPT_ADVISED, only where a program asks for them. */
   thpDisabled = false;
   thpExceptAdvised = false;
+  /** prctl(PR_SET_MDWE): Mdwe bits. */
+  mdwe = 0;
   /** Whose counts grow when the kernel touches pages on its own (MAP_POPULATE, mlock): the task that runs. */
   counts: FaultCounts = { minFlt: 0, majFlt: 0 };
   /** Resident pages by kind. */
@@ -166,6 +170,14 @@ export class Mm {
   munlockAll(): number {
     return munlockAll(this);
   }
+  mseal(addr: number, len: number, flags: number): number {
+    return mseal(this, addr, len, flags);
+  }
+
+  /** What fork and execve hand on: mmf_init_legacy_flags(). */
+  get inheritedMdwe(): number {
+    return (this.mdwe & Mdwe.NoInherit) !== 0 ? 0 : this.mdwe;
+  }
 
   // Counting. kB in /proc are these times four.
 
@@ -203,6 +215,15 @@ export class Mm {
   mayExpand(flags: number, pages: number): boolean {
     if (this.totalVm + pages > this.limits.as / PAGE_SIZE) return false;
     return !isDataMapping(flags) || this.dataVm + pages <= this.limits.data / PAGE_SIZE;
+  }
+  /** Would a range that had `oldFlags` gain a right to execute that PR_SET_MDWE refuses? map_deny_write_exec() */
+  deniesWriteExec(oldFlags: number, flags: number): boolean {
+    if ((this.mdwe & Mdwe.RefuseExecGain) === 0 || (flags & VmFlag.Exec) === 0) return false;
+    return (flags & VmFlag.Write) !== 0 || (oldFlags & VmFlag.Exec) === 0;
+  }
+  /** Is any VMA of the range sealed? */
+  hasSealed(start: number, end: number): boolean {
+    return this.vmaList.overlapping(start, end).some((vma) => vma.has(VmFlag.Sealed));
   }
   /** RLIMIT_MEMLOCK: mlock_future_ok(). */
   mayLock(pages: number): boolean {

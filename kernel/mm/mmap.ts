@@ -1,5 +1,5 @@
 // mmap, munmap, brk: where mappings go and what they are allowed to be. Mirrors mm/mmap.c and mm/vma.c, 6.18.
-// Left out: hugetlb, MAP_SYNC, MAP_DROPPABLE, growing upwards: refused with the errno of a kernel built without them.
+// Left out: hugetlb, MAP_SYNC, growing upwards: refused with the errno of a kernel built without them.
 import { PAGE_SIZE } from '#base';
 import { Errno } from '../syscall/errno.ts';
 import { vmUnmappedArea } from './events.ts';
@@ -27,7 +27,8 @@ export function mmap(mm: Mm, request: MmapRequest): number {
   const type = flags & MapFlag.Type;
   const anonymous = file === null;
   if (request.len === 0) return -Errno.EINVAL;
-  if (type !== MapFlag.Shared && type !== MapFlag.Private && (type !== MapFlag.SharedValidate || anonymous)) return -Errno.EINVAL;
+  const droppable = type === MapFlag.Droppable && anonymous;
+  if (type !== MapFlag.Shared && type !== MapFlag.Private && !droppable && (type !== MapFlag.SharedValidate || anonymous)) return -Errno.EINVAL;
   if ((flags & MapFlag.HugeTlb) !== 0) return -Errno.EINVAL;
   if (type === MapFlag.SharedValidate && (flags & MapFlag.Sync) !== 0) return -Errno.ENOTSUP;
   const len = pageAlignUp(request.len);
@@ -37,8 +38,8 @@ export function mmap(mm: Mm, request: MmapRequest): number {
 
   const fixed = (flags & (MapFlag.Fixed | MapFlag.FixedNoReplace)) !== 0;
   // /dev/zero opened read-only and mapped shared is private memory that can never become writable (mmap_zero).
-  const zerosOnly = anonymous && type !== MapFlag.Private && request.readOnly === true;
-  const shared = type !== MapFlag.Private && !zerosOnly;
+  const zerosOnly = anonymous && type !== MapFlag.Private && !droppable && request.readOnly === true;
+  const shared = type !== MapFlag.Private && !droppable && !zerosOnly;
   if (zerosOnly && (prot & Prot.Write) !== 0) return -Errno.EACCES;
   const addr = unmappedArea(mm, fixed ? request.addr : roundHint(mm, request.addr), len, fixed, anonymous && !shared);
   if (addr < 0) return addr;
@@ -60,6 +61,11 @@ export function mmap(mm: Mm, request: MmapRequest): number {
     // A shared mapping of a file that may not be written is as good as private: nobody can tell.
     if (!anonymous && !file.mayWrite) vmFlags &= ~(VmFlag.MayWrite | VmFlag.Shared);
   }
+  if (droppable) {
+    if ((flags & (MapFlag.Locked | MapFlag.GrowsDown)) !== 0) return -Errno.EINVAL;
+    // What may go at any time need not be promised, copied or dumped.
+    vmFlags |= VmFlag.Droppable | VmFlag.NoReserve | VmFlag.WipeOnFork | VmFlag.DontDump;
+  }
   if (zerosOnly) vmFlags = (vmFlags | VmFlag.MayShare) & ~VmFlag.MayWrite;
   if (!anonymous && (vmFlags & VmFlag.GrowsDown) !== 0) return -Errno.EINVAL;
   if ((flags & MapFlag.NoReserve) !== 0 && system.params.vm.overcommit_memory !== 2) vmFlags |= VmFlag.NoReserve;
@@ -74,6 +80,7 @@ export function mmap(mm: Mm, request: MmapRequest): number {
 function mapRegion(mm: Mm, addr: number, end: number, vmFlags: number, file: FileMapping | null, pgoff: number, shared: boolean): number {
   const { system } = mm;
   const pages = (end - addr) / PAGE_SIZE;
+  if (mm.deniesWriteExec(vmFlags, vmFlags)) return -Errno.EACCES;
   const replaced = mm.vmaList.overlapping(addr, end).reduce((sum, vma) => sum + (Math.min(vma.end, end) - Math.max(vma.start, addr)) / PAGE_SIZE, 0);
   if (!mm.mayExpand(vmFlags, pages - replaced)) return -Errno.ENOMEM;
   // One more may be needed where the new range cuts an old one in two.
@@ -181,6 +188,7 @@ export function munmap(mm: Mm, addr: number, rawLen: number): number {
   const first = vmas[0];
   const last = vmas[vmas.length - 1];
   if (first === undefined || last === undefined) return 0;
+  if (vmas.some((vma) => vma.has(VmFlag.Sealed))) return -Errno.EPERM;
   // A hole in the middle of a VMA needs one more.
   if (first.start < addr && first.end > end && mm.mapCountLeft <= 0) return -Errno.ENOMEM;
   if (first.start < addr) vmas[0] = mm.splitVma(first, addr);

@@ -46,7 +46,7 @@ function protectVmas(mm: Mm, start: number, end: number, prot: number, batch: Fe
     if (vma === null) return -Errno.ENOMEM;
     const flags = (vma.flags & ~VM_ACCESS) | protFlags(prot);
     // The rights a mapping may ever have stand four bits above those it has.
-    if ((flags & ~(flags >> 4) & VM_ACCESS) !== 0) return -Errno.EACCES;
+    if ((flags & ~(flags >> 4) & VM_ACCESS) !== 0 || mm.deniesWriteExec(vma.flags, flags)) return -Errno.EACCES;
     const stop = Math.min(end, vma.end);
     const failed = protectVma(mm, vma, at, stop, flags, batch);
     if (failed !== 0) return failed;
@@ -58,6 +58,7 @@ function protectVmas(mm: Mm, start: number, end: number, prot: number, batch: Fe
 /** mprotect_fixup(). */
 function protectVma(mm: Mm, vma: Vma, start: number, end: number, wanted: number, batch: FenceBatch): number {
   const oldFlags = vma.flags;
+  if (vma.has(VmFlag.Sealed)) return -Errno.EPERM;
   if (oldFlags === wanted) return 0;
   const pages = (end - start) / PAGE_SIZE;
   let flags = wanted;

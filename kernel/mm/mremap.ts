@@ -29,6 +29,7 @@ export function mremap(mm: Mm, old: number, rawOldLen: number, rawNewLen: number
   if ((flags & Fixed) !== 0 && oldLen === newLen) return moveAll(mm, old, oldLen, flags, newAddr);
   const vma = mm.vmaList.at(old);
   if (vma === null) return -Errno.EFAULT;
+  if (vma.has(VmFlag.Sealed)) return -Errno.EPERM;
   if (placed) return moveOne(mm, old, oldLen, newLen, flags, newAddr);
 
   if (newLen === oldLen) return old;
@@ -60,6 +61,7 @@ function moveAll(mm: Mm, old: number, len: number, flags: number, newAddr: numbe
 }
 /** MREMAP_FIXED, or DONTUNMAP with a wish: mremap_to(). */
 function moveOne(mm: Mm, old: number, oldLen: number, newLen: number, flags: number, newAddr: number): number {
+  if (mm.vmaList.at(old)?.has(VmFlag.Sealed) === true) return -Errno.EPERM;
   if ((flags & Fixed) !== 0) {
     if (newAddr < mm.system.params.vm.mmap_min_addr) return -Errno.EPERM;
     const whole = mm.vmaList.at(old);

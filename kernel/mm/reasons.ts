@@ -9,6 +9,7 @@ export const reasons = {
   'no-vma': { sentence: 'No mapping covers the address.', hint: 'Look at the pointer: /proc/self/maps shows what is mapped.' },
   'stack-limit': { sentence: 'The stack may not grow to the address: RLIMIT_STACK, RLIMIT_AS or the guard gap stands in the way.', hint: 'Raise the stack limit, or use less stack.' },
   'no-right': { sentence: 'The mapping does not allow this kind of access.', hint: 'mprotect() the range, or mmap() it with that right.' },
+  'guard': { sentence: 'The page is a guard: MADV_GUARD_INSTALL was said of it.', hint: 'MADV_GUARD_REMOVE the page if it should hold something.' },
   'beyond-eof': { sentence: 'The page lies beyond the end of the file.', hint: 'ftruncate() the file before touching the mapping.' },
   'out-of-memory': { sentence: 'No frame is free above the minimum watermark.', hint: 'Give the machine more memory with --mem.' },
   // Which order?

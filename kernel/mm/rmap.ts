@@ -45,7 +45,8 @@ export function addNewAnonRmapPmd(mm: Mm, vma: Vma, folio: Folio, vpn: number): 
 }
 function nameAnon(mm: Mm, vma: Vma, folio: Folio, vpn: number): void {
   const { folios } = mm.system;
-  folios.set(folio, FolioFlag.SwapBacked | FolioFlag.Uptodate);
+  // What may be dropped is as good as freed lazily.
+  folios.set(folio, FolioFlag.Uptodate | (vma.has(VmFlag.Droppable) ? 0 : FolioFlag.SwapBacked));
   folios.setMapping(folio, -(vma.anonVma?.id ?? 0), vma.pgoff + vpn - vma.start / 4096);
   if ((vma.flags & VmFlag.Locked) !== 0) mlockFolio(mm.system, folio);
 }

@@ -6,6 +6,7 @@ import { PteSoft, ptePfn } from '#mmu';
 import { Errno } from '../syscall/errno.ts';
 import { MemdescType } from './folio.ts';
 import type { Mm } from './mm.ts';
+import { ptePresent } from './pagetable.ts';
 import { splitFolio } from './split.ts';
 import type { MmSystem } from './system.ts';
 
@@ -50,7 +51,7 @@ function splitRange(mm: Mm, start: number, end: number, order: number, offset: n
     }
     const leaf = tables.pmdLeaf(vpn);
     const low = leaf !== 0 ? leaf : tables.get(vpn);
-    if (low === 0 || (low & PteSoft.Special) !== 0) continue;
+    if (!ptePresent(low) || (low & PteSoft.Special) !== 0) continue;
     const folio = folios.folioOf(ptePfn(low));
     if (folios.order(folio) <= Math.max(order, 0)) continue;
     splitHeld(system, folio, order, offset >= 0 && offset < folios.nrPages(folio) ? asPfn(folio + offset) : null);

@@ -14,10 +14,18 @@ import type { Vma } from './vma.ts';
 const PMD_PAGES = 512;
 export const pmdEnd = (vpn: number): number => (Math.floor(vpn / PMD_PAGES) + 1) * PMD_PAGES;
 
+/** zap_flags and reclaim_pt of struct zap_details. */
+export const Zap = {
+  /** Guards go, too: the range itself goes. Else they stay. */
+  DropMarkers: 1,
+  /** Also free the page tables that become empty, so that 2 MiB folios may be mapped there again: what MADV_DONTNEED has done since 6.14 where
+   *  PT_RECLAIM is built in (x86 from the start, riscv with 7.0). */
+  ReclaimTables: 2,
+} as const;
+
 /** Removes every entry of [start, end), in pages, which lies in `vma`. A 2 MiB mapping that is only covered in part is split first.
- *  @param reclaim also free the page tables that become empty, so that 2 MiB folios may be mapped there again: what MADV_DONTNEED has done
- *  since 6.14 where PT_RECLAIM is built in (x86 from the start, riscv with 7.0) */
-export function zapRange(mm: Mm, vma: Vma, start: number, end: number, batch: FenceBatch, reclaim = false): void {
+ *  @param flags Zap bits */
+export function zapRange(mm: Mm, vma: Vma, start: number, end: number, batch: FenceBatch, flags = 0): void {
   const { tables } = mm;
   for (let vpn = tables.skipAbsent(start, end); vpn < end; vpn = tables.skipAbsent(vpn, end)) {
     const stop = Math.min(end, pmdEnd(vpn));
@@ -29,22 +37,24 @@ export function zapRange(mm: Mm, vma: Vma, start: number, end: number, batch: Fe
       }
       splitHugePmd(mm, vma, vpn, 'split-partial-zap');
     }
-    zapPtes(mm, vma, vpn, stop, batch);
-    if (reclaim && stop - vpn === PMD_PAGES && tables.freeRange(vpn, stop, vpn, stop)) batch.tablesFreed();
+    const isEmpty = zapPtes(mm, vma, vpn, stop, batch, (flags & Zap.DropMarkers) !== 0);
+    if ((flags & Zap.ReclaimTables) !== 0 && isEmpty && stop - vpn === PMD_PAGES && tables.freeRange(vpn, stop, vpn, stop)) batch.tablesFreed();
     vpn = stop;
   }
 }
 
-/** Entries that lead through one folio, page after page, are one batch: folio_pte_batch(). */
-function zapPtes(mm: Mm, vma: Vma, start: number, end: number, batch: FenceBatch): void {
+/** Entries that lead through one folio, page after page, are one batch: folio_pte_batch(). @returns whether no entry is left */
+function zapPtes(mm: Mm, vma: Vma, start: number, end: number, batch: FenceBatch, dropMarkers: boolean): boolean {
   const { tables, system: { folios } } = mm;
   let run: PteRun | null = null;
+  let isEmpty = true;
   for (let vpn = start; vpn < end; ) {
     const nr = tables.unitAt(vpn, end);
     const low = tables.get(vpn);
     const isMapped = low !== 0 && ptePresent(low) && (low & PteSoft.Special) === 0;
     if (run !== null && !(isMapped && continues(run, low))) run = endRun(mm, vma, run);
-    if (low !== 0) {
+    if (low !== 0 && !ptePresent(low) && !dropMarkers) isEmpty = false;
+    else if (low !== 0) {
       tables.setUnit(vpn, 0, nr);
       if (ptePresent(low)) batch.add(vpn, nr);
     }
@@ -59,6 +69,7 @@ function zapPtes(mm: Mm, vma: Vma, start: number, end: number, batch: FenceBatch
     vpn += nr;
   }
   if (run !== null) endRun(mm, vma, run);
+  return isEmpty;
 }
 /** Pages of one folio whose entries are gone and whose mappings are still counted. `end`: the frame after the folio. */
 interface PteRun { readonly first: Pfn; nr: number; readonly bits: number; readonly end: number }
@@ -76,7 +87,7 @@ export function unmapRegion(mm: Mm, vmas: readonly Vma[], batch: FenceBatch): vo
   const first = vmas[0];
   const last = vmas[vmas.length - 1];
   if (first === undefined || last === undefined) return;
-  for (const vma of vmas) zapRange(mm, vma, vma.start / PAGE_SIZE, vma.end / PAGE_SIZE, batch);
+  for (const vma of vmas) zapRange(mm, vma, vma.start / PAGE_SIZE, vma.end / PAGE_SIZE, batch, Zap.DropMarkers);
   const floor = (mm.vmaList.prevOf(first.start)?.end ?? 0) / PAGE_SIZE;
   const ceiling = (mm.vmaList.nextOf(last.end)?.start ?? mm.tableCeiling) / PAGE_SIZE;
   if (mm.tables.freeRange(first.start / PAGE_SIZE, last.end / PAGE_SIZE, floor, ceiling)) batch.tablesFreed();

@@ -10,13 +10,15 @@ import type { Mm } from './mm.ts';
 
 export type { AnonVma } from './anon-vma.ts';
 
-/** vm_flags, with Linux's bits (include/linux/mm.h). */
+/** vm_flags, with Linux's bits (include/linux/mm.h); but Droppable and Sealed, which are bits 40 and 63 there, take two that riscv leaves free. */
 export const VmFlag = {
-  Read: 1, Write: 2, Exec: 4, Shared: 8, MayRead: 0x10, MayWrite: 0x20, MayExec: 0x40, MayShare: 0x80, GrowsDown: 0x100,
+  Read: 1, Write: 2, Exec: 4, Shared: 8, MayRead: 0x10, MayWrite: 0x20, MayExec: 0x40, MayShare: 0x80, GrowsDown: 0x100, MaybeGuard: 0x800,
   Locked: 0x2000, SeqRead: 0x8000, RandRead: 0x1_0000, DontCopy: 0x2_0000, DontExpand: 0x4_0000, LockOnFault: 0x8_0000,
-  Account: 0x10_0000, NoReserve: 0x20_0000, WipeOnFork: 0x200_0000, DontDump: 0x400_0000, HugePage: 0x2000_0000, NoHugePage: 0x4000_0000,
+  Account: 0x10_0000, NoReserve: 0x20_0000, Droppable: 0x80_0000, Sealed: 0x100_0000, WipeOnFork: 0x200_0000, DontDump: 0x400_0000, HugePage: 0x2000_0000, NoHugePage: 0x4000_0000,
 } as const;
 export const VM_ACCESS = VmFlag.Read | VmFlag.Write | VmFlag.Exec;
+/** What does not keep two VMAs apart, and the merged one has if either had it: VM_STICKY. */
+export const VM_STICKY = VmFlag.MaybeGuard;
 
 /** What a VMA is to those who only look (procfs). */
 export interface VmaView {
@@ -192,15 +194,16 @@ function anonCompatible(a: Pick<VmaKind, 'anonVma' | 'anonVmaChain'>, b: Pick<Vm
   return false;
 }
 function alike(a: VmaKind, b: VmaKind): boolean {
-  return a.flags === b.flags && a.file === b.file && (a.anonName ?? null) === (b.anonName ?? null) && (a.flags & VmFlag.DontExpand) === 0;
+  return ((a.flags ^ b.flags) & ~VM_STICKY) === 0 && a.file === b.file && (a.anonName ?? null) === (b.anonName ?? null) && (a.flags & VmFlag.DontExpand) === 0;
 }
 /** May `right`, which begins where `left` ends, be one with it? */
 export function canMerge(left: VmaKind, right: VmaKind): boolean {
   return left.end === right.start && alike(left, right) && left.pgoff + (left.end - left.start) / PAGE_SIZE === right.pgoff && anonCompatible(left, right);
 }
 
-/** `into` takes over the anonymous pages of `from`. */
-function adoptAnon(list: VmaList, into: Vma, from: VmaKind): void {
+/** `into` takes over the pages of `from`: what is known of them, and the anon_vma of the anonymous ones. */
+function adoptPages(list: VmaList, into: Vma, from: VmaKind): void {
+  into.flags |= from.flags & VM_STICKY;
   if (into.anonVma !== null || from.anonVma === null) return;
   list.setAnonVmas(into, from.anonVma, from.anonVmaChain);
 }
@@ -214,20 +217,21 @@ export function mergeNewRange(list: VmaList, range: VmaKind): Vma | null {
   const right = next !== null && canMerge(range, next);
   if (left && right && anonCompatible(prev, next)) {
     const end = next.end;
-    adoptAnon(list, prev, next);
+    adoptPages(list, prev, range);
+    adoptPages(list, prev, next);
     list.remove(next);
     prev.end = end;
     return prev;
   }
   if (left) {
     prev.end = range.end;
-    adoptAnon(list, prev, range);
+    adoptPages(list, prev, range);
     return prev;
   }
   if (right) {
     next.start = range.start;
     next.pgoff = range.pgoff;
-    adoptAnon(list, next, range);
+    adoptPages(list, next, range);
     return next;
   }
   return null;
@@ -242,8 +246,8 @@ export function modifyVma(list: VmaList, vma: Vma, start: number, end: number, f
   const left = prev !== null && canMerge(prev, range);
   const right = next !== null && canMerge(range, next);
   if (left && right && anonCompatible(prev, next)) {
-    adoptAnon(list, prev, range);
-    adoptAnon(list, prev, next);
+    adoptPages(list, prev, range);
+    adoptPages(list, prev, next);
     const newEnd = next.end;
     list.remove(vma);
     list.remove(next);
@@ -251,14 +255,14 @@ export function modifyVma(list: VmaList, vma: Vma, start: number, end: number, f
     return prev;
   }
   if (left) {
-    adoptAnon(list, prev, range);
+    adoptPages(list, prev, range);
     if (end === vma.end) list.remove(vma);
     else moveStart(vma, end);
     prev.end = end;
     return prev;
   }
   if (right) {
-    adoptAnon(list, next, range);
+    adoptPages(list, next, range);
     if (start === vma.start) list.remove(vma);
     else vma.end = start;
     moveStart(next, start);

@@ -58,7 +58,7 @@ export function exec(k: Kernel, t: Task, request: ExecRequest): ExecError | null
   applyLimits(mm, t.process.limits, t.credentials);
   mm.pickLayout();
   mm.counts = t;
-  if (t.mm !== undefined) [mm.thpDisabled, mm.thpExceptAdvised] = [t.mm.thpDisabled, t.mm.thpExceptAdvised];
+  if (t.mm !== undefined) [mm.thpDisabled, mm.thpExceptAdvised, mm.mdwe] = [t.mm.thpDisabled, t.mm.thpExceptAdvised, t.mm.inheritedMdwe];
   const user = new UserMemory(mm, t);
   const creds = credentialsFor(t, file);
   const built = buildImage(k, mm, user, { mapping, image, argv, env: request.env, path: request.path, credentials: creds });

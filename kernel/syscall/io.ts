@@ -23,8 +23,8 @@ function single(t: Task, base: number, len: number): IoBuffer | number {
   if (!isUserRange(t, base, len)) return -Errno.EFAULT;
   return IoBuffer.user(t.user, [{ base, len: Math.min(len, MAX_RW_COUNT) }]);
 }
-/** An array of struct iovec. Mirrors import_iovec(). */
-export function vector(t: Task, at: number, count: number): IoBuffer | number {
+/** An array of struct iovec; pieces of no length are left out. Mirrors import_iovec(). */
+export function iovecs(t: Task, at: number, count: number): IoVec[] | number {
   const nr = count | 0;
   if (nr < 0 || nr > MAX_IOVS) return -Errno.EINVAL;
   const bytes = new Uint8Array(nr * 16);
@@ -41,7 +41,11 @@ export function vector(t: Task, at: number, count: number): IoBuffer | number {
     if (used > 0) pieces.push({ base, len: used });
     total += used;
   }
-  return IoBuffer.user(t.user, pieces);
+  return pieces;
+}
+export function vector(t: Task, at: number, count: number): IoBuffer | number {
+  const pieces = iovecs(t, at, count);
+  return typeof pieces === 'number' ? pieces : IoBuffer.user(t.user, pieces);
 }
 
 /** What RLIMIT_FSIZE leaves of a write at `pos`; a negative answer is the call's. Only regular files have a size to limit. */

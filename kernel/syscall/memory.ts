@@ -3,6 +3,7 @@ import { PAGE_SIZE } from '#base';
 import { regularOf } from '../fs/regular.ts';
 import type { Kernel } from '../kernel.ts';
 import { MapFlag, Prot } from '../mm/mman.ts';
+import type { Mm } from '../mm/mm.ts';
 import type { Task } from '../proc/task.ts';
 import { Errno } from './errno.ts';
 import type { SyscallRow } from './row.ts';
@@ -58,12 +59,20 @@ function mremap(_k: Kernel, t: Task, [old, oldLen, newLen, flags, newAddr]: read
   return t.mm.mremap(old!, oldLen!, newLen!, flags! | 0, newAddr!);
 }
 
-function madvise(_k: Kernel, t: Task, [addr, len, advice]: readonly number[]): number {
-  if (!isAligned(addr!)) return -Errno.EINVAL;
-  if (len! < 0 || (addr! >= 0 && addr! + len! >= 2 ** 63)) return -Errno.EINVAL;
-  if (len === 0) return t.mm.madvise(0, 0, advice! | 0);
-  if (!inUser(t, addr!, len!)) return -Errno.ENOMEM;
-  return t.mm.madvise(addr!, len!, advice! | 0);
+/** madvise(2) on any address space. */
+export function adviseMm(mm: Mm, addr: number, len: number, advice: number): number {
+  if (!isAligned(addr)) return -Errno.EINVAL;
+  if (len < 0 || (addr >= 0 && addr + len >= 2 ** 63)) return -Errno.EINVAL;
+  if (len === 0) return mm.madvise(0, 0, advice | 0);
+  if (addr < 0 || addr + len > mm.taskSize) return -Errno.ENOMEM;
+  return mm.madvise(addr, len, advice | 0);
+}
+
+/** Lengths from 2^63 up come as negative numbers: those that wrap around with the address are no range, others reach beyond all memory. */
+function mseal(_k: Kernel, t: Task, [addr, len, flags]: readonly number[]): number {
+  if (flags !== 0 || !isAligned(addr!)) return -Errno.EINVAL;
+  if (len! < 0) return len! > -PAGE_SIZE || addr! < 0 || addr! >= -len! ? -Errno.EINVAL : -Errno.ENOMEM;
+  return addr! < 0 && len !== 0 ? -Errno.ENOMEM : t.mm.mseal(addr!, len!, 0);
 }
 
 /** Pages asked of mm at a time, so that a huge length costs no host memory. */
@@ -137,7 +146,8 @@ export const memorySyscalls: readonly SyscallRow[] = [
   { nr: 230, name: 'mlockall', args: 'hex', run: mlockall },
   { nr: 231, name: 'munlockall', args: '', run: (_k, t) => t.mm.munlockAll() },
   { nr: 232, name: 'mincore', args: 'ptr size ptr', run: mincore },
-  { nr: 233, name: 'madvise', args: 'ptr size madvice', run: madvise },
+  { nr: 233, name: 'madvise', args: 'ptr size madvice', run: (_k, t, [addr, len, advice]) => adviseMm(t.mm, addr!, len!, advice!) },
   { nr: 283, name: 'membarrier', args: 'int hex int', run: membarrier },
   { nr: 284, name: 'mlock2', args: 'ptr size hex', run: mlock2 },
+  { nr: 462, name: 'mseal', args: 'ptr size hex', run: mseal },
 ];

@@ -3,6 +3,7 @@ import { utf8Decode, utf8Encode } from '#base';
 import type { Kernel } from '../kernel.ts';
 import { isPrivileged } from '../proc/credentials.ts';
 import { setAnonName } from '../mm/anon-name.ts';
+import { Mdwe } from '../mm/mman.ts';
 import { isSignal } from '../proc/sigset.ts';
 import type { Task } from '../proc/task.ts';
 import { Errno } from './errno.ts';
@@ -11,7 +12,7 @@ import type { SyscallRow } from './row.ts';
 const Pr = {
   SetPdeathsig: 1, GetPdeathsig: 2, GetDumpable: 3, SetDumpable: 4, GetKeepcaps: 7, SetKeepcaps: 8, SetName: 15, GetName: 16, GetSeccomp: 21, CapbsetRead: 23,
   CapbsetDrop: 24, GetSecurebits: 27, SetTimerslack: 29, GetTimerslack: 30, SetChildSubreaper: 36, GetChildSubreaper: 37, SetNoNewPrivs: 38,
-  GetNoNewPrivs: 39, GetTidAddress: 40, SetThpDisable: 41, GetThpDisable: 42, CapAmbient: 47, SetVma: 0x5356_4d41,
+  GetNoNewPrivs: 39, GetTidAddress: 40, SetThpDisable: 41, GetThpDisable: 42, CapAmbient: 47, SetMdwe: 65, GetMdwe: 66, SetVma: 0x5356_4d41,
 } as const;
 const LAST_CAP = 40;
 const SET_VMA_ANON_NAME = 0;
@@ -92,11 +93,23 @@ function prctl(_k: Kernel, t: Task, [option, a2, a3, a4, a5]: readonly number[])
     case Pr.GetThpDisable:
       if (a2 !== 0 || !noMore) return -Errno.EINVAL;
       return t.mm.thpExceptAdvised ? 1 | THP_EXCEPT_ADVISED : Number(t.mm.thpDisabled);
+    case Pr.SetMdwe:
+      return noMore ? setMdwe(t, a2!) : -Errno.EINVAL;
+    case Pr.GetMdwe:
+      return a2 === 0 && noMore ? t.mm.mdwe : -Errno.EINVAL;
     case Pr.SetVma:
       return a2 === SET_VMA_ANON_NAME ? setVmaName(t, a3!, a4!, a5!) : -Errno.EINVAL;
     default:
       return -Errno.EINVAL;
   }
+}
+
+/** What was set once stays. */
+function setMdwe({ mm }: Task, bits: number): number {
+  if (bits !== 0 && bits !== Mdwe.RefuseExecGain && bits !== (Mdwe.RefuseExecGain | Mdwe.NoInherit)) return -Errno.EINVAL;
+  if (mm.mdwe !== 0 && mm.mdwe !== bits) return -Errno.EPERM;
+  mm.mdwe = bits;
+  return 0;
 }
 
 /** PR_SET_VMA_ANON_NAME: printable, at most 79 bytes, without what maps gives a meaning. */

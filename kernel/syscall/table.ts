@@ -8,6 +8,7 @@ import { miscSyscalls } from './misc.ts';
 import { pidfdSyscalls } from './pidfd.ts';
 import { pollSyscalls } from './poll.ts';
 import { prctlSyscalls } from './prctl.ts';
+import { processMemorySyscalls } from './process-memory.ts';
 import { processSyscalls } from './process.ts';
 import { resourceSyscalls } from './resource.ts';
 import type { SyscallRow } from './row.ts';
@@ -20,7 +21,7 @@ export { syscallName, syscallNames } from './names.ts';
 /** By number; a hole is a call that answers ENOSYS. */
 export const syscallTable: readonly (SyscallRow | undefined)[] = join([
   memorySyscalls, processSyscalls, resourceSyscalls, prctlSyscalls, signalSyscalls, timeSyscalls, futexSyscalls, miscSyscalls,
-  fileSyscalls, pollSyscalls, pidfdSyscalls,
+  fileSyscalls, pollSyscalls, pidfdSyscalls, processMemorySyscalls,
 ]);
 
 function join(parts: readonly (readonly SyscallRow[])[]): (SyscallRow | undefined)[] {

@@ -62,7 +62,7 @@ const printers: Readonly<Record<string, (value: number) => string>> = {
   'mmap-flags': (v) => bitNames(mapFlags, v & ~3, '0', [['MAP_FILE', 'MAP_SHARED', 'MAP_PRIVATE', 'MAP_SHARED_VALIDATE'][v & 3]!]),
   'mremap-flags': (v) => bitNames([['MREMAP_MAYMOVE', 1], ['MREMAP_FIXED', 2], ['MREMAP_DONTUNMAP', 4]], v, '0'),
   'msync-flags': (v) => bitNames([['MS_ASYNC', 1], ['MS_INVALIDATE', 2], ['MS_SYNC', 4]], v, '0'),
-  madvice: (v) => listed(madvice, v),
+  madvice: (v) => (v === 102 ? 'MADV_GUARD_INSTALL' : v === 103 ? 'MADV_GUARD_REMOVE' : listed(madvice, v)),
   'clone-flags': cloneFlags,
   open: (v) => bitNames(open, v & ~3, '0', [['O_RDONLY', 'O_WRONLY', 'O_RDWR', 'O_ACCMODE'][v & 3]!]),
   'fd-flags': (v) => bitNames(open, v, '0'),

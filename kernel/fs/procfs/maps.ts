@@ -1,4 +1,5 @@
 // A task's memory: maps, smaps, smaps_rollup. Here: Linux's text. Not here: the numbers (mm/inspect.ts). Mirrors fs/proc/task_mmu.c.
+import { clearRefs } from '../../mm/clear-refs.ts';
 import { type Smaps, smapsOf, vmFlagsText } from '../../mm/inspect.ts';
 import type { Mm } from '../../mm/mm.ts';
 import { VmFlag, type VmaView } from '../../mm/vma.ts';
@@ -81,6 +82,7 @@ export const mapsRows: Readonly<Record<string, TextRow<TaskSubject>>> = {
     mode: 0o444, showPart: (s, cursor) => entriesFrom(s, cursor, mapsLine),
     ioctl: (s, t, command, arg) => (command === PROCMAP_QUERY ? procmapQuery(s, t, arg, (vma) => nameOf(s.task.mm, vma)) : -Errno.ENOTTY),
   },
+  clear_refs: { mode: 0o200, store: ({ task }, text) => (task.hasMm ? clearRefs(task.mm, text) : -Errno.ESRCH) },
   smaps: { mode: 0o444, showPart: (s, cursor) => entriesFrom(s, cursor, smapsEntry) },
   smaps_rollup: { mode: 0o444, show: smapsRollup },
 };

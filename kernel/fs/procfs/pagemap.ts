@@ -8,6 +8,7 @@ import { type FileOps, type OpenFile, Seek } from '../file.ts';
 import type { Openable } from '../inode.ts';
 import type { IoBuffer } from '../io-buffer.ts';
 import type { KernelView } from '../view.ts';
+import { PAGEMAP_SCAN, pagemapScan } from './pagemap-scan.ts';
 
 const WORD_BYTES = 8;
 /** Words told at a time. */
@@ -20,12 +21,16 @@ interface Words {
   word(index: number, t: Task | null): bigint;
 }
 
+type Ioctl = (t: Task, command: number, arg: number) => number;
+
 /** A file of words that are told one by one. */
 class WordFile implements Openable, FileOps {
   readonly seekable = true;
   private readonly words: Words;
-  constructor(words: Words) {
+  private readonly command: Ioctl | null;
+  constructor(words: Words, command: Ioctl | null = null) {
     this.words = words;
+    this.command = command;
   }
   open(): FileOps {
     return this;
@@ -44,6 +49,9 @@ class WordFile implements Openable, FileOps {
     }
     return done === 0 && io.faulted ? -Errno.EFAULT : done;
   }
+  ioctl(_file: OpenFile, t: Task, command: number, arg: number): number {
+    return this.command?.(t, command, arg) ?? -Errno.ENOTTY;
+  }
   seek(file: OpenFile, offset: number, whence: number): number {
     const to = whence === Seek.Set ? offset : whence === Seek.Cur ? file.pos + offset : -1;
     return to < 0 ? -Errno.EINVAL : to;
@@ -52,7 +60,6 @@ class WordFile implements Openable, FileOps {
 
 /** Bits 0 to 54: the frame; shown to root alone. */
 const PFN_BITS = (1n << 55n) - 1n;
-const PRESENT = 1n << 63n;
 
 /** /proc/PID/pagemap. */
 export function pagemapOf(task: Task, view: KernelView): Openable {
@@ -62,9 +69,9 @@ export function pagemapOf(task: Task, view: KernelView): Openable {
     word(index, t) {
       const word = pagemapWord(task.mm, index * 4096);
       const isRoot = t === null || t.credentials.euid === 0;
-      return isRoot || (word & PRESENT) === 0n ? word : word & ~PFN_BITS;
+      return isRoot ? word : word & ~PFN_BITS;
     },
-  });
+  }, (t, command, arg) => (command === PAGEMAP_SCAN ? pagemapScan(isThere() ? task.mm : null, t, arg) : -Errno.ENOTTY));
 }
 
 /** KPF_NOPAGE: no frame has this number. */

@@ -11,6 +11,7 @@ import { FIRST_POSITION } from '../tmpfs.ts';
 import type { Vfs } from '../vfs.ts';
 import type { KernelView } from '../view.ts';
 import { mapsRows } from './maps.ts';
+import { memOf } from './mem.ts';
 import { pagemapOf } from './pagemap.ts';
 import { processRows, statusRows } from './status.ts';
 
@@ -98,6 +99,8 @@ class TaskDirectory implements Directory {
     switch (name) {
       case 'pagemap':
         return owner.owned(task, new Inode(owner.fs, owner.numberOf(task.tid) + slot, FileType.Regular | 0o400, owner.fs.now, { content: pagemapOf(task, owner.view) }));
+      case 'mem':
+        return owner.owned(task, new Inode(owner.fs, owner.numberOf(task.tid) + slot, FileType.Regular | 0o600, owner.fs.now, { content: memOf(task) }));
       case 'task': return owner.directory(task, new ThreadDirectory(owner, task), slot);
       case 'fd': return owner.directory(task, new DescriptorDirectory(owner, task, false), slot, 0o500);
       case 'fdinfo': return owner.directory(task, new DescriptorDirectory(owner, task, true), slot);
@@ -107,7 +110,7 @@ class TaskDirectory implements Directory {
     }
   }
   private names(): readonly string[] {
-    return [...this.folders, ...Object.keys(this.rows), 'pagemap', ...linkNames];
+    return [...this.folders, ...Object.keys(this.rows), 'mem', 'pagemap', ...linkNames];
   }
   private slotOf(name: string): number {
     const at = this.names().indexOf(name);
