@@ -15,8 +15,8 @@ export const DEFAULT_PIPE_PAGES = 16;
 /** fs.pipe-max-size: what an unprivileged F_SETPIPE_SZ may ask for. */
 export const PIPE_MAX_BYTES = 1 << 20;
 
-/** One page's worth of bytes in the ring. */
-interface PipePage { readonly pfn: Pfn; offset: number; len: number; readonly isPacket: boolean }
+/** At most one page's worth of bytes in the ring. `isOwn`: the page was made for this pipe, which may fill it up; else vmsplice or tee lent it. */
+interface PipePage { readonly pfn: Pfn; offset: number; len: number; readonly isPacket: boolean; readonly isOwn: boolean }
 
 const page = new Uint8Array(PAGE_BYTES);
 
@@ -43,7 +43,7 @@ export class PipePages {
     const odd = io.left % PAGE_BYTES;
     const last = this.pages.at(-1);
     // The odd bytes come first, so that the rest fills whole pages.
-    if (odd !== 0 && last !== undefined && !last.isPacket && last.offset + last.len + odd <= PAGE_BYTES) {
+    if (odd !== 0 && last !== undefined && last.isOwn && !last.isPacket && last.offset + last.len + odd <= PAGE_BYTES) {
       if (io.takeInto(page.subarray(0, odd)) < odd) return -Errno.EFAULT;
       this.system.machine.writeFrame(last.pfn, last.offset + last.len, page.subarray(0, odd));
       last.len += odd;
@@ -59,9 +59,29 @@ export class PipePages {
         return done > 0 ? done : -Errno.EFAULT;
       }
       this.system.machine.writeFrame(folio, 0, page.subarray(0, wanted));
-      this.pages.push({ pfn: folio, offset: 0, len: wanted, isPacket });
+      this.pages.push({ pfn: folio, offset: 0, len: wanted, isPacket, isOwn: true });
       this.bytes += wanted;
       done += wanted;
+    }
+    return done;
+  }
+
+  /** Holds a program's page instead of a copy of its bytes. There is room. */
+  link(pfn: Pfn, offset: number, len: number): void {
+    this.system.holdPage(pfn);
+    this.pages.push({ pfn, offset, len, isPacket: false, isOwn: false });
+    this.bytes += len;
+  }
+  /** Holds the pages of another pipe's first `max` bytes, as far as there is room. @returns bytes */
+  linkFrom(from: PipePages, max: number): number {
+    let done = 0;
+    for (const { pfn, offset, len, isPacket } of from.pages) {
+      if (done === max || this.isFull) break;
+      const nr = Math.min(len, max - done);
+      this.system.holdPage(pfn);
+      this.pages.push({ pfn, offset, len: nr, isPacket, isOwn: false });
+      this.bytes += nr;
+      done += nr;
     }
     return done;
   }
@@ -113,7 +133,7 @@ export class PipePages {
       this.bytes -= n;
       if (last.len > 0) continue;
       this.pages.pop();
-      this.system.putFolio(this.system.folios.folioOf(last.pfn));
+      this.letGo(last);
     }
   }
   hash(into: StateHash): void {
@@ -127,7 +147,11 @@ export class PipePages {
     this.bytes -= nrBytes;
     if (first.len > 0) return;
     this.pages.shift();
-    this.system.putFolio(this.system.folios.folioOf(first.pfn));
+    this.letGo(first);
+  }
+  private letGo({ pfn, isOwn }: PipePage): void {
+    if (isOwn) this.system.putFolio(this.system.folios.folioOf(pfn));
+    else this.system.releasePage(pfn);
   }
   clear(): void {
     while (this.pages.length > 0) this.drop(this.pages[0]!, this.pages[0]!.len);

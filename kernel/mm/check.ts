@@ -134,9 +134,10 @@ function checkFolio(system: MmSystem, scan: Scan, head: number, nr: number, tall
   if (folios.entireMapcount(folio) !== entire) bug(`folio ${hex(head)} counts ${folios.entireMapcount(folio)} PMD mappings, the tables have ${entire}`);
   const expected = withPte + (entire > 0 ? ENTIRELY_MAPPED : 0);
   if (nr > 1 && folios.nrPagesMapped(folio) !== expected) bug(`folio ${hex(head)} has nr_pages_mapped ${folios.nrPagesMapped(folio)}, should be ${expected}`);
-  // A reference for each mapping, and one for the page cache if the folio is a file's.
+  // A reference for each mapping, for whoever holds it besides, and one for the page cache if the folio is a file's.
   const cached = !anon && folios.mapping(folio) !== 0;
-  if (folios.refCount(folio) !== total + (cached ? 1 : 0)) bug(`folio ${hex(head)} has ${folios.refCount(folio)} references for ${total} mappings`);
+  const held = system.heldFolios.get(folio) ?? 0;
+  if (folios.refCount(folio) !== total + held + (cached ? 1 : 0)) bug(`folio ${hex(head)} has ${folios.refCount(folio)} references for ${total} mappings and ${held} holders`);
   if (nr > 1) {
     // "Exclusive" may be denied to a folio that is; "shared" must never be.
     if (scan.owners[row]! > 1 && !folios.test(folio, FolioFlag.MaybeShared)) bug(`folio ${hex(head)} of ${scan.owners[row]} address spaces is not marked as shared`);
@@ -151,7 +152,7 @@ function checkFolio(system: MmSystem, scan: Scan, head: number, nr: number, tall
     if (partial) tally.partial[folios.order(folio)]!++;
     if (partial && nr === 1) bug(`page ${hex(head)} cannot be mapped in part`);
     if (entire > 0 && folios.order(folio) !== PMD_ORDER) bug(`a PMD maps folio ${hex(head)} of order ${folios.order(folio)}`);
-    if (total === 0) bug(`anonymous folio ${hex(head)} is mapped nowhere`);
+    if (total + held === 0) bug(`anonymous folio ${hex(head)} is mapped nowhere`);
   } else tally.fileMapped += mapped;
   if (entire > 0) tally.hugeMapped++;
   if (folios.test(folio, FolioFlag.Mlocked)) tally.mlocked += nr;

@@ -24,8 +24,8 @@ import type { Vma } from './vma.ts';
 
 export * from './mman.ts';
 
-/** RLIMIT_AS, _DATA, _STACK, _MEMLOCK in bytes; Infinity: none. */
-export interface MmLimits { as: number; data: number; stack: number; memlock: number }
+/** RLIMIT_AS, _DATA, _STACK, _MEMLOCK in bytes; Infinity: none. `mapsLow`: may map below vm.mmap_min_addr (CAP_SYS_RAWIO). */
+export interface MmLimits { as: number; data: number; stack: number; memlock: number; mapsLow: boolean }
 
 const STACK_GAP_MIN = 128 << 20;
 
@@ -45,7 +45,7 @@ export class Mm {
   startStack = 0; argStart = 0; argEnd = 0; envStart = 0; envEnd = 0;
   /** Where mappings without a wish are placed below. Set from the stack limit by pickLayout(). */
   mmapBase = 0;
-  limits: MmLimits = { as: Infinity, data: Infinity, stack: 8 << 20, memlock: 8 << 20 };
+  limits: MmLimits = { as: Infinity, data: Infinity, stack: 8 << 20, memlock: 8 << 20, mapsLow: false };
   /** VmFlag bits that every new mapping gets: mlockall(MCL_FUTURE). */
   defFlags = 0;
   /** prctl(PR_SET_THP_DISABLE): no large folios at all; or, with PR_THP_DISABLE_EXCEPT_ADVISED, only where a program asks for them. */

@@ -131,7 +131,7 @@ export function unmappedArea(mm: Mm, hint: number, len: number, fixed: boolean, 
   if (fixed) {
     if (!isPageAligned(hint)) return -Errno.EINVAL;
     if (hint < 0 || hint > mm.taskSize - len) return -Errno.ENOMEM;
-    return hint < minAddr ? -Errno.EPERM : hint;
+    return hint < minAddr && !mm.limits.mapsLow ? -Errno.EPERM : hint;
   }
   if (hint > 0) {
     const next = mm.vmaList.firstEndingAbove(hint);

@@ -63,7 +63,7 @@ function moveAll(mm: Mm, old: number, len: number, flags: number, newAddr: numbe
 function moveOne(mm: Mm, old: number, oldLen: number, newLen: number, flags: number, newAddr: number): number {
   if (mm.vmaList.at(old)?.has(VmFlag.Sealed) === true) return -Errno.EPERM;
   if ((flags & Fixed) !== 0) {
-    if (newAddr < mm.system.params.vm.mmap_min_addr) return -Errno.EPERM;
+    if (newAddr < mm.system.params.vm.mmap_min_addr && !mm.limits.mapsLow) return -Errno.EPERM;
     const whole = mm.vmaList.at(old);
     if (whole === null || Math.min(oldLen, newLen) > whole.end - old) return -Errno.EFAULT;
     if (oldLen > newLen) {

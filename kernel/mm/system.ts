@@ -1,6 +1,6 @@
 // MmSystem: what all address spaces share; Linux's node and zone. Here: the frames' owner (memory map, buddy system, watermarks), getting
 // and giving back folios with everything that is counted for it, the zero pages, accounting of promised memory. Not here: address spaces.
-import { PAGE_SIZE, UserError, asPfn, bug } from '#base';
+import { PAGE_SIZE, UserError, asPfn, bug, hex } from '#base';
 import type { Folio, Pfn, StateHash } from '#base';
 import type { Machine } from '../machine.ts';
 import type { KernelParams } from '../params.ts';
@@ -71,6 +71,8 @@ export class MmSystem {
   readonly addressSpaces = new Map<number, AddressSpace>();
   /** Large folios that are worth splitting when memory gets tight. */
   readonly deferredSplit = new DeferredSplitQueue(this);
+  /** References to folios that no mapping and no file explains, by folio: pipes hold what was spliced into them. */
+  readonly heldFolios = new Map<Folio, number>();
   /** Allocations that still succeed, for tests of what happens when they do not: Linux's fail_page_alloc. */
   allocationsUntilFailure = Infinity;
   private hugeZero: Folio | 0 = 0;
@@ -188,6 +190,20 @@ export class MmSystem {
   copyPage(to: Pfn, from: Pfn): void {
     this.machine.copyFrame(to, from);
     this.machine.charge(this.params.cost.page_copy);
+  }
+  /** One more reference to the folio behind a page, by somebody who is neither a mapping nor a file. */
+  holdPage(pfn: Pfn): void {
+    const folio = this.folios.folioOf(pfn);
+    this.folios.get(folio);
+    this.heldFolios.set(folio, (this.heldFolios.get(folio) ?? 0) + 1);
+  }
+  /** The reverse. A folio that is held is neither split nor moved, so that its head is the same still. */
+  releasePage(pfn: Pfn): void {
+    const folio = this.folios.folioOf(pfn);
+    const held = this.heldFolios.get(folio) ?? bug(`folio ${hex(folio)} is not held`);
+    if (held === 1) this.heldFolios.delete(folio);
+    else this.heldFolios.set(folio, held - 1);
+    this.putFolio(folio);
   }
   /** Drops references; the last one frees the folio. Mirrors folio_put_refs(). */
   putFolio(folio: Folio, nr = 1): void {

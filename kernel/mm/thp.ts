@@ -35,8 +35,8 @@ const SHMEM_FOLDER = 'hugepages-8kB';
 const shmemFolderStats = [...stillNames, 'split', 'split_failed'];
 const shmemWords = ['always', 'within_size', 'advise', 'never', 'deny', 'force'] as const;
 const shmemSizeWords = ['always', 'inherit', 'within_size', 'advise', 'never'] as const;
-/** Words that leave shared memory at base pages. */
-const shmemPlain: readonly string[] = ['never', 'deny', 'inherit'];
+/** Words that leave shared memory at base pages, as it always is here; with 'advise' a program's advice is heard, and nothing large is ever free for it. */
+const shmemPlain: readonly string[] = ['never', 'deny', 'inherit', 'advise'];
 
 const orders = [2, 3, 4, 5, 6, 7, 8, 9] as const;
 const folderOf = (order: number): string => `hugepages-${4 << order}kB`;

@@ -1,7 +1,7 @@
 // Resource limits: what setrlimit(2) knows, with Linux's defaults (include/asm-generic/resource.h). Those of memory are copied into
 // Mm.limits, where mm enforces them. RLIM_INFINITY is Infinity here.
 
-import { mayLockAll } from './credentials.ts';
+import { isPrivileged, mayLockAll } from './credentials.ts';
 import type { Credentials } from './credentials.ts';
 import type { Mm } from '../mm/mm.ts';
 
@@ -37,5 +37,5 @@ export const copyLimits = (limits: readonly Limit[]): Limit[] => limits.map((l) 
 
 /** Tells an address space the limits that mm enforces on who has these credentials. */
 export function applyLimits(mm: Mm, limits: readonly Limit[], credentials: Credentials): void {
-  mm.limits = { as: limits[Rlimit.As]!.cur, data: limits[Rlimit.Data]!.cur, stack: limits[Rlimit.Stack]!.cur, memlock: mayLockAll(credentials) ? Infinity : limits[Rlimit.Memlock]!.cur };
+  mm.limits = { as: limits[Rlimit.As]!.cur, data: limits[Rlimit.Data]!.cur, stack: limits[Rlimit.Stack]!.cur, memlock: mayLockAll(credentials) ? Infinity : limits[Rlimit.Memlock]!.cur, mapsLow: isPrivileged(credentials) };
 }

@@ -13,6 +13,7 @@ import { processSyscalls } from './process.ts';
 import { resourceSyscalls } from './resource.ts';
 import type { SyscallRow } from './row.ts';
 import { signalSyscalls } from './signal.ts';
+import { spliceSyscalls } from './splice.ts';
 import { timeSyscalls } from './time.ts';
 export { Interrupted, NO_RESULT } from './row.ts';
 export type { SyscallHandler, SyscallRow } from './row.ts';
@@ -21,7 +22,7 @@ export { syscallName, syscallNames } from './names.ts';
 /** By number; a hole is a call that answers ENOSYS. */
 export const syscallTable: readonly (SyscallRow | undefined)[] = join([
   memorySyscalls, processSyscalls, resourceSyscalls, prctlSyscalls, signalSyscalls, timeSyscalls, futexSyscalls, miscSyscalls,
-  fileSyscalls, pollSyscalls, pidfdSyscalls, processMemorySyscalls,
+  fileSyscalls, pollSyscalls, pidfdSyscalls, processMemorySyscalls, spliceSyscalls,
 ]);
 
 function join(parts: readonly (readonly SyscallRow[])[]): (SyscallRow | undefined)[] {

@@ -30,6 +30,7 @@ describe('transparent_hugepage', () => {
       thp.set('hpage_pmd_size', '1'), thp.set('use_zero_page', '0\n'), thp.set('use_zero_page', '2'), thp.set('nothing', '1')]).toEqual([0, 0, -22, -22, -13, 0, -22, -2]);
     expect([thp.modeOf(4), thp.enabled, thp.useZeroPage]).toEqual(['always', 'never', false]);
     // Shared memory is base pages: a word that promises more is refused.
+    expect([thp.set('shmem_enabled', 'advise'), thp.get('shmem_enabled')]).toEqual([0, 'always within_size [advise] never deny force\n']);
     expect([thp.set('shmem_enabled', 'deny'), thp.set('shmem_enabled', 'always'), thp.set('hugepages-64kB/shmem_enabled', 'inherit\n'), thp.set('hugepages-64kB/shmem_enabled', 'deny')]).toEqual([0, -22, 0, -22]);
   });
   test('madvise and inherit follow the advice and the top-level word', () => {
