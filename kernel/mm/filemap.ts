@@ -3,11 +3,13 @@
 // Mirrors struct address_space and mm/shmem.c. A hole reads as zeros and takes no frame until it is written or mapped.
 import { PAGE_SIZE, asPfn, bug } from '#base';
 import type { Folio, Pfn, StateHash } from '#base';
+import { ptePfn } from '#mmu';
 import { Errno } from '../syscall/errno.ts';
 import { VmItem } from './events.ts';
 import { FenceBatch } from './fences.ts';
 import { FolioFlag, MemdescType } from './folio.ts';
 import type { Mm } from './mm.ts';
+import { ptePresent } from './pagetable.ts';
 import { Gfp } from './system.ts';
 import type { MmSystem } from './system.ts';
 import { zapRange } from './unmap.ts';
@@ -122,16 +124,17 @@ export class AddressSpace {
     this.size = sizeBytes;
     if (!shrinks) return;
     const keep = Math.ceil(sizeBytes / PAGE_SIZE);
-    this.unmapFrom(keep, Infinity);
+    this.unmapFrom(keep, Infinity, true);
     for (const index of this.indices()) if (index >= keep) this.dropPage(index);
     this.zeroTail(sizeBytes, PAGE_SIZE - (sizeBytes % PAGE_SIZE));
   }
-  /** Frees the whole pages of [start, end) and zeroes the rest: fallocate's FALLOC_FL_PUNCH_HOLE, MADV_REMOVE. In bytes. */
+  /** Frees the whole pages of [start, end) and zeroes the rest: fallocate's FALLOC_FL_PUNCH_HOLE, MADV_REMOVE. In bytes. Private copies of
+   *  what is gone stay with those who made them. */
   punchHole(start: number, end: number): void {
     const first = Math.ceil(start / PAGE_SIZE);
     const last = Math.floor(end / PAGE_SIZE);
     if (first < last) {
-      this.unmapFrom(first, last);
+      this.unmapFrom(first, last, false);
       for (const index of this.indices()) if (index >= first && index < last) this.dropPage(index);
     }
     this.zeroTail(start, Math.min(end, first * PAGE_SIZE) - start);
@@ -158,15 +161,24 @@ export class AddressSpace {
     this.system.folios.setMapping(folio, 0, 0);
     this.system.putFolio(folio);
   }
-  /** unmap_mapping_pages(), private copies included. */
-  private unmapFrom(firstIndex: number, lastIndex: number): void {
+  /** unmap_mapping_pages(). @param evenCopies private copies as well */
+  private unmapFrom(firstIndex: number, lastIndex: number, evenCopies: boolean): void {
     for (const [vma, mm] of this.vmas) {
       const start = Math.max(vma.start, vma.start + (firstIndex - vma.pgoff) * PAGE_SIZE);
       const end = Math.min(vma.end, vma.start + (lastIndex - vma.pgoff) * PAGE_SIZE);
       if (start >= end) continue;
       const batch = new FenceBatch(mm.fences);
-      zapRange(mm, vma, start / PAGE_SIZE, end / PAGE_SIZE, batch);
+      if (evenCopies || vma.has(VmFlag.Shared)) zapRange(mm, vma, start / PAGE_SIZE, end / PAGE_SIZE, batch);
+      else this.zapPages(mm, vma, start / PAGE_SIZE, end / PAGE_SIZE, batch);
       batch.flush();
+    }
+  }
+  /** Of a private mapping: what is still the file's own. */
+  private zapPages(mm: Mm, vma: Vma, start: number, end: number, batch: FenceBatch): void {
+    const { folios } = this.system;
+    for (let vpn = mm.tables.skipAbsent(start, end); vpn < end; vpn = mm.tables.skipAbsent(vpn + 1, end)) {
+      const low = mm.tables.get(vpn);
+      if (low !== 0 && ptePresent(low) && !folios.isAnon(folios.folioOf(ptePfn(low)))) zapRange(mm, vma, vpn, vpn + 1, batch);
     }
   }
 

@@ -114,6 +114,20 @@ describe('mapped', () => {
     expect([program.user.u8(BASE + 0x2000), program.user.u8(BASE + 0x4000)]).toEqual([0, 5]);
     system.check();
   });
+  test('a hole takes pages of the file out of private mappings, and leaves copies to those who made them', () => {
+    const { program, system } = boot();
+    const file = fileOf(system, 4);
+    map(program, file, Private, { len: 0x4000 });
+    map(program, file, Shared, { addr: BASE + 0x100000, len: 0x4000 });
+    program.user.setU8(BASE + 0x1000, 77);
+    program.read(BASE + 0x2000);
+    expect(program.mm.madvise(BASE + 0x100000, 0x4000, Madvise.Remove)).toBe(0);
+    expect([program.user.u8(BASE + 0x1000), program.user.u8(BASE + 0x2000), program.user.u8(BASE + 0x101000)]).toEqual([77, 0, 0]);
+    file.space.truncate(0);
+    file.space.truncate(0x4000);
+    expect(program.user.u8(BASE + 0x1000)).toBe(0);
+    system.check();
+  });
   test('a file outlives its owner as long as somebody maps it', () => {
     const { program, system } = boot();
     const free = system.freeBytes;
