@@ -83,14 +83,22 @@ function mapRegion(mm: Mm, addr: number, end: number, vmFlags: number, file: Fil
   if (mm.deniesWriteExec(vmFlags, vmFlags)) return -Errno.EACCES;
   const replaced = mm.vmaList.overlapping(addr, end).reduce((sum, vma) => sum + (Math.min(vma.end, end) - Math.max(vma.start, addr)) / PAGE_SIZE, 0);
   if (!mm.mayExpand(vmFlags, pages - replaced)) return -Errno.ENOMEM;
+  // What the new range promises beyond what goes: before anything goes, so that a refusal changes nothing.
+  const gone = mm.vmaList.overlapping(addr, end).reduce((sum, vma) => sum + (vma.has(VmFlag.Account) ? (Math.min(vma.end, end) - Math.max(vma.start, addr)) / PAGE_SIZE : 0), 0);
+  const accountable = isAccountable(vmFlags);
+  const more = accountable ? Math.max(0, pages - gone) : 0;
+  if (more > 0 && !system.commit(more, mm)) return -Errno.ENOMEM;
   // One more may be needed where the new range cuts an old one in two.
   if (replaced > 0) {
     const failed = munmap(mm, addr, end - addr);
-    if (failed !== 0) return failed;
+    if (failed !== 0) {
+      system.uncommit(more);
+      return failed;
+    }
   }
   let flags = vmFlags;
-  if (isAccountable(flags)) {
-    if (!system.commit(pages, mm)) return -Errno.ENOMEM;
+  if (accountable) {
+    system.promise(pages - more);
     flags |= VmFlag.Account;
   }
   const backing = file ?? (shared ? sharedAnonFile(mm, pages, flags) : null);

@@ -158,6 +158,18 @@ describe('limits', () => {
     expect(map(4096)).toBe(-12);
     system.check();
   });
+  test('a refused promise leaves what MAP_FIXED would have replaced, whose own promise counts for the new mapping (6.12)', () => {
+    const { program, system } = boot();
+    const map = (len: number): number => program.mm.mmap({ addr: page(0), len, prot: RW, flags: anon | MapFlag.Fixed, file: null, pgoff: 0 });
+    expect(map(0x10000)).toBe(page(0));
+    program.user.setU32(page(1), 5);
+    Object.assign(system.params.vm, { overcommit_memory: 2, overcommit_kbytes: 20 * 4 });
+    expect(map(0x20000)).toBe(-12);
+    expect([program.user.u32(page(1)), system.committedPages]).toEqual([5, 16]);
+    expect(map(0x14000)).toBe(page(0));
+    expect([program.user.u32(page(1)), system.committedPages]).toEqual([0, 20]);
+    system.check();
+  });
   test('RLIMIT_MEMLOCK', () => {
     const { program } = boot();
     program.mm.limits.memlock = 0x4000;
