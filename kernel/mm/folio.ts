@@ -114,7 +114,8 @@ export class FolioTable {
     const row = this.row(folio);
     const end = row + (1 << this.orders[row]!);
     if (this.refs[row] !== 1 || this.largeMapcounts[row] !== 0 || this.pagesMapped[row] !== 0) bug(`split of folio ${hex(folio)} in use`);
-    const own = FolioFlag.Head | FolioFlag.PartiallyMapped | FolioFlag.DeferredSplit | FolioFlag.MaybeShared;
+    // AnonExclusive is the first page's own, which may have no mapping left to carry it.
+    const own = FolioFlag.Head | FolioFlag.PartiallyMapped | FolioFlag.DeferredSplit | FolioFlag.MaybeShared | FolioFlag.AnonExclusive;
     const flags = this.flagBits[row]! & ~own;
     const index = this.indices[row]!;
     let at = row;
@@ -136,7 +137,7 @@ export class FolioTable {
    *  not. Mirrors folio_migrate_flags(). */
   moveState(from: Folio, to: Folio): void {
     const [a, b] = [this.row(from), this.row(to)];
-    const own = FolioFlag.Head | FolioFlag.MaybeShared | FolioFlag.PartiallyMapped | FolioFlag.DeferredSplit;
+    const own = FolioFlag.Head | FolioFlag.MaybeShared | FolioFlag.PartiallyMapped | FolioFlag.DeferredSplit | FolioFlag.AnonExclusive;
     this.flagBits[b]! |= this.flagBits[a]! & ~own;
     this.flagBits[a]! &= own;
     this.mappings[b] = this.mappings[a]!;

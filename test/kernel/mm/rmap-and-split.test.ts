@@ -206,6 +206,17 @@ describe('splitting a folio', () => {
     expect([program.user.u32(BASE + 0x1000), program.user.u32(BASE + 0x2000)]).toEqual([9, 0]);
     system.check();
   });
+  test('a first page that is mapped no more does not make its pieces exclusive', () => {
+    const { program, system } = boot({ orders: [4] });
+    program.map(0x10000, BASE);
+    number(program, BASE, 16);
+    program.mm.munmap(BASE, 0x1000); // exclusive when it went
+    const child = fork(program);
+    expect(split(system, folioAt(system, child, BASE + 0x1000), 2)).toBe(0);
+    system.check();
+    program.user.setU32(BASE + 0x4000, 5);
+    expect(child.user.u32(BASE + 0x4000)).toBe(1004);
+  });
   test('who holds it besides keeps it whole', () => {
     const { program, system } = boot({ orders: [4] });
     program.map(0x10000, BASE);
