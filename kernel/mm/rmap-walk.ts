@@ -60,31 +60,33 @@ function spansOf(vmas: readonly { mm: Mm; vma: Vma }[], first: number, nrPages: 
 }
 
 /** The entries in one span that map pages of the folio. Absent tables are skipped, entries of other folios (a copy made on write) too. */
-export function pageVmaMappedWalk(folio: Folio, { mm, vma, vpn: start, nr }: RmapSpan): Mapping[] {
-  const { tables, system } = mm;
-  const endFrame = folio + system.folios.nrPages(folio);
-  const isOurs = (frame: number): boolean => frame >= folio && frame < endFrame;
-  const end = start + nr;
+export function pageVmaMappedWalk(folio: Folio, span: RmapSpan): Mapping[] {
+  const { mm, vma } = span;
   const found: Mapping[] = [];
+  visitEntries(folio, span, (vpn, nr, kind, low) => { found.push({ mm, vma, vpn, page: ptePfn(low), nr, kind, low }); });
+  return found;
+}
+function visitEntries(folio: Folio, { mm: { tables, system }, vpn: start, nr }: RmapSpan, visit: (vpn: number, nr: number, kind: Mapping['kind'], low: number) => void): void {
+  const endFrame = folio + system.folios.nrPages(folio);
+  const end = start + nr;
   for (let vpn = tables.skipAbsent(start, end); vpn < end; vpn = tables.skipAbsent(vpn, end)) {
     const leaf = tables.pmdLeaf(vpn);
     if (leaf !== 0) {
       const head = vpn - (vpn % 512);
-      if (isOurs(ptePfn(leaf))) found.push({ mm, vma, vpn: head, page: ptePfn(leaf), nr: 512, kind: 'pmd', low: leaf });
+      if (ptePfn(leaf) >= folio && ptePfn(leaf) < endFrame) visit(head, 512, 'pmd', leaf);
       vpn = head + 512;
       continue;
     }
     const low = tables.get(vpn);
-    if (!ptePresent(low) || !isOurs(ptePfn(low))) {
+    if (!ptePresent(low) || ptePfn(low) < folio || ptePfn(low) >= endFrame) {
       vpn++;
       continue;
     }
     const folded = tables.isFolded(vpn);
     const run = folded ? Math.min(end, vpn - (vpn % 16) + 16) - vpn : 1;
-    found.push({ mm, vma, vpn, page: ptePfn(low), nr: run, kind: folded ? 'folded' : 'pte', low });
+    visit(vpn, run, folded ? 'folded' : 'pte', low);
     vpn += run;
   }
-  return found;
 }
 /** Every entry of every address space that maps any page of the folio. */
 export function mappingsOf(system: MmSystem, folio: Folio): Mapping[] {
@@ -92,7 +94,10 @@ export function mappingsOf(system: MmSystem, folio: Folio): Mapping[] {
 }
 /** How many mappings the walk finds: a PMD counts once, a run of sixteen sixteen times. What folioMapcount() should say. */
 export function countMappings(system: MmSystem, folio: Folio): number {
-  return mappingsOf(system, folio).reduce((sum, { kind, nr }) => sum + (kind === 'pmd' ? 1 : nr), 0);
+  let count = 0;
+  const add = (_vpn: number, nr: number, kind: Mapping['kind']): void => { count += kind === 'pmd' ? 1 : nr; };
+  for (const span of rmapWalk(system, folio)) visitEntries(folio, span, add);
+  return count;
 }
 /** The frame of page `i` of a mapping. */
 export const mappedPage = ({ page }: Mapping, i: number): Pfn => asPfn(page + i);

@@ -1,0 +1,137 @@
+// What the kernel does to memory of its own accord, drawn at random: khugepaged, compaction, migration, splitting, shrinking, changed settings.
+// Programs see none of it. Here: the operations. Not here: programs (mm-world.ts), what must hold afterwards.
+import { Prng, asPfn } from '#base';
+import type { Folio } from '#base';
+import { IoBuffer } from '#kernel/fs/io-buffer.ts';
+import { PipePages } from '#kernel/fs/pipe.ts';
+import { CompactPriority } from '#kernel/mm/compaction.ts';
+import { MigrateMode, migratePages } from '#kernel/mm/migrate.ts';
+import { splitHugePages } from '#kernel/mm/split-huge-pages.ts';
+import { splitFolio } from '#kernel/mm/split.ts';
+import { Gfp } from '#kernel/mm/system.ts';
+import type { MmSystem } from '#kernel/mm/system.ts';
+import { allocStrategies } from '#kernel/params.ts';
+
+const defrags = ['always', 'defer', 'defer+madvise', 'madvise', 'never'] as const;
+/** Settings that decide how memory is used and nothing else, with values worth having. */
+const tunables = { defrag_mode: [0, 0, 1], compact_large_folios: [0, 1, 1], compact_unevictable_allowed: [0, 1], extfrag_threshold: [0, 500], svnapot_fold: [0, 1, 1, 1], fault_around_bytes: [4096, 65536] } as const;
+const khugepaged = { max_ptes_none: [0, 1, 64, 255, 511, 511], max_ptes_shared: [0, 256, 511], any_order: [0, 1, 1], defrag: [0, 1], pages_to_scan: [1, 512, 4096], alloc_sleep_millisecs: [0, 60000] } as const;
+
+export class Background {
+  private readonly system: MmSystem;
+  private readonly random: Prng;
+  private readonly pipe: PipePages;
+
+  constructor(system: MmSystem, random: Prng) {
+    this.system = system;
+    this.random = random;
+    this.pipe = new PipePages(system);
+  }
+  /** @returns what was done, for whoever reports a failure */
+  operate(): string {
+    const { system, random } = this;
+    switch (random.below(12)) {
+      case 0: case 1: return this.khugepaged();
+      case 2: return this.compact();
+      case 3: return this.migrate();
+      case 4: case 5: return this.split();
+      case 6:
+        splitHugePages(system, '1', () => undefined);
+        return 'split_huge_pages';
+      case 7: {
+        const nr = 1 + random.below(64);
+        system.deferredSplit.shrink(nr);
+        return `shrink ${nr}`;
+      }
+      case 8:
+        system.pressure.reclaim();
+        system.pressure.background();
+        return 'background';
+      case 9: return this.fillPipe();
+      default: return this.set();
+    }
+  }
+  private oneOf<T>(values: readonly T[]): T {
+    return values[this.random.below(values.length)]!;
+  }
+  private khugepaged(): string {
+    const rounds = 1 + this.random.below(4);
+    for (let i = 0; i < rounds; i++) this.system.khugepaged.run();
+    return `khugepaged ${rounds}`;
+  }
+  private compact(): string {
+    const { compaction } = this.system;
+    const order = 1 + this.random.below(10);
+    const how = this.random.below(6);
+    if (how === 0) compaction.everything();
+    else if (how === 1) compaction.kcompactd(order);
+    else compaction.direct(order, this.oneOf([Gfp.User, Gfp.Thp, Gfp.Kernel]), this.oneOf([CompactPriority.Async, CompactPriority.SyncLight, CompactPriority.SyncFull]));
+    return `compaction ${how} ${order}`;
+  }
+  /** A folio of user memory somewhere, large ones if it can be; 0: none was met. */
+  private someFolio(): Folio | 0 {
+    const { folios } = this.system;
+    let found: Folio | 0 = 0;
+    for (let i = 0; i < 64; i++) {
+      const pfn = asPfn(folios.firstPfn + this.random.below(folios.nrFrames));
+      if (!folios.isMovable(pfn)) continue;
+      found = folios.folioOf(pfn);
+      if (folios.isLarge(found)) break;
+    }
+    return found;
+  }
+  private migrate(): string {
+    const { system } = this;
+    const { folios } = system;
+    const list = new Set<Folio>();
+    for (let i = this.random.below(12); i >= 0; i--) {
+      const folio = this.someFolio();
+      if (folio !== 0) list.add(folio);
+    }
+    for (const folio of list) folios.get(folio);
+    migratePages(system, [...list], (from) => system.allocFolio(folios.order(from), folios.typeOf(from), Gfp.ThpLight), MigrateMode.Sync, 0);
+    return `migrate ${[...list].join(' ')}`;
+  }
+  private split(): string {
+    const { system } = this;
+    const { folios } = system;
+    const folio = this.someFolio();
+    if (folio === 0) return 'split nothing';
+    const order = this.random.below(folios.order(folio) + 1);
+    const at = this.random.below(2) === 0 ? null : asPfn(folio + this.random.below(folios.nrPages(folio)));
+    folios.get(folio);
+    const failed = splitFolio(system, folio, order, at) !== 0;
+    system.putFolio(failed ? folio : folios.folioOf(at ?? folio));
+    return `split ${folio} to ${order} at ${at}`;
+  }
+  /** Frames that the kernel keeps and cannot move. */
+  private fillPipe(): string {
+    if (this.random.below(3) === 0) {
+      this.pipe.discard(this.random.below(this.pipe.bytes + 1));
+      return 'pipe read';
+    }
+    this.pipe.append(IoBuffer.of(new Uint8Array(1 + this.random.below(20_000))), false);
+    return 'pipe write';
+  }
+  private set(): string {
+    const { thp, params } = this.system;
+    switch (this.random.below(6)) {
+      case 0: {
+        const name = this.oneOf(Object.keys(tunables) as (keyof typeof tunables)[]);
+        return `${name} = ${params.vm[name] = this.oneOf<number>(tunables[name])}`;
+      }
+      case 1: case 2: {
+        const name = this.oneOf(Object.keys(khugepaged) as (keyof typeof khugepaged)[]);
+        return `khugepaged/${name} = ${thp.khugepaged.values[name] = this.oneOf<number>(khugepaged[name])}`;
+      }
+      case 3: return `defrag = ${thp.defrag = this.oneOf(defrags)}`;
+      case 4: return `strategy ${params.allocStrategy = this.oneOf(allocStrategies)}`;
+      default: return `use_zero_page = ${thp.useZeroPage = !thp.useZeroPage}`;
+    }
+  }
+  /** Gives back what it holds. */
+  end(): void {
+    this.pipe.clear();
+    this.system.pressure.reclaim();
+  }
+}
