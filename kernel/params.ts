@@ -23,6 +23,7 @@ const tunableRows = [
   { name: 'min_free_kbytes', value: 0, min: 0, max: 2 ** 31, path: '/proc/sys/vm/min_free_kbytes', source: '0: computed at boot as init_per_zone_wmark_min() and set_recommended_min_free_kbytes() do' },
   { name: 'watermark_scale_factor', value: 10, min: 1, max: 3000, path: '/proc/sys/vm/watermark_scale_factor', source: 'Linux default' },
   { name: 'watermark_boost_factor', value: 15000, min: 0, max: 2 ** 31 - 1, path: '/proc/sys/vm/watermark_boost_factor', source: 'Linux default: up to 150 % of the high mark while pageblocks mix; 0: never' },
+  { name: 'compaction_proactiveness', value: 20, min: 0, max: 100, path: '/proc/sys/vm/compaction_proactiveness', source: 'Linux default: kcompactd compacts unasked when more than 90 % of free memory is of no use to 2 MiB; 0: never' },
   { name: 'compact_unevictable_allowed', value: 1, min: 0, max: 1, path: '/proc/sys/vm/compact_unevictable_allowed', source: 'Linux default: compaction moves locked memory, too' },
   { name: 'compact_large_folios', value: 1, min: 0, max: 1, path: null, source: 'Linux since 6.9: compaction moves large folios below the wanted order whole; 0: it skips them, as before' },
   { name: 'extfrag_threshold', value: 500, min: 0, max: 1000, path: '/proc/sys/vm/extfrag_threshold', source: 'Linux default: a fragmentation index up to this is a lack of memory, which compaction does not cure' },

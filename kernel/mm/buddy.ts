@@ -4,7 +4,7 @@
 // Invariant: no two free buddies of one order stand unmerged; a frame is in at most one free block.
 import { asPfn, bug, hex } from '#base';
 import type { Pfn, StateHash } from '#base';
-import { mmPageAllocExtfrag } from './events.ts';
+import { mmPageAllocExtfrag, mmPageAllocZoneLocked } from './events.ts';
 import { FrameLists } from './frame-lists.ts';
 
 /** Blocks of order 0 to 10: 4 KiB to 4 MiB. */
@@ -13,6 +13,11 @@ export const NR_ORDERS = MAX_PAGE_ORDER + 1;
 /** A pageblock is what one migrate type owns at a time: 2 MiB. */
 export const PAGEBLOCK_ORDER = 9;
 export const PAGEBLOCK_PAGES = 1 << PAGEBLOCK_ORDER;
+
+/** Blocks above this order are costly to make. */
+export const PAGE_ALLOC_COSTLY_ORDER = 3;
+/** Orders that the per-cpu stock keeps. */
+export const isPcpOrder = (order: number): boolean => order <= PAGE_ALLOC_COSTLY_ORDER || order === PAGEBLOCK_ORDER;
 
 /** What the frames of a pageblock are for: keeping apart what can be moved and what cannot. */
 export const MigrateType = { Unmovable: 0, Movable: 1, Reclaimable: 2, HighAtomic: 3, Isolate: 4 } as const;
@@ -95,6 +100,7 @@ export class Buddy {
       if (row === NONE) continue;
       this.unlink(row, at);
       this.expand(row, order, at, type);
+      if (mmPageAllocZoneLocked.enabled) mmPageAllocZoneLocked.emit(this.firstPfn + row, order, type, isPcpOrder(order) && type < NR_PCP_TYPES ? 1 : 0);
       return row;
     }
     return NONE;
@@ -303,6 +309,14 @@ export class Buddy {
     let usable = 0;
     for (let at = order; at <= MAX_PAGE_ORDER; at++) usable += this.nrFree[at]! << at;
     return Math.floor(((this.freePages - usable) * 1000) / this.freePages);
+  }
+
+  /** The same in percent, as compaction's score counts it: 0 when nothing is free. Mirrors extfrag_for_order(). */
+  unusablePercent(order: number): number {
+    if (this.freePages === 0) return 0;
+    let usable = 0;
+    for (let at = order; at <= MAX_PAGE_ORDER; at++) usable += this.nrFree[at]! << at;
+    return Math.floor(((this.freePages - usable) * 100) / this.freePages);
   }
 
   private isFreeBlock(row: number, order: number): boolean {

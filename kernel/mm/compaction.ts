@@ -1,16 +1,16 @@
 // Compaction: making large free blocks by moving what is movable out of the way. Here: the two scanners, when it is worth it, when it is
-// done, putting it off after failures; asked for directly, by kcompactd, by vm.compact_memory. Not here: moving (migrate.ts), who is short of
-// memory (pressure.ts). Mirrors mm/compaction.c, 6.18.
+// done, putting it off after failures; asked for directly, by kcompactd, by vm.compact_memory. Not here: moving (migrate.ts), the thread
+// (kcompactd.ts), who is short of memory (pressure.ts). Mirrors mm/compaction.c, 6.18.
 //
 //   low end of RAM                                                            high end
 //   |  migrate scanner -->  isolates movable folios     free blocks  <-- free scanner  |
 // They meet somewhere in the middle: what was in use below lies above then, and what is free lies below, in one piece.
 //
-// Left out: the quick looks through the free lists for a place to start, proactive compaction. Blocks are given the skip hint as on Linux.
+// Left out: the quick looks through the free lists for a place to start. Blocks are given the skip hint as on Linux.
 import { asPfn, bug } from '#base';
 import type { Folio, Pfn, StateHash } from '#base';
 import { MAX_PAGE_ORDER, MigrateType, PAGEBLOCK_ORDER, PAGEBLOCK_PAGES } from './buddy.ts';
-import { VmItem, mmCompactionBegin, mmCompactionDefer, mmCompactionDeferReset, mmCompactionDeferred, mmCompactionEnd, mmCompactionFinished, mmCompactionIsolateFreepages, mmCompactionIsolateMigratepages, mmCompactionKcompactdSleep, mmCompactionKcompactdWake, mmCompactionMigratepages, mmCompactionSuitable, mmCompactionTryToCompactPages } from './events.ts';
+import { VmItem, mmCompactionBegin, mmCompactionDefer, mmCompactionDeferReset, mmCompactionDeferred, mmCompactionEnd, mmCompactionFinished, mmCompactionIsolateFreepages, mmCompactionIsolateMigratepages, mmCompactionMigratepages, mmCompactionSuitable, mmCompactionTryToCompactPages } from './events.ts';
 import { FolioFlag, MemdescType } from './folio.ts';
 import { GfpFlag, migrateTypeOf } from './gfp.ts';
 import { MigrateMode, MigrateReason, isMigratable, migratePages } from './migrate.ts';
@@ -28,7 +28,7 @@ export type CompactPriority = (typeof CompactPriority)[keyof typeof CompactPrior
 const NO_ORDER = -1;
 /** Pages that are isolated before they are moved: COMPACT_CLUSTER_MAX. */
 const CLUSTER_PAGES = 32;
-const MAX_DEFER_SHIFT = 6;
+export const MAX_DEFER_SHIFT = 6;
 const blockStart = (pfn: number): number => pfn & ~(PAGEBLOCK_PAGES - 1);
 /** The end of the pageblock that a frame lies in; of the one before, for the first frame of one: pageblock_end_pfn(pfn - 1). */
 const blockEnd = (pfn: number): number => blockStart(pfn) + PAGEBLOCK_PAGES;
@@ -41,6 +41,8 @@ interface Control {
   readonly isDirect: boolean;
   readonly ignoresHints: boolean;
   readonly anyTarget: boolean;
+  /** Not for an order: until free memory is no more fragmented than vm.compaction_proactiveness likes. */
+  readonly proactive: boolean;
   wholeZone: boolean;
   migratePfn: number;
   freePfn: number;
@@ -60,7 +62,7 @@ export class Compaction {
   private cachedFree: number;
   /** Pageblocks in which a scanner found nothing: PB_migrate_skip. */
   private readonly skip: Uint8Array;
-  /** Forget the hints before the next run: a direct one has come to its end. */
+  /** Forget the hints when kswapd next goes to sleep: a direct run has come to its end. compact_blockskip_flush. */
   private flushHints = false;
   // Putting off: compact_considered, compact_defer_shift, compact_order_failed.
   private considered = 0;
@@ -98,30 +100,54 @@ export class Compaction {
     }
     return result;
   }
-  /** In the background, for an order that will be wanted. Mirrors kcompactd_do_work(). */
-  kcompactd(order: number): void {
-    const { vmstat, pages } = this.system;
-    vmstat.add(VmItem.compact_daemon_wake, 1);
-    if (mmCompactionKcompactdWake.enabled) mmCompactionKcompactdWake.emit(0, order, 0);
+  /** In the background, for an order that will be wanted: a zone's part of kcompactd_do_work(). */
+  forDaemon(order: number): void {
     if (this.isDeferred(order)) return;
-    const cc = this.control(order, MigrateType.Movable, MigrateMode.SyncLight, false, false, false, false);
+    const cc = this.control(order, MigrateType.Unmovable, MigrateMode.SyncLight, false, false, false, false);
     const result = this.zone(cc);
     if (result === CompactResult.Success) this.deferReset(order, false);
     else if (result === CompactResult.PartialSkipped || result === CompactResult.Complete) {
-      pages.drainStock();
+      this.system.pages.drainStock();
       this.defer(order);
     }
-    vmstat.add(VmItem.compact_daemon_migrate_scanned, cc.migrateScanned);
-    vmstat.add(VmItem.compact_daemon_free_scanned, cc.freeScanned);
-    if (mmCompactionKcompactdSleep.enabled) mmCompactionKcompactdSleep.emit(0);
+    this.countDaemon(cc);
+  }
+  /** All of memory, until it is as little fragmented as vm.compaction_proactiveness wants it. Mirrors compact_node(pgdat, true). */
+  proactively(): CompactResult {
+    const cc = this.control(NO_ORDER, MigrateType.Unmovable, MigrateMode.SyncLight, false, true, true, false, true);
+    const result = this.zone(cc);
+    this.countDaemon(cc);
+    return result;
+  }
+  private countDaemon({ migrateScanned, freeScanned }: Control): void {
+    this.system.vmstat.add(VmItem.compact_daemon_migrate_scanned, migrateScanned);
+    this.system.vmstat.add(VmItem.compact_daemon_free_scanned, freeScanned);
+  }
+  /** How much of free memory is of no use to 2 MiB, in percent: fragmentation_score_zone(). */
+  get score(): number {
+    return this.system.buddy.unusablePercent(PAGEBLOCK_ORDER);
+  }
+  /** The same weighted by the zone's share of the node, which for the only zone is all but one page of it: fragmentation_score_node(). */
+  get nodeScore(): number {
+    const { nrFrames } = this.system.folios;
+    return Math.floor((nrFrames * this.score) / (nrFrames + 1));
+  }
+  /** Proactive compaction begins above the high mark and stops at the low one: fragmentation_score_wmark(). */
+  scoreMark(low: boolean): number {
+    const mark = Math.max(100 - this.system.params.vm.compaction_proactiveness, 5);
+    return low ? mark : Math.min(mark + 10, 100);
+  }
+  /** kswapd goes to sleep: reset_isolation_suitable(). */
+  kswapdSleeps(): void {
+    if (this.flushHints) this.forgetHints();
   }
   /** All of memory: writing 1 to vm.compact_memory. Mirrors compact_node(). */
   everything(): CompactResult {
     this.system.pages.drainStock();
     return this.zone(this.control(NO_ORDER, MigrateType.Movable, MigrateMode.Sync, false, true, true, false));
   }
-  private control(order: number, type: MigrateType, mode: MigrateMode, isDirect: boolean, wholeZone: boolean, ignoresHints: boolean, anyTarget: boolean): Control {
-    return { order, type, mode, isDirect, wholeZone, ignoresHints, anyTarget, migratePfn: 0, freePfn: 0, migrateScanned: 0, freeScanned: 0, free: Array.from({ length: MAX_PAGE_ORDER + 1 }, () => []), freePages: 0 };
+  private control(order: number, type: MigrateType, mode: MigrateMode, isDirect: boolean, wholeZone: boolean, ignoresHints: boolean, anyTarget: boolean, proactive = false): Control {
+    return { order, type, mode, isDirect, wholeZone, ignoresHints, anyTarget, proactive, migratePfn: 0, freePfn: 0, migrateScanned: 0, freeScanned: 0, free: Array.from({ length: MAX_PAGE_ORDER + 1 }, () => []), freePages: 0 };
   }
 
   // One run.
@@ -132,7 +158,6 @@ export class Compaction {
       if (verdict !== CompactResult.Continue) return verdict;
       if (this.isRestarting(cc.order)) this.forgetHints();
     }
-    if (this.flushHints && !cc.isDirect) this.forgetHints();
     this.setPositions(cc);
     const isSync = cc.mode !== MigrateMode.Async;
     if (mmCompactionBegin.enabled) mmCompactionBegin.emit(this.start, cc.migratePfn, cc.freePfn, this.end, isSync ? 1 : 0);
@@ -154,19 +179,20 @@ export class Compaction {
     return result;
   }
 
-  /** Is there room to move things into, and is it fragmentation that the order suffers from? Mirrors compaction_suit_allocation_order(). */
+  /** Continue: there is room to move things into, and it is fragmentation that the order suffers from. Success: there is a block already.
+   *  Mirrors compaction_suit_allocation_order() and compaction_suitable(), whose tracepoint knows one more answer. */
   suitable(order: number): CompactResult {
-    const { buddy, watermarks: marks, params } = this.system;
+    const { buddy, watermarks: marks, params, pages } = this.system;
+    if (pages.isAbove(order, marks.min)) return CompactResult.Success;
     const isCostly = order > PAGE_ALLOC_COSTLY_ORDER;
     let result: CompactResult = CompactResult.Continue;
-    if (buddy.freePages - ((1 << order) - 1) > marks.min && buddy.canAlloc(order)) result = CompactResult.Success;
-    else if (buddy.freePages <= (isCostly ? marks.low : marks.min) + (2 << order)) result = CompactResult.Skipped;
+    if (!pages.isAbove(0, (isCostly ? marks.low : marks.min) + (2 << order))) result = CompactResult.Skipped;
     else if (isCostly) {
       const index = buddy.fragmentationIndex(order);
       if (index >= 0 && index <= params.vm.extfrag_threshold) result = CompactResult.NotSuitableZone;
     }
     if (mmCompactionSuitable.enabled) mmCompactionSuitable.emit(0, 0, order, result);
-    return result;
+    return result === CompactResult.Continue ? result : CompactResult.Skipped;
   }
 
   private setPositions(cc: Control): void {
@@ -195,6 +221,10 @@ export class Compaction {
       this.cachedFree = blockStart(this.end - 1);
       if (cc.isDirect) this.flushHints = true;
       return cc.wholeZone ? CompactResult.Complete : CompactResult.PartialSkipped;
+    }
+    if (cc.proactive) {
+      if (this.system.pressure.isKswapdAwake) return CompactResult.PartialSkipped;
+      return this.score > this.scoreMark(true) ? CompactResult.Continue : CompactResult.Success;
     }
     if (cc.order === NO_ORDER) return CompactResult.Continue;
     // A pageblock is finished once begun: half of one helps nobody.

@@ -50,8 +50,10 @@ export class VmStat {
 
 // kmem. Linux also prints the address of the page's record, which is nowhere here.
 export const mmPageAlloc = tracepoint('mm_page_alloc', 'kmem', { pfn: 'pfn', order: 'dec', migratetype: 'dec', gfp_flags: 'hex' });
+/** Freed with others of a batch, as unmapping does; Linux prints order=0 whatever the order. */
+export const mmPageFreeBatched = tracepoint('mm_page_free_batched', 'kmem', { pfn: 'pfn' });
 export const mmPageFree = tracepoint('mm_page_free', 'kmem', { pfn: 'pfn', order: 'dec' });
-/** percpu_refill: 1 for orders that are kept in per-cpu stock. */
+/** A block came off a free list of its own type. percpu_refill: 1 for orders and types that are kept in per-cpu stock. */
 export const mmPageAllocZoneLocked = tracepoint('mm_page_alloc_zone_locked', 'kmem', { pfn: 'pfn', order: 'dec', migratetype: 'dec', percpu_refill: 'dec' });
 export const mmPagePcpuDrain = tracepoint('mm_page_pcpu_drain', 'kmem', { pfn: 'pfn', order: 'dec', migratetype: 'dec' });
 /** An allocation took from another migrate type: fragmenting, when the block was smaller than a pageblock; change_ownership, when the pageblock came along. */
@@ -66,6 +68,7 @@ export const removeMigrationPte = tracepoint('remove_migration_pte', 'migrate', 
 export const setMigrationPmd = tracepoint('set_migration_pmd', 'thp', { addr: 'va', pmd: 'hex' });
 export const removeMigrationPmd = tracepoint('remove_migration_pmd', 'thp', { addr: 'va', pmd: 'hex' });
 /** mode: 0 async, 1 sync-light, 2 sync; reason: enum migrate_reason (0 compaction). Folios but for succeeded and failed, which are pages. */
+export const mmMigratePagesStart = tracepoint('mm_migrate_pages_start', 'migrate', { mode: 'dec', reason: 'dec' });
 export const mmMigratePages = tracepoint('mm_migrate_pages', 'migrate', { succeeded: 'dec', failed: 'dec', thp_succeeded: 'dec', thp_failed: 'dec', thp_split: 'dec', large_folio_split: 'dec', mode: 'dec', reason: 'dec' });
 // compaction: ret is a CompactResult, prio a CompactPriority (compaction.ts); nid and idx are the one node and the one zone.
 const scan = { start_pfn: 'pfn', end_pfn: 'pfn', nr_scanned: 'dec', nr_taken: 'dec' } as const;

@@ -159,7 +159,7 @@ export class AddressSpace {
     if (this.quota !== null) this.quota.usedPages--;
     // Somebody else may still hold the page; it is no longer the file's.
     this.system.folios.setMapping(folio, 0, 0);
-    this.system.putFolio(folio);
+    this.system.putFolio(folio, 1, true);
   }
   /** unmap_mapping_pages(). @param evenCopies private copies as well */
   private unmapFrom(firstIndex: number, lastIndex: number, evenCopies: boolean): void {

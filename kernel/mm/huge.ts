@@ -34,7 +34,7 @@ export function createHugePmd(fault: Fault): FaultResult | typeof FALLBACK {
   system.khugepaged.enterVma(mm, vma);
   if (!fault.write && system.thp.useZeroPage) {
     if (!mm.tables.deposit()) return FaultResult.OutOfMemory;
-    const zero = system.getHugeZeroFolio();
+    const zero = system.getHugeZeroFolio(mm);
     if (zero === 0) {
       mm.tables.dropDeposit();
       system.vmstat.add(VmItem.thp_fault_fallback, 1);
@@ -169,6 +169,6 @@ export function copyHugePmd(parent: Mm, child: Mm, vpn: number): void {
     folios.clear(folio, FolioFlag.AnonExclusive);
     addPmdRmap(child, folio);
     if ((low & Pte.W) !== 0) parent.tables.setPmdLeaf(vpn, low & ~Pte.W);
-  }
+  } else parent.system.getHugeZeroFolio(child);
   child.tables.setPmdLeaf(vpn, low & ~(Pte.W | Pte.A));
 }

@@ -4,7 +4,7 @@
 // up to ten times because somebody may be about to let go, fails at once here.
 import { asPfn } from '#base';
 import type { Folio } from '#base';
-import { VmItem, mmMigratePages } from './events.ts';
+import { VmItem, mmMigratePages, mmMigratePagesStart } from './events.ts';
 import { FolioFlag } from './folio.ts';
 import { removeMigrationEntries, tryToMigrate } from './migration-entries.ts';
 import { countMappings } from './rmap-walk.ts';
@@ -27,6 +27,7 @@ export interface MigrateStats { succeeded: number; failed: number; thpSucceeded:
 export function migratePages(system: MmSystem, list: readonly Folio[], getNew: (from: Folio) => Folio | 0, mode: MigrateMode, reason: number): MigrateStats {
   const { folios, vmstat } = system;
   const stats: MigrateStats = { succeeded: 0, failed: 0, thpSucceeded: 0, thpFailed: 0, thpSplit: 0, largeSplit: 0 };
+  if (mmMigratePagesStart.enabled) mmMigratePagesStart.emit(mode, reason);
   const left = [...list].reverse();
   for (let from = left.pop(); from !== undefined; from = left.pop()) {
     const nr = folios.nrPages(from);

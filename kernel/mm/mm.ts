@@ -53,6 +53,8 @@ export class Mm {
   thpExceptAdvised = false;
   /** prctl(PR_SET_MDWE): Mdwe bits. */
   mdwe = 0;
+  /** It has mapped the huge zero folio at some time: MMF_HUGE_ZERO_FOLIO. */
+  usesHugeZero = false;
   /** Whose counts grow when the kernel touches pages on its own (MAP_POPULATE, mlock): the task that runs. */
   counts: FaultCounts = { minFlt: 0, majFlt: 0 };
   /** Resident pages by kind. */
@@ -88,6 +90,7 @@ export class Mm {
     this.fences.all();
     if (this.rss.anonPages !== 0 || this.rss.filePages !== 0 || this.rss.shmemPages !== 0) bug(`rss of address space ${this.id} at exit: ${JSON.stringify(this.rss)}`);
     this.tables.freeRoot();
+    this.system.putHugeZeroFolio(this);
     this.system.mms.splice(this.system.mms.indexOf(this), 1);
   }
 

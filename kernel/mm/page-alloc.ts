@@ -20,8 +20,8 @@ import type { Watermarks } from './watermark.ts';
 export type CompactAnswer = 'skipped' | 'deferred' | 'done' | 'failed';
 /** Who can make memory free when there is none. Each is asked from the slow path, and may allocate and free in between. */
 export interface PressureHooks {
-  /** kswapd's turn: free memory is below the low mark (plus boost), for an allocation of this order. */
-  wakeKswapd(order: number): void;
+  /** kswapd's turn: free memory is below the low mark (plus boost), or there is no block, for an allocation of this order. */
+  wakeKswapd(order: number, gfp: number): void;
   /** Background compaction: a pageblock has been claimed by another type. */
   wakeKcompactd(order: number): void;
   /** Direct reclaim. @returns pages freed */
@@ -135,7 +135,7 @@ export class PageAllocator {
   }
 
   /** Would memory stay above a mark, and is there a block? Mirrors __zone_watermark_ok(). */
-  private isAbove(order: number, mark: number): boolean {
+  isAbove(order: number, mark: number): boolean {
     if (this.buddy.freePages - ((1 << order) - 1) <= mark) return false;
     return order === 0 || this.buddy.canAlloc(order);
   }
@@ -184,7 +184,7 @@ export class PageAllocator {
   /** Memory is below the low mark, or no block of the order is there. Mirrors __alloc_pages_slowpath(). */
   private slowPath(order: number, gfp: number, type: MigrateType, noFragment: boolean): Pfn | 0 {
     this.counts.slowPaths++;
-    if ((gfp & GfpFlag.KswapdReclaim) !== 0 || this.boost > 0) this.kswapd(order);
+    if ((gfp & GfpFlag.KswapdReclaim) !== 0 || this.boost > 0) this.kswapd(order, gfp);
     let pfn = this.tryAt(order, this.minMark(gfp), type, noFragment);
     if (pfn !== 0 || (gfp & GfpFlag.DirectReclaim) === 0) return pfn;
 
@@ -225,8 +225,8 @@ export class PageAllocator {
     return answer === 'skipped' || answer === 'deferred' ? 0 : this.tryAt(order, this.minMark(gfp), type, noFragment);
   }
   /** kswapd's turn. At its end it has worked off the boost, and asks for whole pageblocks to be made again. Mirrors balance_pgdat(). */
-  private kswapd(order: number): void {
-    this.hooks.wakeKswapd(order);
+  private kswapd(order: number, gfp: number): void {
+    this.hooks.wakeKswapd(order, gfp);
     if (this.boost === 0) return;
     this.boost = 0;
     this.hooks.wakeKcompactd(PAGEBLOCK_ORDER);

@@ -3,11 +3,11 @@
 // (page-alloc.ts). Mirrors struct per_cpu_pages, rmqueue_bulk(), free_frozen_page_commit(), free_pcppages_bulk() (mm/page_alloc.c, 6.18).
 import { asPfn } from '#base';
 import type { Pfn, StateHash } from '#base';
-import { MigrateType, NR_BUDDY_LISTS, NR_PCP_TYPES, PAGEBLOCK_ORDER } from './buddy.ts';
+import { MigrateType, NR_BUDDY_LISTS, NR_PCP_TYPES, PAGEBLOCK_ORDER, PAGE_ALLOC_COSTLY_ORDER, isPcpOrder } from './buddy.ts';
 import type { Buddy } from './buddy.ts';
-import { mmPageAllocZoneLocked, mmPagePcpuDrain } from './events.ts';
+import { mmPagePcpuDrain } from './events.ts';
 
-export const PAGE_ALLOC_COSTLY_ORDER = 3;
+export { PAGE_ALLOC_COSTLY_ORDER, isPcpOrder };
 /** Three types of four orders, and order 9 for movable and for the rest. */
 export const NR_PCP_LISTS = NR_PCP_TYPES * (PAGE_ALLOC_COSTLY_ORDER + 1) + 2;
 const FIRST_HUGE_LIST = NR_PCP_TYPES * (PAGE_ALLOC_COSTLY_ORDER + 1);
@@ -15,9 +15,6 @@ const FIRST_HUGE_LIST = NR_PCP_TYPES * (PAGE_ALLOC_COSTLY_ORDER + 1);
 const BATCH_SCALE_MAX = 5;
 /** The stock may hold an eighth of the zone at most (MIN_PERCPU_PAGELIST_HIGH_FRACTION). */
 const HIGH_FRACTION = 8;
-
-/** Orders that are kept in stock at all. */
-export const isPcpOrder = (order: number): boolean => order <= PAGE_ALLOC_COSTLY_ORDER || order === PAGEBLOCK_ORDER;
 
 /** Frames moved at a time. Mirrors zone_batchsize(). */
 export function pcpBatch(managedPages: number): number {
@@ -73,7 +70,6 @@ export class PerCpuPages {
     for (; got < wanted; got++) {
       const pfn = buddy.alloc(order, type, noFragment);
       if (pfn === 0) break;
-      if (mmPageAllocZoneLocked.enabled) mmPageAllocZoneLocked.emit(pfn, order, type, 1);
       buddy.lists.addLast(list, pfn - buddy.firstPfn);
     }
     this.count += got << order;

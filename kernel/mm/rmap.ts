@@ -88,8 +88,8 @@ function countPmd(mm: Mm, folio: Folio): void {
 /** A PTE no longer maps the page. Drops its reference, which may free the folio. */
 export const removePteRmap = (mm: Mm, vma: Vma, page: Pfn): void => { removePteRmaps(mm, vma, page, 1); };
 /** PTEs no longer map `nr` consecutive pages of one folio. What loses all its mappings in one go is never partially mapped.
- *  Mirrors folio_remove_rmap_ptes(). */
-export function removePteRmaps(mm: Mm, vma: Vma, first: Pfn, nr: number): void {
+ *  Mirrors folio_remove_rmap_ptes(). @param batched as a part of a range that is unmapped */
+export function removePteRmaps(mm: Mm, vma: Vma, first: Pfn, nr: number, batched = false): void {
   const { system } = mm;
   const { folios } = system;
   const folio = folios.folioOf(first);
@@ -110,7 +110,7 @@ export function removePteRmaps(mm: Mm, vma: Vma, first: Pfn, nr: number): void {
   countRss(mm, folio, -nr);
   if ((vma.flags & VmFlag.Locked) !== 0 && !folios.isLarge(folio)) munlockFolio(system, folio);
   system.machine.charge(system.params.cost.rmap * nr);
-  system.putFolio(folio, nr);
+  system.putFolio(folio, nr, batched);
 }
 /** A PMD no longer maps the folio whole. Drops its reference. */
 export function removePmdRmap(mm: Mm, vma: Vma, folio: Folio): void {
@@ -119,7 +119,7 @@ export function removePmdRmap(mm: Mm, vma: Vma, folio: Folio): void {
   mm.addAnonPages(-PMD_PAGES);
   if ((vma.flags & VmFlag.Locked) !== 0) munlockFolio(system, folio);
   system.machine.charge(system.params.cost.rmap);
-  system.putFolio(folio);
+  system.putFolio(folio, 1, true);
 }
 /** One PMD mapping becomes 512 PTE mappings of the same address space; rss stays. Mirrors the counting of __split_huge_pmd_locked(). */
 export function splitPmdRmap(mm: Mm, folio: Folio): void {

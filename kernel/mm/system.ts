@@ -8,7 +8,7 @@ import { AnonVmas } from './anon-vma.ts';
 import type { Buddy } from './buddy.ts';
 import { checkSystem } from './check.ts';
 import { DeferredSplitQueue } from './deferred-split.ts';
-import { VmItem, VmStat, mmPageAlloc, mmPageFree } from './events.ts';
+import { VmItem, VmStat, mmPageAlloc, mmPageFree, mmPageFreeBatched } from './events.ts';
 import { Compaction } from './compaction.ts';
 import { FaultLog, faultKinds } from './fault-record.ts';
 import type { FaultKind } from './fault-record.ts';
@@ -17,12 +17,14 @@ import type { AddressSpace } from './filemap.ts';
 import { FolioFlag, FolioTable, MemdescType } from './folio.ts';
 import { linuxFolioOrder } from './folio-order.ts';
 import type { FolioOrderPolicy } from './folio-order.ts';
+import { Kcompactd } from './kcompactd.ts';
 import { Khugepaged } from './khugepaged.ts';
 import { Gfp, migrateTypeOf } from './gfp.ts';
 import { Descriptors } from './memdesc.ts';
 import type { MemmapLayout } from './memdesc.ts';
 import type { Mm } from './mm.ts';
 import { PageAllocator } from './page-alloc.ts';
+import { isPcpOrder } from './pcp.ts';
 import { PMD_ORDER, ThpControls, ThpStat } from './thp.ts';
 import { Pressure } from './pressure.ts';
 import { minFreeKbytes } from './watermark.ts';
@@ -48,6 +50,7 @@ export class MmSystem {
   readonly thp = new ThpControls();
   readonly khugepaged: Khugepaged;
   readonly compaction: Compaction;
+  readonly kcompactd: Kcompactd;
   /** What happens when memory gets short. */
   readonly pressure: Pressure;
   readonly faults: FaultLog;
@@ -76,6 +79,7 @@ export class MmSystem {
   /** Allocations that still succeed, for tests of what happens when they do not: Linux's fail_page_alloc. */
   allocationsUntilFailure = Infinity;
   private hugeZero: Folio | 0 = 0;
+  private hugeZeroUsers = 0;
   private readonly kindCounts = new Float64Array(faultKinds.length);
   private nextMmId = 1;
   private nextMappingId = 1;
@@ -107,6 +111,7 @@ export class MmSystem {
     this.buddy = this.pages.buddy;
     this.descriptors = new Descriptors(memmapBytesPerFrame as MemmapLayout, firstPfn, nrFrames, this);
     this.compaction = new Compaction(this);
+    this.kcompactd = new Kcompactd(this);
     this.pressure = new Pressure(this);
     this.pages.hooks = this.pressure;
     this.managedPages = this.pages.managedPages;
@@ -205,8 +210,8 @@ export class MmSystem {
     else this.heldFolios.set(folio, held - 1);
     this.putFolio(folio);
   }
-  /** Drops references; the last one frees the folio. Mirrors folio_put_refs(). */
-  putFolio(folio: Folio, nr = 1): void {
+  /** Drops references; the last one frees the folio. Mirrors folio_put_refs(). @param batched many go together: folios_put_refs() */
+  putFolio(folio: Folio, nr = 1, batched = false): void {
     if (!this.folios.put(folio, nr)) return;
     const order = this.folios.order(folio);
     const pages = 1 << order;
@@ -224,6 +229,7 @@ export class MmSystem {
     this.vmstat.add(VmItem.pgfree, pages);
     this.machine.charge(this.params.cost.page_free);
     if (mmPageFree.enabled) mmPageFree.emit(folio, order);
+    if (batched && mmPageFreeBatched.enabled && isPcpOrder(order)) mmPageFreeBatched.emit(folio);
   }
   /** A frame for descriptors. */
   takeSlab(): Pfn | 0 {
@@ -235,13 +241,28 @@ export class MmSystem {
     this.vmstat.add(VmItem.nr_slab_unreclaimable, -1);
     this.putFolio(this.folios.folioOf(pfn));
   }
-  /** The 2 MiB folio of zeros, made at first use; 0: no memory. Mirrors mm_get_huge_zero_folio(), which frees it only under pressure. */
-  getHugeZeroFolio(): Folio | 0 {
-    if (this.hugeZero !== 0) return this.hugeZero;
-    const folio = this.allocZeroed(PMD_ORDER, MemdescType.Misc, Gfp.Thp);
-    this.vmstat.add(folio === 0 ? VmItem.thp_zero_page_alloc_failed : VmItem.thp_zero_page_alloc, 1);
-    this.hugeZero = folio;
-    return folio;
+  /** The 2 MiB folio of zeros, made at first use; 0: no memory. The address space counts as a user of it as long as it lives.
+   *  Mirrors mm_get_huge_zero_folio(). */
+  getHugeZeroFolio(mm: Mm): Folio | 0 {
+    if (this.hugeZero === 0) {
+      this.hugeZero = this.allocZeroed(PMD_ORDER, MemdescType.Misc, Gfp.Thp);
+      this.vmstat.add(this.hugeZero === 0 ? VmItem.thp_zero_page_alloc_failed : VmItem.thp_zero_page_alloc, 1);
+      if (this.hugeZero === 0) return 0;
+    }
+    if (!mm.usesHugeZero) this.hugeZeroUsers++;
+    mm.usesHugeZero = true;
+    return this.hugeZero;
+  }
+  /** The address space is about to go: mm_put_huge_zero_folio(). */
+  putHugeZeroFolio(mm: Mm): void {
+    if (mm.usesHugeZero) this.hugeZeroUsers--;
+    mm.usesHugeZero = false;
+  }
+  /** Frees it if nobody uses it: the huge zero folio's shrinker. */
+  shrinkHugeZeroFolio(): void {
+    if (this.hugeZero === 0 || this.hugeZeroUsers > 0) return;
+    this.putFolio(this.hugeZero);
+    this.hugeZero = 0;
   }
   get hugeZeroFolio(): Folio | 0 {
     return this.hugeZero;
@@ -288,6 +309,20 @@ export class MmSystem {
     return kb !== 0 ? Math.floor(kb / 4) : Math.floor((this.managedPages * ratio) / 100);
   }
 
+  // The kernel's own threads.
+
+  /** The clock cycle at which runDaemons() has something to do; Infinity: never as things stand. */
+  get daemonDeadline(): number {
+    return this.pressure.isKswapdAwake ? 0 : Math.min(this.khugepaged.deadline, this.kcompactd.deadline);
+  }
+  /** Those that are due do their work. Called where nothing is half done: before a program runs on, and while all sleep. */
+  runDaemons(): void {
+    const { clockCycles } = this.machine;
+    if (this.khugepaged.deadline <= clockCycles) this.khugepaged.run();
+    if (this.pressure.isKswapdAwake) this.pressure.kswapd();
+    if (this.kcompactd.deadline <= clockCycles) this.kcompactd.run();
+  }
+
   // Faults by what they turned out to be.
 
   countFault(kind: FaultKind): void {
@@ -309,9 +344,10 @@ export class MmSystem {
     this.thp.hash(into);
     this.khugepaged.hash(into);
     this.compaction.hash(into);
+    this.kcompactd.hash(into);
     this.pressure.hash(into);
     into.numbers(this.kindCounts);
-    into.numbers([this.committedPages, this.hugeZero, this.nextMmId, this.nextMappingId, this.asids.generation, this.asids.next]);
+    into.numbers([this.committedPages, this.hugeZero, this.hugeZeroUsers, this.nextMmId, this.nextMappingId, this.asids.generation, this.asids.next]);
     this.anonVmas.hash(into);
     this.deferredSplit.hash(into);
     for (const mm of this.mms) mm.hash(into);

@@ -77,7 +77,7 @@ interface PteRun { readonly first: Pfn; nr: number; readonly bits: number; reado
 const RUN_BITS = 0x3ff & ~(Pte.A | Pte.D | Pte.W);
 const continues = ({ first, nr, bits, end }: PteRun, low: number): boolean => ptePfn(low) === first + nr && first + nr < end && (low & RUN_BITS) === bits;
 function endRun(mm: Mm, vma: Vma, { first, nr }: PteRun): null {
-  removePteRmaps(mm, vma, first, nr);
+  removePteRmaps(mm, vma, first, nr, true);
   return null;
 }
 

@@ -33,8 +33,7 @@ export function timerNow(k: Kernel, p: Process, timer: KernelTimer): number {
 
 /** Ends the sleeps and fires the timers that are due, earliest first, then in order of creation. */
 export function expire(k: Kernel): void {
-  if (k.system.khugepaged.deadline <= k.machine.clockCycles) runKhugepaged(k);
-  k.system.pressure.background();
+  if (k.system.daemonDeadline <= k.machine.clockCycles) runDaemons(k);
   const { clockCycles } = k.machine;
   if (k.load.isDue(clockCycles)) k.load.sample(clockCycles, [...k.runQueue].length + (k.current === null ? 0 : 1));
   if (k.timedSleepers.size === 0 && k.armed.size === 0) return;
@@ -57,10 +56,10 @@ export function expire(k: Kernel): void {
   }
 }
 
-/** A round of khugepaged takes the hart for its while. That is the running program's time as little as a switch to another task would be. */
-function runKhugepaged(k: Kernel): void {
+/** A thread of the kernel takes the hart for its while. That is the running program's time as little as a switch to another task would be. */
+function runDaemons(k: Kernel): void {
   if (k.current !== null) k.accountTime(k.current);
-  k.system.khugepaged.run();
+  k.system.runDaemons();
   if (k.current !== null) k.startTime();
 }
 
@@ -115,7 +114,7 @@ export function nextDeadline(k: Kernel): number {
 }
 
 /** The same with the kernel's own work, which takes the hart but brings no program on: nobody waits for it. */
-export const nextWork = (k: Kernel): number => Math.min(nextDeadline(k), k.system.khugepaged.deadline);
+export const nextWork = (k: Kernel): number => Math.min(nextDeadline(k), k.system.daemonDeadline);
 
 /** Cycles until something of the running task's own CPU time is due; Infinity: nothing. */
 export function nextCpuDeadline(k: Kernel, t: Task): number {

@@ -14,7 +14,7 @@ import { allocStrategies } from '#kernel/params.ts';
 
 const defrags = ['always', 'defer', 'defer+madvise', 'madvise', 'never'] as const;
 /** Settings that decide how memory is used and nothing else, with values worth having. */
-const tunables = { defrag_mode: [0, 0, 1], compact_large_folios: [0, 1, 1], compact_unevictable_allowed: [0, 1], extfrag_threshold: [0, 500], svnapot_fold: [0, 1, 1, 1], fault_around_bytes: [4096, 65536] } as const;
+const tunables = { defrag_mode: [0, 0, 1], compact_large_folios: [0, 1, 1], compaction_proactiveness: [0, 20, 100], compact_unevictable_allowed: [0, 1], extfrag_threshold: [0, 500], svnapot_fold: [0, 1, 1, 1], fault_around_bytes: [4096, 65536] } as const;
 const khugepaged = { max_ptes_none: [0, 1, 64, 255, 511, 511], max_ptes_shared: [0, 256, 511], any_order: [0, 1, 1], defrag: [0, 1], pages_to_scan: [1, 512, 4096], alloc_sleep_millisecs: [0, 60000] } as const;
 
 export class Background {
@@ -45,8 +45,8 @@ export class Background {
       }
       case 8:
         system.pressure.reclaim();
-        system.pressure.background();
-        return 'background';
+        system.runDaemons();
+        return 'daemons';
       case 9: return this.fillPipe();
       default: return this.set();
     }
@@ -60,11 +60,13 @@ export class Background {
     return `khugepaged ${rounds}`;
   }
   private compact(): string {
-    const { compaction } = this.system;
+    const { compaction, kcompactd } = this.system;
     const order = 1 + this.random.below(10);
-    const how = this.random.below(6);
+    const how = this.random.below(8);
     if (how === 0) compaction.everything();
-    else if (how === 1) compaction.kcompactd(order);
+    else if (how === 1) compaction.forDaemon(order);
+    else if (how === 2) compaction.proactively();
+    else if (how === 3) kcompactd.wake(order);
     else compaction.direct(order, this.oneOf([Gfp.User, Gfp.Thp, Gfp.Kernel]), this.oneOf([CompactPriority.Async, CompactPriority.SyncLight, CompactPriority.SyncFull]));
     return `compaction ${how} ${order}`;
   }

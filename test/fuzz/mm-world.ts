@@ -70,7 +70,7 @@ interface Range { readonly page: number; readonly len: number }
 
 const prots = [0, Prot.Read, Prot.Read | Prot.Write, Prot.Read | Prot.Write, Prot.Read | Prot.Write, Prot.Write, Prot.Read | Prot.Exec] as const;
 /** madvise values that must not change what is read, or do so in a way that the model knows. */
-const Advice = { DontNeed: 4, Free: 8, Remove: 9, DontFork: 10, DoFork: 11, WipeOnFork: 18, KeepOnFork: 19, DontNeedLocked: 24 } as const;
+const Advice = { DontNeed: 4, Free: 8, Remove: 9, DontFork: 10, DoFork: 11, HugePage: 14, NoHugePage: 15, Collapse: 25, WipeOnFork: 18, KeepOnFork: 19, DontNeedLocked: 24 } as const;
 const harmless = [0, 1, 2, 3, 14, 14, 15, 16, 17, 20, 21, 22, 23, 25] as const;
 
 export class World {
@@ -141,6 +141,7 @@ export class World {
       this.untilFailure = this.random.below(3) === 0 ? this.random.below(3) : Infinity;
       this.last = this.background.operate();
     } else if (this.random.below(12) === 0) this.strain(process);
+    else if (this.random.below(16) === 0) this.huge(process);
     else this.operate(process);
     if (!this.processes.includes(process)) process = this.processes[0]!;
     this.untilFailure = Infinity;
@@ -235,17 +236,14 @@ export class World {
   private read(process: Process): void {
     const range = this.range(process);
     this.note('read', process, range);
-    for (let i = 0; i < Math.min(range.len, 24); i++) {
-      const page = range.page + i;
-      const { program, model } = process;
-      const result = program.read(vaOf(page) + 5);
-      if (result === FaultResult.OutOfMemory) this.mayLackMemory();
-      else {
-        const wanted = this.expected(model, page);
-        if ((result === FaultResult.Done) !== (wanted !== null)) throw new Error(`a read of page ${page} gives ${result}, the model says ${wanted}`);
-      }
-    }
+    for (let i = 0; i < Math.min(range.len, 24); i++) this.readFrom(process, range.page + i);
     this.compare(process, range);
+  }
+  private readFrom({ program, model }: Process, page: number): void {
+    const result = program.read(vaOf(page) + 5);
+    if (result === FaultResult.OutOfMemory) return this.mayLackMemory();
+    const wanted = this.expected(model, page);
+    if ((result === FaultResult.Done) !== (wanted !== null)) throw new Error(`a read of page ${page} gives ${result}, the model says ${wanted}`);
   }
   /** Running out is allowed when it was asked for, or when it is true. */
   private mayLackMemory(): void {
@@ -300,6 +298,28 @@ export class World {
     const kind = !isShared ? (isAnon ? Kind.Anon : Kind.PrivateFile) : Kind.SharedFile;
     for (let i = 0; i < range.len; i++) model.set(range.page + i, kind, prot, pgoff + (kind === Kind.Anon ? 0 : i), file);
     this.checkMerged(process, range);
+  }
+  /** Everything that leads to 2 MiB folios in one place: a whole window, read (the huge zero folio) or written here and there, then collapsed
+   *  at the program's word or by khugepaged. */
+  private huge(process: Process): void {
+    const { random } = this;
+    const { mm } = process.program;
+    const range = { page: 64 + 512 * random.below(2), len: 512 };
+    const how = random.below(4);
+    const untilFailure = random.below(2) === 0 ? random.below(3) : Infinity;
+    this.untilFailure = Infinity;
+    if (random.below(2) === 0) {
+      this.map(process, range, Prot.Read | Prot.Write, MapFlag.Private | MapFlag.Anonymous);
+      if (how > 0) mm.madvise(vaOf(range.page), 512 * 4096, how === 1 ? Advice.NoHugePage : Advice.HugePage);
+    }
+    if (how === 3) this.untilFailure = untilFailure;
+    if (random.below(4) === 0) this.readFrom(process, range.page + random.below(512));
+    else for (let i = random.below(8); i < 512; i += 1 + random.below(60)) if (process.model.kind[range.page + i] === Kind.Anon) this.write(process, range.page + i, 1 + random.below(255));
+    this.untilFailure = untilFailure;
+    if (how === 1) mm.madvise(vaOf(range.page), 512 * 4096, Advice.HugePage);
+    if (random.below(2) === 0) mm.madvise(vaOf(range.page), 512 * 4096, Advice.Collapse);
+    else for (let i = 0; i < 4; i++) this.system.khugepaged.run();
+    this.note('huge', process, range, how, untilFailure);
   }
   private forget(model: Model, { page, len }: Range): void {
     for (let i = 0; i < len; i++) model.set(page + i, Kind.None, 0);
@@ -535,8 +555,7 @@ export class World {
     for (const { mapping } of this.files) mapping?.space.release();
     this.background.end();
     this.system.check();
-    const kept = this.system.hugeZeroFolio === 0 ? 0 : 512;
-    const free = this.system.freeBytes / 4096 + kept;
+    const free = this.system.freeBytes / 4096;
     if (free !== this.freeAtBoot) throw new Error(`${this.freeAtBoot - free} frames have leaked`);
   }
 }

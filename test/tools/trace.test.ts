@@ -1,9 +1,9 @@
 // The line formats of traces, against lines that the real tools printed.
 import { describe, expect, test } from 'vitest';
-import { tracepoint } from '#base';
+import { tracepoint, tracepoints } from '#base';
 import '#kernel'; // declares its tracepoints
 import { flagNames } from '#tools/trace/flags.ts';
-import { eventFields, eventsNamed, ftraceLine } from '#tools/trace/ftrace.ts';
+import { eventFields, eventsNamed, ftraceLine, showGfpFlags } from '#tools/trace/ftrace.ts';
 import { quoteBytes } from '#tools/trace/peek.ts';
 import { perfFaultLine } from '#tools/trace/perf.ts';
 
@@ -17,6 +17,35 @@ test('a page fault prints as perf 6.1 printed it on Linux 6.18', () => {
 });
 
 describe('ftrace lines', () => {
+  // Held against `print fmt` of /sys/kernel/tracing/events/{kmem,compaction,migrate}/*/format of Linux 6.18.
+  test('events of kmem, compaction and migrate print as Linux 6.18 prints them, but for addresses of page records', () => {
+    const lines = Object.entries({
+      mm_page_alloc: [0x80012, 0, 1, 0x10_0dca], mm_page_free_batched: [0x80012], mm_page_alloc_zone_locked: [0x80012, 3, 1, 1], mm_page_pcpu_drain: [0x80012, 0, 1],
+      mm_page_alloc_extfrag: [0x80200, 0, 9, 9, 0, 1, 0, 1],
+      mm_compaction_begin: [0x80000, 0x80010, 0x87e00, 0x88000, 0], mm_compaction_end: [0x80000, 0x80200, 0x87e00, 0x88000, 1, 8],
+      mm_compaction_isolate_migratepages: [0x80000, 0x80020, 32, 30], mm_compaction_migratepages: [30, 2],
+      mm_compaction_try_to_compact_pages: [9, 0x1c_24ca, 2], mm_compaction_suitable: [0, 0, 9, 4], mm_compaction_defer_compaction: [0, 0, 9, 0, 3, 9],
+      mm_compaction_kcompactd_sleep: [0], mm_compaction_wakeup_kcompactd: [0, 9, 0],
+      mm_migrate_pages: [30, 2, 0, 0, 0, 1, 1, 0], mm_migrate_pages_start: [2, 0], set_migration_pte: [0x3f_0000_0000, 0x2000_0d7, 0], remove_migration_pmd: [0x3f_0020_0000, 0xc7],
+    }).map(([name, values]) => `${name}: ${eventFields(tracepoints().get(name)!, values)}`);
+    expect(lines).toEqual([
+      'mm_page_alloc: pfn=0x80012 order=0 migratetype=1 gfp_flags=GFP_HIGHUSER_MOVABLE|__GFP_ZERO', 'mm_page_free_batched: pfn=0x80012 order=0',
+      'mm_page_alloc_zone_locked: pfn=0x80012 order=3 migratetype=1 percpu_refill=1', 'mm_page_pcpu_drain: pfn=0x80012 order=0 migratetype=1',
+      'mm_page_alloc_extfrag: pfn=0x80200 alloc_order=0 fallback_order=9 pageblock_order=9 alloc_migratetype=0 fallback_migratetype=1 fragmenting=0 change_ownership=1',
+      'mm_compaction_begin: zone_start=0x80000 migrate_pfn=0x80010 free_pfn=0x87e00 zone_end=0x88000, mode=async',
+      'mm_compaction_end: zone_start=0x80000 migrate_pfn=0x80200 free_pfn=0x87e00 zone_end=0x88000, mode=sync status=success',
+      'mm_compaction_isolate_migratepages: range=(0x80000 ~ 0x80020) nr_scanned=32 nr_taken=30', 'mm_compaction_migratepages: nr_migrated=30 nr_failed=2',
+      'mm_compaction_try_to_compact_pages: order=9 gfp_mask=GFP_TRANSHUGE priority=2', 'mm_compaction_suitable: node=0 zone=Normal   order=9 ret=continue',
+      'mm_compaction_defer_compaction: node=0 zone=Normal   order=9 order_failed=9 consider=0 limit=8',
+      'mm_compaction_kcompactd_sleep: nid=0', 'mm_compaction_wakeup_kcompactd: nid=0 order=9 classzone_idx=Normal  ',
+      'mm_migrate_pages: nr_succeeded=30 nr_failed=2 nr_thp_succeeded=0 nr_thp_failed=0 nr_thp_split=0 nr_split=1 mode=MIGRATE_SYNC_LIGHT reason=compaction',
+      'mm_migrate_pages_start: mode=MIGRATE_SYNC reason=compaction', 'set_migration_pte: addr=3f00000000, pte=20000d7 order=0', 'remove_migration_pmd: addr=3f00200000, pmd=c7',
+    ]);
+  });
+  test('gfp_flags print as names, whole masks first', () => {
+    expect([0, 0xcc0, 0x820, 0x40_0dc0, 0x1c_20ca, 0x1c_2cca, 0x10_0cca, 0x1d_24ca].map(showGfpFlags)).toEqual(['none', 'GFP_KERNEL', 'GFP_ATOMIC', 'GFP_KERNEL_ACCOUNT|__GFP_ZERO',
+      'GFP_TRANSHUGE_LIGHT', 'GFP_TRANSHUGE|__GFP_KSWAPD_RECLAIM', 'GFP_HIGHUSER_MOVABLE', 'GFP_TRANSHUGE|__GFP_NORETRY']);
+  });
   test('a task, a time in seconds and the event', () => {
     expect(ftraceLine('gups', 2, 33_060_025_999, 'mm_page_free', 'pfn=0x80012 order=4'))
       .toBe('            gups-2       [000] .....    33.060025: mm_page_free: pfn=0x80012 order=4');

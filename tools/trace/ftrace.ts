@@ -31,9 +31,67 @@ const members = ['MM_FILEPAGES', 'MM_ANONPAGES', 'MM_SWAPENTS', 'MM_SHMEMPAGES']
 const scanResults = ['failed', 'succeeded', 'pmd_null', 'pmd_none', 'page_pmd_mapped', 'exceed_none_pte', 'exceed_swap_pte', 'exceed_shared_pte', 'pte_non_present', 'pte_uffd_wp',
   'pte_mapped_hugepage', 'lack_referenced_page', 'page_null', 'scan_aborted', 'not_suitable_page_count', 'page_not_in_lru', 'page_locked', 'page_not_anon', 'page_compound',
   'no_process_for_page', 'vma_null', 'vma_check_failed', 'not_suitable_address_range', 'could_not_delete_page_from_lru', 'alloc_huge_page_failed'];
+/** enum compact_result by number: COMPACTION_STATUS. */
+const compactResults = ['not_suitable_zone', 'skipped', 'deferred', 'no_suitable_page', 'continue', 'complete', 'partial_skipped', 'contended', 'success'];
+const migrateModes = ['MIGRATE_ASYNC', 'MIGRATE_SYNC_LIGHT', 'MIGRATE_SYNC'];
+const migrateReasons = ['compaction', 'memory_failure', 'memory_hotplug', 'syscall_or_cpuset', 'mempolicy_mbind', 'numa_misplaced', 'contig_range', 'longterm_pin', 'demotion', 'damon'];
+/** The one zone, in the eight columns that Linux gives it. */
+const ZONE = 'Normal  ';
+
+/** show_gfp_flags(): masks with a name of their own first, as include/trace/events/mmflags.h orders them. */
+const gfpNames: readonly (readonly [string, number])[] = [
+  ['GFP_TRANSHUGE', 0x1c_24ca], ['GFP_TRANSHUGE_LIGHT', 0x1c_20ca], ['GFP_HIGHUSER_MOVABLE', 0x10_0cca], ['GFP_HIGHUSER', 0x10_0cc2], ['GFP_USER', 0x10_0cc0],
+  ['GFP_KERNEL_ACCOUNT', 0x40_0cc0], ['GFP_KERNEL', 0xcc0], ['GFP_NOFS', 0xc40], ['GFP_ATOMIC', 0x820], ['GFP_NOIO', 0xc00], ['GFP_NOWAIT', 0x2800], ['__GFP_RECLAIM', 0xc00],
+  ['__GFP_HIGHMEM', 0x2], ['__GFP_MOVABLE', 0x8], ['__GFP_RECLAIMABLE', 0x10], ['__GFP_HIGH', 0x20], ['__GFP_IO', 0x40], ['__GFP_FS', 0x80], ['__GFP_ZERO', 0x100],
+  ['__GFP_DIRECT_RECLAIM', 0x400], ['__GFP_KSWAPD_RECLAIM', 0x800], ['__GFP_NOWARN', 0x2000], ['__GFP_RETRY_MAYFAIL', 0x4000], ['__GFP_NOFAIL', 0x8000], ['__GFP_NORETRY', 0x1_0000],
+  ['__GFP_MEMALLOC', 0x2_0000], ['__GFP_COMP', 0x4_0000], ['__GFP_NOMEMALLOC', 0x8_0000], ['__GFP_HARDWALL', 0x10_0000], ['__GFP_ACCOUNT', 0x40_0000],
+];
+export function showGfpFlags(gfp: number): string {
+  let left = gfp;
+  const names: string[] = [];
+  for (const [name, mask] of gfpNames) {
+    if ((left & mask) !== mask) continue;
+    names.push(name);
+    left &= ~mask;
+  }
+  if (left !== 0) names.push(`0x${unsigned(left)}`);
+  return names.length === 0 ? 'none' : names.join('|');
+}
+const hex = (n: number | undefined): string => `0x${unsigned(n ?? 0)}`;
+const compactResult = (ret: number | undefined): string => compactResults[ret ?? 0] ?? `${ret}`;
+type Fields = (values: readonly number[]) => string;
+const scanned: Fields = ([start, end, nrScanned, nrTaken]) => `range=(${hex(start)} ~ ${hex(end)}) nr_scanned=${nrScanned} nr_taken=${nrTaken}`;
+const verdict: Fields = ([nid, , order, ret]) => `node=${nid} zone=${ZONE} order=${order} ret=${compactResult(ret)}`;
+const deferral: Fields = ([nid, , order, considered, shift, failed]) => `node=${nid} zone=${ZONE} order=${order} order_failed=${failed} consider=${considered} limit=${2 ** (shift ?? 0)}`;
+const woken: Fields = ([nid, order]) => `nid=${nid} order=${order} classzone_idx=${ZONE}`;
+const zoneRange = ([start, migrate, free, end, sync]: readonly number[]): string =>
+  `zone_start=${hex(start)} migrate_pfn=${hex(migrate)} free_pfn=${hex(free)} zone_end=${hex(end)}, mode=${sync === 1 ? 'sync' : 'async'}`;
+const migrationPte: Fields = ([addr, pte, order]) => `addr=${unsigned(addr ?? 0)}, pte=${unsigned(pte ?? 0)} order=${order}`;
+const migrationPmd: Fields = ([addr, pmd]) => `addr=${unsigned(addr ?? 0)}, pmd=${unsigned(pmd ?? 0)}`;
 const scanResult = (status: number | undefined): string => scanResults[status ?? 0] ?? `${status}`;
 /** Events that Linux prints in another way than name=value. */
-const special: Readonly<Record<string, (values: readonly number[]) => string>> = {
+const special: Readonly<Record<string, Fields>> = {
+  mm_page_alloc: ([pfn, order, type, gfp]) => `pfn=${hex(pfn)} order=${order} migratetype=${type} gfp_flags=${showGfpFlags(gfp ?? 0)}`,
+  mm_page_free_batched: ([pfn]) => `pfn=${hex(pfn)} order=0`,
+  mm_compaction_begin: zoneRange,
+  mm_compaction_end: (values) => `${zoneRange(values)} status=${compactResult(values[5])}`,
+  mm_compaction_isolate_migratepages: scanned,
+  mm_compaction_isolate_freepages: scanned,
+  mm_compaction_try_to_compact_pages: ([order, gfp, prio]) => `order=${order} gfp_mask=${showGfpFlags(gfp ?? 0)} priority=${prio}`,
+  mm_compaction_suitable: verdict,
+  mm_compaction_finished: verdict,
+  mm_compaction_deferred: deferral,
+  mm_compaction_defer_compaction: deferral,
+  mm_compaction_defer_reset: deferral,
+  mm_compaction_kcompactd_wake: woken,
+  mm_compaction_wakeup_kcompactd: woken,
+  mm_migrate_pages: ([ok, failed, thpOk, thpFailed, thpSplit, split, mode, reason]) =>
+    `nr_succeeded=${ok} nr_failed=${failed} nr_thp_succeeded=${thpOk} nr_thp_failed=${thpFailed} nr_thp_split=${thpSplit} nr_split=${split} mode=${migrateModes[mode ?? 0]} reason=${migrateReasons[reason ?? 0]}`,
+  mm_migrate_pages_start: ([mode, reason]) => `mode=${migrateModes[mode ?? 0]} reason=${migrateReasons[reason ?? 0]}`,
+  set_migration_pte: migrationPte,
+  remove_migration_pte: migrationPte,
+  set_migration_pmd: migrationPmd,
+  remove_migration_pmd: migrationPmd,
   sys_enter: ([, nr, ...args]) => `NR ${nr} (${args.map(unsigned).join(', ')})`,
   sys_exit: ([, nr, ret]) => `NR ${nr} = ${ret}`,
   mm_khugepaged_scan_pmd: ([mm, pfn, referenced, none, status, unmapped]) =>

@@ -53,6 +53,7 @@ export function tunableFile(view: KernelView, row: TunableRow): TextRow<null> {
     // One limit in two units: the last one written counts (overcommit_ratio_handler, overcommit_kbytes_handler).
     if (name === 'overcommit_ratio') params.vm.overcommit_kbytes = 0;
     if (name === 'overcommit_kbytes') params.vm.overcommit_ratio = 0;
+    if (name === 'compaction_proactiveness') view.system.kcompactd.proactivenessChanged();
     if (name === 'min_free_kbytes' || name === 'watermark_scale_factor') view.system.setupWatermarks();
   }, row.min, row.max);
 }

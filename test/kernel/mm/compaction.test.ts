@@ -11,6 +11,7 @@ import { Madvise } from '#kernel/mm/madvise.ts';
 import { MigrateMode, migratePages } from '#kernel/mm/migrate.ts';
 import { MapFlag, Prot } from '#kernel/mm/mman.ts';
 import { splitHugePages } from '#kernel/mm/split-huge-pages.ts';
+import { GfpFlag } from '#kernel/mm/gfp.ts';
 import { Gfp } from '#kernel/mm/system.ts';
 import type { MmSystem } from '#kernel/mm/system.ts';
 import { Program, boot } from '../../support/mm-fixture.ts';
@@ -220,6 +221,111 @@ describe('compaction', () => {
       if (child !== null) expect(numbers(child, BASE, 1024)).toEqual(counted(1024));
       system.check();
     }), { numRuns: 12 });
+  });
+});
+
+describe('kcompactd', () => {
+  const MS = 1_000_000;
+  /** What compaction says, event by event, with the fields that tell. */
+  function listen(...fields: string[]): { lines: string[]; stop: () => void } {
+    const lines: string[] = [];
+    const stops = [...tracepoints().values()].filter((point) => point.system === 'compaction').map((point) => point.listen((p, values) => {
+      lines.push([p.name.replace('mm_compaction_', ''), ...p.fields.flatMap((field, i) => (fields.includes(field.name) ? [values[i]] : []))].join(' '));
+    }));
+    return { lines, stop: () => { for (const stop of stops) stop(); } };
+  }
+  test('looks every half second, and compacts while more of free memory is of no use to 2 MiB than vm.compaction_proactiveness likes', () => {
+    for (const [proactiveness, runs] of [[20, true], [0, false]] as const) {
+      const { program, system, machine } = boot({ ramBytes: 64 << 20, params: (p) => { p.vm.compaction_proactiveness = proactiveness; } });
+      checkerboard(program);
+      takeWhole(system);
+      const { kcompactd, compaction } = system;
+      expect([compaction.score, compaction.nodeScore, compaction.scoreMark(false), compaction.scoreMark(true)]).toEqual([100, 99, runs ? 90 : 100, runs ? 80 : 100]);
+      expect(kcompactd.deadline).toBe(runs ? 500 * MS : Infinity);
+      machine.charge(500 * MS - machine.clockCycles);
+      system.runDaemons();
+      expect(compaction.score <= 80).toBe(runs);
+      expect([system.vmstat.get('compact_daemon_migrate_scanned') > 0, system.vmstat.get('compact_daemon_wake'), system.vmstat.get('compact_stall')]).toEqual([runs, 0, 0]);
+      // Well below the mark now: the next look finds nothing, and another one only comes after somebody has allocated or freed.
+      if (!runs) continue;
+      expect(kcompactd.deadline).toBe(machine.clockCycles + 500 * MS);
+      machine.charge(500 * MS);
+      system.runDaemons();
+      expect(kcompactd.deadline).toBe(Infinity);
+      const lookedAt = machine.clockCycles;
+      program.mm.madvise(BASE + 4096, 4096, Madvise.DontNeed);
+      expect(kcompactd.deadline).toBe(lookedAt + 500 * MS);
+      system.check();
+    }
+  });
+  test('waits 64 times as long after a run that was of no use', () => {
+    const { program, system, machine } = boot({ ramBytes: 64 << 20 });
+    checkerboard(program);
+    takeWhole(system);
+    for (const frame of new Set(program.mm.vmas.flatMap((vma) => Array.from({ length: vma.nrPages }, (_, i) => program.frame(vma.start + i * 4096))))) {
+      if (frame !== 0) system.folios.get(system.folios.folioOf(asPfn(frame))); // nothing can move
+    }
+    machine.charge(500 * MS);
+    system.runDaemons();
+    expect(system.kcompactd.deadline).toBe(machine.clockCycles + 64 * 500 * MS);
+  });
+  test('writing vm.compaction_proactiveness makes it look at once; 0 does not', () => {
+    const { program, system } = boot({ ramBytes: 64 << 20 });
+    checkerboard(program);
+    takeWhole(system);
+    const { lines, stop } = listen('order', 'status');
+    system.params.vm.compaction_proactiveness = 0;
+    system.kcompactd.proactivenessChanged();
+    expect([system.kcompactd.deadline, lines]).toEqual([Infinity, []]);
+    system.params.vm.compaction_proactiveness = 20;
+    system.kcompactd.proactivenessChanged();
+    expect(system.kcompactd.deadline).toBe(0);
+    system.runDaemons();
+    stop();
+    expect([lines[0], lines[1], lines.at(-2), lines.at(-1)]).toEqual(['wakeup_kcompactd -1', 'begin', 'end 8', 'kcompactd_sleep']);
+  });
+  test('is woken for the order by kswapd, which has freed what it can; by the allocation itself once kswapd has failed sixteen times', () => {
+    const LIGHT = Gfp.ThpLight | GfpFlag.KswapdReclaim;
+    for (const [failures, gfp, woken] of [[0, LIGHT, true], [15, LIGHT, true], [16, LIGHT, true], [16, Gfp.Thp | GfpFlag.KswapdReclaim, false]] as const) {
+      const { program, system } = boot({ ramBytes: 64 << 20, params: (p) => { p.vm.extfrag_threshold = 1000; } });
+      checkerboard(program);
+      takeWhole(system);
+      const wake = (): void => { system.pages.hooks.wakeKswapd(9, gfp); };
+      // At first every block is ruled out by the threshold, and kswapd has nothing to shrink.
+      for (let i = 0; i < failures; i++) {
+        wake();
+        expect(system.pressure.isKswapdAwake).toBe(true);
+        system.runDaemons();
+      }
+      expect(system.vmstat.get('compact_daemon_wake')).toBe(0);
+      system.params.vm.extfrag_threshold = 500;
+      const { lines, stop } = listen('order');
+      wake();
+      expect([system.pressure.isKswapdAwake, lines]).toEqual([failures < 16, woken && failures === 16 ? ['suitable 9', 'wakeup_kcompactd 9'] : []]);
+      system.runDaemons();
+      stop();
+      expect(lines.filter((line) => line.includes('kcompactd'))).toEqual(woken ? ['wakeup_kcompactd 9', 'kcompactd_wake 9', 'kcompactd_sleep'] : []);
+      expect([system.vmstat.get('compact_daemon_wake'), system.buddy.countOf(9) + system.buddy.countOf(10) > 0]).toEqual(woken ? [1, true] : [0, false]);
+      system.check();
+    }
+  });
+});
+
+describe('the huge zero folio', () => {
+  test('lives as long as somebody who has mapped it, a child included; then the shrinker takes it', () => {
+    const { program, system } = boot({ orders: [9], ramBytes: 32 << 20 });
+    const free = system.freeBytes;
+    program.map(0x200000, BASE);
+    program.read(BASE);
+    const child = fork(program);
+    program.mm.dispose();
+    system.pages.hooks.reclaim(0, Gfp.Kernel);
+    expect([system.hugeZeroFolio !== 0, child.read(BASE + 0x1000)]).toEqual([true, 0]);
+    child.mm.dispose();
+    expect(system.hugeZeroFolio).not.toBe(0);
+    system.pages.hooks.reclaim(0, Gfp.Kernel);
+    expect([system.hugeZeroFolio, system.freeBytes - free]).toEqual([0, 4096]); // the program's root table
+    system.check();
   });
 });
 
