@@ -199,7 +199,7 @@ describe('compaction', () => {
     system.compaction.everything();
     for (const stop of stops) stop();
     expect([...seen].sort()).toEqual(['mm_compaction_begin', 'mm_compaction_end', 'mm_compaction_finished', 'mm_compaction_isolate_freepages', 'mm_compaction_isolate_migratepages',
-      'mm_compaction_migratepages', 'mm_migrate_pages', 'remove_migration_pte', 'set_migration_pte']);
+      'mm_compaction_migratepages', 'mm_migrate_pages', 'mm_migrate_pages_start', 'remove_migration_pte', 'set_migration_pte']);
   });
   test('whatever the mixture of folios, forks and holes, it loses neither a byte nor a frame', () => {
     const hole = fc.record({ at: fc.nat(1023), len: fc.integer({ min: 1, max: 30 }) });
@@ -309,6 +309,24 @@ describe('kcompactd', () => {
       system.check();
     }
   });
+});
+
+test('the page allocator says what comes off a free list, what goes back, and what is freed with others', () => {
+  const { program, system } = boot({ orders: [2], ramBytes: 32 << 20 });
+  const lines: string[] = [];
+  const names = ['mm_page_alloc_zone_locked', 'mm_page_pcpu_drain', 'mm_page_free_batched', 'mm_page_free'];
+  const stops = names.map((name) => tracepoints().get(name)!.listen((p, values) => lines.push(`${p.name.slice(8)} ${values.slice(1).join(' ')}`.trim())));
+  const first = system.pages.alloc(4, Gfp.User); // an order that has no stock
+  expect([first > 0, lines.splice(0)]).toEqual([true, ['alloc_zone_locked 4 1 0']]);
+  program.map(0x4000, BASE);
+  program.write(BASE);
+  // A refill for a table of each kind and for the folio: blocks of order 0 that cannot be moved, of order 2 that can.
+  expect(new Set(lines.splice(0))).toEqual(new Set(['alloc_zone_locked 0 0 1', 'alloc_zone_locked 2 1 1']));
+  program.mm.munmap(BASE, 0x4000);
+  expect(lines.splice(0)).toEqual(['free 2', 'free_batched', 'free 0', 'free 0']); // the folio, then tables, one by one
+  system.pages.drainStock();
+  expect(new Set(lines.splice(0))).toEqual(new Set(['pcpu_drain 0 0', 'pcpu_drain 2 1']));
+  for (const stop of stops) stop();
 });
 
 describe('the huge zero folio', () => {
