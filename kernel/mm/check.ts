@@ -137,7 +137,7 @@ function checkFolio(system: MmSystem, scan: Scan, head: number, nr: number, tall
   // A reference for each mapping, for whoever holds it besides, and one for the page cache if the folio is a file's.
   const cached = !anon && folios.mapping(folio) !== 0;
   const held = system.heldFolios.get(folio) ?? 0;
-  if (folios.refCount(folio) !== total + held + (cached ? 1 : 0)) bug(`folio ${hex(head)} has ${folios.refCount(folio)} references for ${total} mappings and ${held} holders`);
+  if (folios.refCount(folio) !== total + held + (cached ? nr : 0)) bug(`folio ${hex(head)} has ${folios.refCount(folio)} references for ${total} mappings and ${held} holders`);
   if (nr > 1) {
     // "Exclusive" may be denied to a folio that is; "shared" must never be.
     if (scan.owners[row]! > 1 && !folios.test(folio, FolioFlag.MaybeShared)) bug(`folio ${hex(head)} of ${scan.owners[row]} address spaces is not marked as shared`);

@@ -5,8 +5,8 @@ import type { StateHash } from '#base';
 
 /** The modelled lines of /proc/vmstat, in the order in which Linux 6.18 prints them. nr_* are gauges in pages, the rest count events. */
 const names = [
-  'nr_free_pages', 'nr_mlock', 'nr_slab_unreclaimable', 'nr_anon_pages', 'nr_mapped', 'nr_file_pages', 'nr_shmem', 'nr_anon_transparent_hugepages',
-  'nr_page_table_pages', 'nr_memmap_boot_pages',
+  'nr_free_pages', 'nr_zone_write_pending', 'nr_mlock', 'nr_slab_unreclaimable', 'nr_anon_pages', 'nr_mapped', 'nr_file_pages', 'nr_dirty', 'nr_writeback', 'nr_shmem', 'nr_anon_transparent_hugepages',
+  'nr_dirtied', 'nr_written', 'nr_page_table_pages', 'nr_memmap_boot_pages',
   'pgalloc_normal', 'allocstall_normal', 'pgfree', 'pglazyfree', 'pgfault', 'pgmajfault', 'pgreuse', 'oom_kill',
   'pgmigrate_success', 'pgmigrate_fail', 'thp_migration_success', 'thp_migration_fail', 'thp_migration_split',
   'compact_migrate_scanned', 'compact_free_scanned', 'compact_isolated', 'compact_stall', 'compact_fail', 'compact_success',
@@ -89,6 +89,10 @@ export const mmCompactionDeferReset = tracepoint('mm_compaction_defer_reset', 'c
 export const mmCompactionKcompactdSleep = tracepoint('mm_compaction_kcompactd_sleep', 'compaction', { nid: 'dec' });
 export const mmCompactionKcompactdWake = tracepoint('mm_compaction_kcompactd_wake', 'compaction', kcompactd);
 export const mmCompactionWakeupKcompactd = tracepoint('mm_compaction_wakeup_kcompactd', 'compaction', kcompactd);
+// filemap. Linux prints the device as major:minor, ofs in bytes.
+const cacheEvent = { major: 'dec', minor: 'dec', ino: 'hex', pfn: 'pfn', ofs: 'dec', order: 'dec' } as const;
+export const mmFilemapAddToPageCache = tracepoint('mm_filemap_add_to_page_cache', 'filemap', cacheEvent);
+export const mmFilemapDeleteFromPageCache = tracepoint('mm_filemap_delete_from_page_cache', 'filemap', cacheEvent);
 // exceptions: error_code is scause, as riscv has it.
 export const pageFaultUser = tracepoint('page_fault_user', 'exceptions', { address: 'va', ip: 'va', error_code: 'hex' });
 export const pageFaultKernel = tracepoint('page_fault_kernel', 'exceptions', { address: 'va', ip: 'va', error_code: 'hex' });

@@ -1,20 +1,21 @@
-// The page cache of one file: frames of guest RAM by page of the file, as order-0 folios. Here: reading, writing, truncating, and who maps
-// it. Not here: faults on mappings of it (filefault.ts), disks (there are none yet: every page that was ever written is in memory).
-// Mirrors struct address_space and mm/shmem.c. A hole reads as zeros and takes no frame until it is written or mapped.
-import { PAGE_SIZE, asPfn, bug } from '#base';
+// The page cache of one file: folios of any order by their place in the file. Here: finding, adding and removing folios, who maps the file,
+// what stands behind the pages. Not here: reading with read-ahead (filemap-read.ts, readahead.ts), cutting (truncate.ts), files that live in
+// memory alone (shmem.ts), writing back (writeback.ts), faults on mappings (filefault.ts).
+// Mirrors struct address_space and mm/filemap.c, 6.18. A folio holds one reference of the cache's for each of its pages.
+import { PAGE_SIZE, asFolio, asPfn, bug } from '#base';
 import type { Folio, Pfn, StateHash } from '#base';
-import { ptePfn } from '#mmu';
-import { Errno } from '../syscall/errno.ts';
-import { VmItem } from './events.ts';
+import { VmItem, mmFilemapAddToPageCache, mmFilemapDeleteFromPageCache } from './events.ts';
 import { FenceBatch } from './fences.ts';
-import { FolioFlag, MemdescType } from './folio.ts';
+import { FolioFlag } from './folio.ts';
+import type { IoBuffer } from '../fs/io-buffer.ts';
 import type { Mm } from './mm.ts';
-import { ptePresent } from './pagetable.ts';
-import { Gfp } from './system.ts';
+import { pageForShmem, shmemWrite } from './shmem.ts';
 import type { MmSystem } from './system.ts';
-import { zapRange } from './unmap.ts';
+import { punchHole, truncate } from './truncate.ts';
+import { Zap, zapRange } from './unmap.ts';
 import { VmFlag } from './vma.ts';
 import type { Vma } from './vma.ts';
+import { Mark, XArray } from './xarray.ts';
 
 /** What a VMA holds of a file; stands for the open file. Make one for each open file and give the same one to every mmap() of it: VMAs
  *  merge only when they hold the same object, as Linux merges only VMAs of the same struct file. */
@@ -26,6 +27,20 @@ export interface FileMapping {
   readonly devMinor: number;
   /** The open file may be written to: a shared mapping of it may become writable. */
   readonly mayWrite: boolean;
+  /** How the open file has been read so far: read-ahead goes by it (file_ra_state). Absent where nothing is ever read in. */
+  readonly ra?: FileRa;
+}
+
+/** Mirrors struct file_ra_state (6.16 and later). Pages, but for prevPos, which is bytes. */
+export interface FileRa {
+  start: number;
+  size: number;
+  asyncSize: number;
+  order: number;
+  /** Most pages of a window: from the device's read_ahead_kb; 0: no read-ahead. */
+  raPages: number;
+  mmapMiss: number;
+  prevPos: number;
 }
 
 /** A limit on pages that several address spaces share, as a tmpfs mount has with size=. */
@@ -34,65 +49,213 @@ export interface PageQuota {
   readonly maxPages: number;
 }
 
+/** Where a call got to that may have to wait for I/O: `moved` bytes are done; then `error` (-errno), or `wait`: a folio to sleep on (its lock
+ *  or writeback) before the rest is tried; both 0: done. */
+export interface IoProgress { readonly moved: number; readonly error: number; readonly wait: Folio | 0 }
+
+/** How much a write-back run should do. Mirrors struct writeback_control. */
+export interface WritebackControl {
+  /** Pages of the file: [start, end). */
+  readonly start: number;
+  readonly end: number;
+  /** Everything that is dirty now must be written (WB_SYNC_ALL); false: as much as `nrToWrite` says, skipping what is locked or written. */
+  readonly isIntegrity: boolean;
+  /** Base pages still to write; counts down. */
+  nrToWrite: number;
+}
+
+/** What stands behind the pages of a file on a disk. Mirrors struct address_space_operations; null in an AddressSpace: memory alone. */
+export interface AddressSpaceOps {
+  readonly name: 'iomap' | 'buffer_head';
+  /** Largest order of a folio here; 0: single pages (mapping_set_large_folios() was not called). */
+  readonly maxOrder: number;
+  /** Fills locked folios, which follow each other in the file and are not up to date; each is unlocked by waits.endRead(), perhaps at once.
+   *  Never fails: what cannot be read is unlocked as not up to date. Mirrors read_folio() and readahead(). */
+  readFolios(folios: readonly Folio[], isReadahead: boolean): void;
+  /** A buffered write: bytes of `io` go into the cache at `pos`, blocks are allocated, folios dirtied, the size grows. */
+  write(io: IoBuffer, pos: number): IoProgress;
+  /** A shared mapping is about to write to a folio, which is locked: blocks behind it must be there. @returns 0 or -errno (SIGBUS) */
+  pageMkwrite(folio: Folio): number;
+  /** Starts writing dirty folios. @returns 0 or -errno */
+  writepages(wbc: WritebackControl): number;
+  /** Bytes [offset, offset + len) of a locked folio are about to be cut off, or all of it leaves the cache: state kept for them goes. */
+  invalidateFolio(folio: Folio, offset: number, len: number): void;
+  /** A folio was moved to other frames, or split into pieces: state kept by folio follows. */
+  folioMoved?(from: Folio, to: Folio): void;
+  folioSplit?(folio: Folio, pieces: readonly Folio[]): void;
+}
+
+/** The inode behind a space, as traces name it. */
+export interface SpaceHost { readonly ino: number; readonly devMajor: number; readonly devMinor: number }
+
 export class AddressSpace {
   readonly system: MmSystem;
   /** 'shmem': counted in RssShmem and Shmem, as files of tmpfs are; 'file': in RssFile. */
   readonly kind: 'file' | 'shmem';
   readonly id: number;
-  private readonly quota: PageQuota | null;
+  readonly ops: AddressSpaceOps | null;
+  readonly host: SpaceHost;
+  /** Folios by index. */
+  readonly pages = new XArray();
+  readonly quota: PageQuota | null;
   private size = 0;
-  private readonly pages = new Map<number, Folio>();
+  private nr = 0;
   /** Every VMA that maps the file, with its address space: i_mmap. */
   private readonly vmas = new Map<Vma, Mm>();
   private ownerGone = false;
   /** Pages of Committed_AS. */
   promisedPages = 0;
+  /** Where the flusher goes on: writeback_index. */
+  writebackIndex = 0;
+  /** An error of a write-back that nobody has been told yet (wb_err): -EIO, -ENOSPC; 0: none. */
+  writebackError = 0;
+  /** POSIX_FADV_NOREUSE: use through this space is no sign of use. */
+  noReuse = false;
 
-  /** @param quota counted and obeyed by pages of this space; null: only RAM limits them. */
-  constructor(system: MmSystem, kind: 'file' | 'shmem', quota: PageQuota | null = null) {
+  /** @param quota counted and obeyed by pages of this space; null: only RAM limits them. @param ops null: memory alone */
+  constructor(system: MmSystem, kind: 'file' | 'shmem', quota: PageQuota | null = null, ops: AddressSpaceOps | null = null, host: SpaceHost | null = null) {
     this.system = system;
     this.kind = kind;
     this.quota = quota;
+    this.ops = ops;
     this.id = system.newMappingId();
+    this.host = host ?? { ino: this.id, devMajor: 0, devMinor: 1 };
   }
   get sizeBytes(): number {
     return this.size;
   }
-  /** Pages of the file that are in memory: what st_blocks counts. */
+  /** i_size alone: nothing is cut or zeroed. */
+  set sizeBytes(bytes: number) {
+    this.size = bytes;
+  }
+  /** Pages within the size, the last one perhaps in part. */
+  get sizePages(): number {
+    return Math.ceil(this.size / PAGE_SIZE);
+  }
+  /** Pages of the file that are in memory. */
   get nrPages(): number {
-    return this.pages.size;
+    return this.nr;
   }
   /** Indices of the pages in memory, ascending. */
   indices(): number[] {
-    return [...this.pages.keys()].sort((a, b) => a - b);
+    const found: number[] = [];
+    for (const { index, order } of this.pages) for (let i = 0; i < 2 ** order; i++) found.push(index + i);
+    return found;
   }
 
-  /** The frame of one page of the file; 0: a hole, or no memory (or quota) for a page when `create`. Does not look at the size. */
+  // Folios.
+
+  /** The folio that holds a page of the file; 0: none is in memory. */
+  folioAt(index: number): Folio | 0 {
+    return this.pages.load(index) as Folio | 0;
+  }
+  /** The frame of one page of the file; 0: not in memory. */
+  frameAt(index: number): Pfn | 0 {
+    const folio = this.folioAt(index);
+    return folio === 0 ? 0 : asPfn(folio + index - this.system.folios.index(folio));
+  }
+  /** The first folio with a page in [index, end); 0: none. */
+  nextFolio(index: number, end = Infinity, mark: Mark | null = null): Folio | 0 {
+    return (this.pages.next(index, end, mark)?.entry ?? 0) as Folio | 0;
+  }
+  /** The frame of one page of the file; 0: a hole, or no memory (or quota) for a page when `create`. Does not look at the size.
+   *  A page of a disk's file is never made here. */
   pageFor(index: number, create: boolean): Pfn | 0 {
-    const there = this.pages.get(index);
-    if (there !== undefined) return there;
-    if (!create || (this.quota !== null && this.quota.usedPages >= this.quota.maxPages)) return 0;
-    const { system } = this;
-    const folio = system.allocZeroed(0, MemdescType.FileFolio, Gfp.UserZero);
-    if (folio === 0) return 0;
-    system.folios.set(folio, FolioFlag.Uptodate | (this.kind === 'shmem' ? FolioFlag.SwapBacked : 0));
-    system.folios.setMapping(folio, this.id, index);
-    system.vmstat.add(VmItem.nr_file_pages, 1);
-    if (this.kind === 'shmem') system.vmstat.add(VmItem.nr_shmem, 1);
-    if (this.quota !== null) this.quota.usedPages++;
-    if (this.pages.size === 0) system.addressSpaces.set(this.id, this);
-    this.pages.set(index, folio);
-    return folio;
+    const there = this.frameAt(index);
+    return there !== 0 || !create ? there : pageForShmem(this, index);
   }
 
-  /** @returns bytes copied: short at the end of the file; holes read as zeros. */
+  /** Puts a folio into the cache, aligned to its size. The allocation's reference becomes the cache's, and more are taken to make one a
+   *  page. The caller has seen to it that nothing is there. Mirrors filemap_add_folio(). */
+  addFolio(folio: Folio, index: number): void {
+    const { folios, vmstat } = this.system;
+    const order = folios.order(folio);
+    const nr = 1 << order;
+    this.pages.store(index, order, folio);
+    if (nr > 1) folios.get(folio, nr - 1);
+    folios.setMapping(folio, this.id, index);
+    if (this.nr === 0) this.system.addressSpaces.set(this.id, this);
+    this.nr += nr;
+    vmstat.add(VmItem.nr_file_pages, nr);
+    if (this.kind === 'shmem') vmstat.add(VmItem.nr_shmem, nr);
+    if (this.quota !== null) this.quota.usedPages += nr;
+    if (mmFilemapAddToPageCache.enabled) this.emit(mmFilemapAddToPageCache, folio, index, order);
+  }
+  /** Takes a folio out; nobody maps it. The cache's references go, which may free it. Mirrors filemap_remove_folio(). */
+  removeFolio(folio: Folio): void {
+    const { folios, vmstat } = this.system;
+    const index = folios.index(folio);
+    const order = folios.order(folio);
+    const nr = 1 << order;
+    if (mmFilemapDeleteFromPageCache.enabled) this.emit(mmFilemapDeleteFromPageCache, folio, index, order);
+    this.cleanFolio(folio);
+    if (this.pages.erase(index) !== folio) bug(`folio of page ${index} is not in the cache`);
+    this.nr -= nr;
+    if (this.nr === 0) this.system.addressSpaces.delete(this.id);
+    vmstat.add(VmItem.nr_file_pages, -nr);
+    if (this.kind === 'shmem') vmstat.add(VmItem.nr_shmem, -nr);
+    if (this.quota !== null) this.quota.usedPages -= nr;
+    // Somebody else may still hold it; it is no longer the file's.
+    folios.setMapping(folio, 0, 0);
+    this.system.putFolio(folio, nr);
+  }
+  private emit(point: typeof mmFilemapAddToPageCache, folio: Folio, index: number, order: number): void {
+    const { ino, devMajor, devMinor } = this.host;
+    point.emit(devMajor, devMinor, ino, folio, index * PAGE_SIZE, order);
+  }
+  /** A folio has moved to another one of its size; the cache's references come and go with the caller. */
+  replaceFolio(from: Folio, to: Folio): void {
+    const index = this.system.folios.index(to);
+    if (this.pages.load(index) !== from) bug(`no folio at page ${index}`);
+    this.pages.replace(index, to);
+    this.ops?.folioMoved?.(from, to);
+  }
+  /** A folio has been split into folios that follow each other. */
+  splitFolio(folio: Folio, orders: readonly number[]): void {
+    const index = this.system.folios.index(folio);
+    let at: number = folio;
+    const pieces = orders.map((order) => {
+      const piece = { entry: at, order };
+      at += 1 << order;
+      return piece;
+    });
+    this.pages.split(index, pieces);
+    this.ops?.folioSplit?.(folio, pieces.map(({ entry }) => asFolio(entry)));
+  }
+
+  // Dirt. What memory alone holds is dirty by nature, and nobody counts it.
+
+  /** A folio holds what the disk does not. @returns whether it was clean. Mirrors filemap_dirty_folio() */
+  dirtyFolio(folio: Folio): boolean {
+    const { folios, writeback } = this.system;
+    if (folios.test(folio, FolioFlag.Dirty)) return false;
+    folios.set(folio, FolioFlag.Dirty);
+    if (this.ops === null) return true;
+    this.pages.setMark(folios.index(folio), Mark.Dirty);
+    writeback.folioDirtied(this, folio);
+    return true;
+  }
+  /** It need not be written any more, or is about to be. @returns whether it was dirty. Mirrors folio_clear_dirty_for_io() */
+  cleanFolio(folio: Folio): boolean {
+    const { folios, writeback } = this.system;
+    if (!folios.test(folio, FolioFlag.Dirty)) return false;
+    folios.clear(folio, FolioFlag.Dirty);
+    if (this.ops === null) return true;
+    this.pages.clearMark(folios.index(folio), Mark.Dirty);
+    writeback.folioCleaned(folio);
+    return true;
+  }
+
+  // Whole files.
+
+  /** @returns bytes copied: short at the end of the file; holes read as zeros. For memory alone. */
   read(pos: number, into: Uint8Array): number {
     const len = Math.max(0, Math.min(into.length, this.size - pos));
     for (let done = 0; done < len; ) {
       const at = pos + done;
       const offset = at % PAGE_SIZE;
       const chunk = Math.min(PAGE_SIZE - offset, len - done);
-      const pfn = this.pageFor(Math.floor(at / PAGE_SIZE), false);
+      const pfn = this.frameAt(Math.floor(at / PAGE_SIZE));
       if (pfn === 0) into.fill(0, done, done + chunk);
       else this.system.machine.readFrame(pfn, offset, into.subarray(done, done + chunk));
       done += chunk;
@@ -100,87 +263,32 @@ export class AddressSpace {
     this.system.machine.charge(this.system.params.cost.copy_byte * len);
     return len;
   }
-  /** Extends the file. @returns bytes written (fewer when memory ends in the middle), or -ENOSPC when there is room for none. */
+  /** Extends the file. @returns bytes written (fewer when memory ends in the middle), or -ENOSPC when there is room for none. For memory alone. */
   write(pos: number, from: Uint8Array): number {
-    let done = 0;
-    while (done < from.length) {
-      const at = pos + done;
-      const offset = at % PAGE_SIZE;
-      const chunk = Math.min(PAGE_SIZE - offset, from.length - done);
-      const pfn = this.pageFor(Math.floor(at / PAGE_SIZE), true);
-      if (pfn === 0) break;
-      this.system.machine.writeFrame(pfn, offset, from.subarray(done, done + chunk));
-      this.system.folios.set(pfn, FolioFlag.Dirty);
-      done += chunk;
-    }
-    if (done > 0) this.size = Math.max(this.size, pos + done);
-    this.system.machine.charge(this.system.params.cost.copy_byte * done);
-    return done === 0 && from.length > 0 ? -Errno.ENOSPC : done;
+    return shmemWrite(this, pos, from);
   }
   /** Sets the size. What lies beyond is unmapped everywhere, private copies included, and freed; the rest of the last page is zeroed, so
-   *  that growing again shows zeros. Mirrors truncate_setsize(). */
+   *  that growing again shows zeros. */
   truncate(sizeBytes: number): void {
-    const shrinks = sizeBytes < this.size;
-    this.size = sizeBytes;
-    if (!shrinks) return;
-    const keep = Math.ceil(sizeBytes / PAGE_SIZE);
-    this.unmapFrom(keep, Infinity, true);
-    for (const index of this.indices()) if (index >= keep) this.dropPage(index);
-    this.zeroTail(sizeBytes, PAGE_SIZE - (sizeBytes % PAGE_SIZE));
+    truncate(this, sizeBytes);
   }
-  /** Frees the whole pages of [start, end) and zeroes the rest: fallocate's FALLOC_FL_PUNCH_HOLE, MADV_REMOVE. In bytes. Private copies of
-   *  what is gone stay with those who made them. */
+  /** Frees the whole pages of [start, end) and zeroes the rest: fallocate's FALLOC_FL_PUNCH_HOLE, MADV_REMOVE. In bytes. */
   punchHole(start: number, end: number): void {
-    const first = Math.ceil(start / PAGE_SIZE);
-    const last = Math.floor(end / PAGE_SIZE);
-    if (first < last) {
-      this.unmapFrom(first, last, false);
-      for (const index of this.indices()) if (index >= first && index < last) this.dropPage(index);
-    }
-    this.zeroTail(start, Math.min(end, first * PAGE_SIZE) - start);
-    if (last >= first) this.zeroTail(last * PAGE_SIZE, end - last * PAGE_SIZE);
+    punchHole(this, start, end);
   }
-  private zeroTail(start: number, lenBytes: number): void {
-    const pfn = this.pageFor(Math.floor(start / PAGE_SIZE), false);
-    const offset = start % PAGE_SIZE;
-    if (pfn !== 0 && lenBytes > 0 && lenBytes < PAGE_SIZE) this.system.machine.writeFrame(pfn, offset, new Uint8Array(lenBytes));
-  }
-  /** A page has moved to another frame; the reference that the file held comes and goes with the caller. */
-  replacePage(index: number, to: Folio): void {
-    if (!this.pages.has(index)) bug(`no page ${index}`);
-    this.pages.set(index, to);
-  }
-  private dropPage(index: number): void {
-    const folio = this.pages.get(index) ?? bug(`no page ${index}`);
-    this.pages.delete(index);
-    if (this.pages.size === 0) this.system.addressSpaces.delete(this.id);
-    this.system.vmstat.add(VmItem.nr_file_pages, -1);
-    if (this.kind === 'shmem') this.system.vmstat.add(VmItem.nr_shmem, -1);
-    if (this.quota !== null) this.quota.usedPages--;
-    // Somebody else may still hold the page; it is no longer the file's.
-    this.system.folios.setMapping(folio, 0, 0);
-    this.system.putFolio(folio, 1, true);
-  }
-  /** unmap_mapping_pages(). @param evenCopies private copies as well */
-  private unmapFrom(firstIndex: number, lastIndex: number, evenCopies: boolean): void {
+  /** unmap_mapping_pages(). @param evenCows private copies, too: what truncation does and a hole does not */
+  unmapPages(firstIndex: number, lastIndex: number, evenCows: boolean): void {
     for (const [vma, mm] of this.vmas) {
       const start = Math.max(vma.start, vma.start + (firstIndex - vma.pgoff) * PAGE_SIZE);
       const end = Math.min(vma.end, vma.start + (lastIndex - vma.pgoff) * PAGE_SIZE);
       if (start >= end) continue;
       const batch = new FenceBatch(mm.fences);
-      if (evenCopies || vma.has(VmFlag.Shared)) zapRange(mm, vma, start / PAGE_SIZE, end / PAGE_SIZE, batch);
-      else this.zapPages(mm, vma, start / PAGE_SIZE, end / PAGE_SIZE, batch);
+      zapRange(mm, vma, start / PAGE_SIZE, end / PAGE_SIZE, batch, evenCows ? 0 : Zap.KeepCows);
       batch.flush();
     }
   }
-  /** Of a private mapping: what is still the file's own. */
-  private zapPages(mm: Mm, vma: Vma, start: number, end: number, batch: FenceBatch): void {
-    const { folios } = this.system;
-    for (let vpn = mm.tables.skipAbsent(start, end); vpn < end; vpn = mm.tables.skipAbsent(vpn + 1, end)) {
-      const low = mm.tables.get(vpn);
-      if (low !== 0 && ptePresent(low) && !folios.isAnon(folios.folioOf(ptePfn(low)))) zapRange(mm, vma, vpn, vpn + 1, batch);
-    }
-  }
+
+  // Owners.
 
   /** Nobody but its mappings will ever want the file: it goes with the last of them. For a file that is about to be mapped.
    *  @param promisedPages what Committed_AS counts for it, until it goes */
@@ -202,8 +310,7 @@ export class AddressSpace {
   }
   private freeIfUnused(): void {
     if (!this.ownerGone || this.vmas.size > 0) return;
-    for (const index of this.indices()) this.dropPage(index);
-    this.size = 0;
+    truncate(this, 0);
     this.system.uncommit(this.promisedPages);
     this.promisedPages = 0;
   }
@@ -220,9 +327,8 @@ export class AddressSpace {
   get isMapped(): boolean {
     return this.vmas.size > 0;
   }
-  /** Every page with its frame, by index: for check() and the hash. */
   hash(into: StateHash): void {
-    into.number(this.size);
-    for (const index of this.indices()) into.numbers([index, this.pages.get(index) ?? asPfn(0)]);
+    into.numbers([this.size, this.writebackIndex, this.writebackError]);
+    for (const { index, entry, order } of this.pages) into.numbers([index, entry, order]);
   }
 }

@@ -90,7 +90,8 @@ function splitAside(system: MmSystem, folio: Folio, list: Folio[], stats: Migrat
 export function isMigratable(system: MmSystem, folio: Folio): boolean {
   const { folios } = system;
   const mapped = folios.folioMapcount(folio);
-  const cached = folios.isAnon(folio) ? 0 : 1;
+  // The page cache holds a reference for each page.
+  const cached = folios.isAnon(folio) ? 0 : folios.nrPages(folio);
   return folios.mapping(folio) !== 0 && !folios.test(folio, FolioFlag.Writeback) && folios.refCount(folio) === mapped + cached + 1
     && countMappings(system, folio) === mapped;
 }
@@ -104,9 +105,9 @@ function moveFolio(system: MmSystem, from: Folio, to: Folio): void {
   system.deferredSplit.replace(from, to);
   const space = folios.isAnon(to) ? undefined : system.addressSpaces.get(folios.mapping(to));
   if (space !== undefined) {
-    space.replacePage(folios.index(to), to);
-    folios.get(to);
-    system.putFolio(from);
+    space.replaceFolio(from, to);
+    folios.get(to, folios.nrPages(to));
+    system.putFolio(from, folios.nrPages(from));
   }
   removeMigrationEntries(system, entries, to - from);
 }

@@ -1,8 +1,8 @@
 // Splitting a folio: 2^n pages that were one allocation become smaller folios where they are. Here: when it may be done, into which pieces,
 // and the doing. Not here: who decides that it is worth it (deferred-split.ts, migrate.ts), splitting a PMD entry without its folio (huge.ts).
-// Mirrors __folio_split() and __split_unmapped_folio() (mm/huge_memory.c), 6.18. Folios of files are single pages, so only anonymous ones
-// come here.
-import { asFolio } from '#base';
+// Mirrors __folio_split() and __split_unmapped_folio() (mm/huge_memory.c), 6.18. Mappings of an anonymous folio are written again for its
+// pieces; those of a file's folio go, and fault in again.
+import { asFolio, bug, hex } from '#base';
 import type { Folio, Pfn } from '#base';
 import { Errno } from '../syscall/errno.ts';
 import { VmItem } from './events.ts';
@@ -15,21 +15,23 @@ import { PMD_ORDER, ThpStat } from './thp.ts';
 /** Splits a folio to pieces of `newOrder`; with `at`, a page of the folio, only the piece that holds it becomes that small, and the others
  *  as large as halving leaves them. The caller holds one reference, which afterwards is one to the piece that holds `at` (without: to the
  *  first); all other pieces live by their mappings, and those that nobody maps are free. Single pages of zeros are given up for the zero page.
- *  @returns 0; -EINVAL: no such split (anonymous folios have no order 1); -EAGAIN: somebody holds the folio; -ENOMEM: no memory for descriptors */
+ *  @returns 0; -EINVAL: no such split (anonymous folios have no order 1; those of files may); -EAGAIN: somebody holds the folio; -ENOMEM: no memory for descriptors */
 export function splitFolio(system: MmSystem, folio: Folio, newOrder = 0, at: Pfn | null = null): number {
   const { folios, thp, vmstat } = system;
   const order = folios.order(folio);
-  if (!folios.isAnon(folio) || newOrder < 0 || newOrder >= order || newOrder === 1) return -Errno.EINVAL;
+  const isAnon = folios.isAnon(folio);
+  if (newOrder < 0 || newOrder >= order || (isAnon && newOrder === 1)) return -Errno.EINVAL;
   if (!canSplit(system, folio)) {
     if (order === PMD_ORDER) vmstat.add(VmItem.thp_split_page_failed, 1);
     thp.count(order, ThpStat.split_failed);
     return -Errno.EAGAIN;
   }
-  const orders = pieces(order, newOrder, at === null ? null : at - folio);
+  const orders = pieces(order, newOrder, at === null ? null : at - folio, isAnon);
   if (!system.descriptors.split(folio, folios.typeOf(folio), order, orders)) {
     thp.count(order, ThpStat.split_failed);
     return -Errno.ENOMEM;
   }
+  if (!isAnon) return splitFileFolio(system, folio, orders, at);
   const entries = tryToMigrate(system, folio);
   system.deferredSplit.remove(folio);
   folios.split(folio, orders);
@@ -48,22 +50,46 @@ export function splitFolio(system: MmSystem, folio: Folio, newOrder = 0, at: Pfn
   return 0;
 }
 
-/** References are the mappings' and the caller's, and every mapping can be found: folio_expected_ref_count() + 1. */
+/** The pieces of a file's folio stay in the page cache, locked and dirty as it was. */
+function splitFileFolio(system: MmSystem, folio: Folio, orders: readonly number[], at: Pfn | null): number {
+  const { folios, thp, vmstat } = system;
+  const space = system.addressSpaces.get(folios.mapping(folio)) ?? bug(`folio ${hex(folio)} is no file's`);
+  const order = folios.order(folio);
+  const first = folios.index(folio);
+  space.unmapPages(first, first + (1 << order), false);
+  folios.put(folio, 1 << order);
+  folios.split(folio, orders);
+  space.splitFolio(folio, orders);
+  thp.count(order, ThpStat.split);
+  if (order === PMD_ORDER) vmstat.add(VmItem.thp_split_page, 1);
+  const kept = folios.folioOf(at ?? folio);
+  let piece = folio;
+  for (const pieceOrder of orders) {
+    // The allocation's reference is the cache's first; the caller's stays with the piece it asked for.
+    folios.get(piece, (1 << pieceOrder) - (piece === kept ? 0 : 1));
+    piece = asFolio(piece + (1 << pieceOrder));
+  }
+  return 0;
+}
+
+/** References are the mappings', the page cache's and the caller's, and every mapping can be found: folio_expected_ref_count() + 1. */
 function canSplit(system: MmSystem, folio: Folio): boolean {
   const { folios } = system;
-  return !folios.test(folio, FolioFlag.Writeback) && folios.refCount(folio) === folios.folioMapcount(folio) + 1
+  const cached = folios.isAnon(folio) ? 0 : folios.nrPages(folio);
+  if (folios.mapping(folio) === 0) return false;
+  return !folios.test(folio, FolioFlag.Writeback) && folios.refCount(folio) === folios.folioMapcount(folio) + cached + 1
     && countMappings(system, folio) === folios.folioMapcount(folio);
 }
 
 /** The orders of the pieces, in order of address. @param at offset of the page that is to lie in a piece of `newOrder`; null: all are */
-function pieces(order: number, newOrder: number, at: number | null): number[] {
+function pieces(order: number, newOrder: number, at: number | null, isAnon: boolean): number[] {
   if (order === newOrder) return [order];
   if (at === null) return new Array<number>(1 << (order - newOrder)).fill(newOrder);
   // Anonymous folios of order 1 do not exist: the last step is from four pages to single ones.
-  const half = order === 2 ? 0 : order - 1;
+  const half = isAnon && order === 2 ? 0 : order - 1;
   const result: number[] = [];
   for (let from = 0; from < 1 << order; from += 1 << half) {
-    if (at >= from && at < from + (1 << half)) result.push(...pieces(half, newOrder, at - from));
+    if (at >= from && at < from + (1 << half)) result.push(...pieces(half, newOrder, at - from, isAnon));
     else result.push(half);
   }
   return result;

@@ -15,6 +15,7 @@ import type { FaultKind } from './fault-record.ts';
 import { AsidAllocator } from './fences.ts';
 import type { AddressSpace } from './filemap.ts';
 import { FolioFlag, FolioTable, MemdescType } from './folio.ts';
+import { FolioWaits } from './folio-wait.ts';
 import { linuxFolioOrder } from './folio-order.ts';
 import type { FolioOrderPolicy } from './folio-order.ts';
 import { Kcompactd } from './kcompactd.ts';
@@ -29,6 +30,7 @@ import { PMD_ORDER, ThpControls, ThpStat } from './thp.ts';
 import { Pressure } from './pressure.ts';
 import { minFreeKbytes } from './watermark.ts';
 import type { Watermarks } from './watermark.ts';
+import { Writeback } from './writeback.ts';
 
 export { Gfp } from './gfp.ts';
 
@@ -72,6 +74,9 @@ export class MmSystem {
   /** Where rmap looks: anon_vmas by id, and files that have pages in memory by the id that those carry. */
   readonly anonVmas = new AnonVmas();
   readonly addressSpaces = new Map<number, AddressSpace>();
+  /** Locks of folios, and who waits for I/O. */
+  readonly waits = new FolioWaits(this);
+  readonly writeback = new Writeback(this);
   /** Large folios that are worth splitting when memory gets tight. */
   readonly deferredSplit = new DeferredSplitQueue(this);
   /** References to folios that no mapping and no file explains, by folio: pipes hold what was spliced into them. */
@@ -231,6 +236,12 @@ export class MmSystem {
     if (mmPageFree.enabled) mmPageFree.emit(folio, order);
     if (batched && mmPageFreeBatched.enabled && isPcpOrder(order)) mmPageFreeBatched.emit(folio);
   }
+  /** A folio of a file holds what the disk does not (folio_mark_dirty()): found so in an entry that mapped it. */
+  dirtyFolio(folio: Folio): void {
+    const space = this.addressSpaces.get(this.folios.mapping(folio));
+    if (space === undefined) this.folios.set(folio, FolioFlag.Dirty);
+    else space.dirtyFolio(folio);
+  }
   /** A frame for descriptors. */
   takeSlab(): Pfn | 0 {
     const slab = this.allocFolio(0, MemdescType.Slab, Gfp.Kernel);
@@ -350,6 +361,8 @@ export class MmSystem {
     into.numbers([this.committedPages, this.hugeZero, this.hugeZeroUsers, this.nextMmId, this.nextMappingId, this.asids.generation, this.asids.next]);
     this.anonVmas.hash(into);
     this.deferredSplit.hash(into);
+    this.waits.hash(into);
+    this.writeback.hash(into);
     for (const mm of this.mms) mm.hash(into);
   }
 }

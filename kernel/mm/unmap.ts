@@ -4,7 +4,6 @@ import { PAGE_SIZE } from '#base';
 import type { Pfn } from '#base';
 import { Pte, PteSoft, ptePfn } from '#mmu';
 import type { FenceBatch } from './fences.ts';
-import { FolioFlag } from './folio.ts';
 import { splitHugePmd, zapHugePmd } from './huge.ts';
 import type { Mm } from './mm.ts';
 import { ptePresent } from './pagetable.ts';
@@ -21,6 +20,8 @@ export const Zap = {
   /** Also free the page tables that become empty, so that 2 MiB folios may be mapped there again: what MADV_DONTNEED has done since 6.14 where
    *  PT_RECLAIM is built in (x86 from the start, riscv with 7.0). */
   ReclaimTables: 2,
+  /** Private copies of a file's pages stay (even_cows is false). */
+  KeepCows: 4,
 } as const;
 
 /** Removes every entry of [start, end), in pages, which lies in `vma`. A 2 MiB mapping that is only covered in part is split first.
@@ -37,32 +38,34 @@ export function zapRange(mm: Mm, vma: Vma, start: number, end: number, batch: Fe
       }
       splitHugePmd(mm, vma, vpn, 'split-partial-zap');
     }
-    const isEmpty = zapPtes(mm, vma, vpn, stop, batch, (flags & Zap.DropMarkers) !== 0);
+    const isEmpty = zapPtes(mm, vma, vpn, stop, batch, flags);
     if ((flags & Zap.ReclaimTables) !== 0 && isEmpty && stop - vpn === PMD_PAGES && tables.freeRange(vpn, stop, vpn, stop)) batch.tablesFreed();
     vpn = stop;
   }
 }
 
 /** Entries that lead through one folio, page after page, are one batch: folio_pte_batch(). @returns whether no entry is left */
-function zapPtes(mm: Mm, vma: Vma, start: number, end: number, batch: FenceBatch, dropMarkers: boolean): boolean {
-  const { tables, system: { folios } } = mm;
+function zapPtes(mm: Mm, vma: Vma, start: number, end: number, batch: FenceBatch, flags: number): boolean {
+  const { tables, system } = mm;
+  const { folios } = system;
   let run: PteRun | null = null;
   let isEmpty = true;
   for (let vpn = start; vpn < end; ) {
     const nr = tables.unitAt(vpn, end);
     const low = tables.get(vpn);
     const isMapped = low !== 0 && ptePresent(low) && (low & PteSoft.Special) === 0;
-    if (run !== null && !(isMapped && continues(run, low))) run = endRun(mm, vma, run);
-    if (low !== 0 && !ptePresent(low) && !dropMarkers) isEmpty = false;
+    const stays = low !== 0 && (ptePresent(low) ? isMapped && (flags & Zap.KeepCows) !== 0 && folios.isAnon(folios.folioOf(ptePfn(low))) : (flags & Zap.DropMarkers) === 0);
+    if (stays) isEmpty = false;
     else if (low !== 0) {
       tables.setUnit(vpn, 0, nr);
       if (ptePresent(low)) batch.add(vpn, nr);
     }
-    if (isMapped) {
+    if (run !== null && (stays || !isMapped || !continues(run, low))) run = endRun(mm, vma, run);
+    if (isMapped && !stays) {
       const first = ptePfn(low);
       const folio = folios.folioOf(first);
       // What the program wrote through this entry is now known of the page alone.
-      if ((low & Pte.D) !== 0 && !folios.isAnon(folio)) folios.set(first, FolioFlag.Dirty);
+      if ((low & Pte.D) !== 0 && !folios.isAnon(folio)) system.dirtyFolio(folio);
       if (run === null) run = { first, nr, bits: low & RUN_BITS, end: folio + folios.nrPages(folio) };
       else run.nr += nr;
     }
