@@ -6,7 +6,7 @@ import { Errno } from '../syscall/errno.ts';
 import { Dentry } from './dentry.ts';
 import { tunableFile } from './procfs/sysctl.ts';
 import { extfragIndex, unusableIndex } from './procfs/zones.ts';
-import { PseudoDirectory, PseudoFs, putText, type TextRow } from './pseudo.ts';
+import { parseNumber, PseudoDirectory, PseudoFs, putText, type TextRow } from './pseudo.ts';
 import type { KernelView } from './view.ts';
 
 const SYSFS_MAGIC = 0x62656572;
@@ -37,6 +37,19 @@ export function makeSysfs(view: KernelView): Dentry {
     }),
   };
   putText(fs, root, 'kernel/debug/split_huge_pages', splitByHand, null);
+  // Ours. 1 begins a pass, whether enabled or not.
+  const { accessSplit } = view.system;
+  putText(fs, root, 'kernel/mm/quire/access_split/scan', {
+    mode: 0o200,
+    store(_subject, words) {
+      if (parseNumber(words) !== 1) return -Errno.EINVAL;
+      accessSplit.watch();
+      return 0;
+    },
+  }, null);
+  for (const name of Object.keys(accessSplit.counts) as (keyof typeof accessSplit.counts)[]) {
+    putText(fs, root, `kernel/mm/quire/access_split/${name}`, { mode: 0o444, show: () => `${accessSplit.counts[name]}\n` }, null);
+  }
   const text = (words: string): TextRow<null> => ({ mode: 0o444, show: () => `${words}\n` });
   for (const name of ['online', 'possible', 'present']) putText(fs, root, `devices/system/cpu/${name}`, text('0'), null);
   putText(fs, root, 'devices/system/cpu/offline', text(''), null);

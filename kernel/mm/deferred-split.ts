@@ -65,7 +65,7 @@ export class DeferredSplitQueue {
       const partially = folios.test(folio, FolioFlag.PartiallyMapped);
       folios.get(folio);
       const worthIt = partially || (!folios.test(folio, FolioFlag.Mlocked) && this.isUnderused(folio));
-      if (worthIt && splitFolio(this.system, folio) === 0) {
+      if (worthIt && splitFolio(this.system, folio, 0, null, partially ? 'split-partial' : 'split-zeros') === 0) {
         split++;
         if (!partially) vmstat.add(VmItem.thp_underused_split_page, 1);
       } else if (partially) {

@@ -13,7 +13,7 @@
 //   fences.ts        address-space identifiers, fences and batches of them
 //   pagetable.ts     entries in guest RAM: find, set, clear, walk; Svnapot runs; PMD leaves
 //   rmap.ts          what a mapping does to a folio's counts; anon-vma.ts, rmap-walk.ts from a folio back to its mappings
-//   split.ts         a folio becomes smaller ones; deferred-split.ts those worth it when memory is short; migration-entries.ts mappings out and in again
+//   split.ts         a folio becomes smaller ones; deferred-split.ts those worth it when memory is short; access-split.ts those of which few pages are used; migration-entries.ts mappings out and in again
 //   migrate.ts       a folio moves to other frames; split-huge-pages.ts splitting by hand
 //   compaction.ts    large free blocks by moving what is in the way; kcompactd.ts the thread that does so unasked; pressure.ts what is done when memory is short
 //   vma.ts           Vma; when two merge, how one splits

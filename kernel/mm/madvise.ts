@@ -177,7 +177,7 @@ function splitPart({ system }: Mm, folio: Folio): boolean {
   const { folios } = system;
   if (!folios.isAnon(folio) || !folios.isLarge(folio) || folios.maybeMappedShared(folio)) return false;
   folios.get(folio);
-  const failed = splitFolio(system, folio);
+  const failed = splitFolio(system, folio, 0, null, 'split-advice');
   system.putFolio(folio);
   return failed === 0;
 }

@@ -69,7 +69,7 @@ export function migratePages(system: MmSystem, list: readonly Folio[], getNew: (
 function splitAside(system: MmSystem, folio: Folio, list: Folio[], stats: MigrateStats): boolean {
   const { folios } = system;
   const nr = folios.nrPages(folio);
-  if (splitFolio(system, folio) !== 0) return false;
+  if (splitFolio(system, folio, 0, null, 'split-to-move') !== 0) return false;
   if (nr === 1 << PMD_ORDER) {
     stats.thpSplit++;
     stats.thpFailed++;

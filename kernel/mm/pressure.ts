@@ -73,6 +73,7 @@ export class Pressure implements PressureHooks {
     const before = pages.freePagesAndStock;
     deferredSplit.shrink(nrToScan);
     this.system.shrinkHugeZeroFolio();
+    this.system.accessSplit.underPressure();
     const freed = pages.freePagesAndStock - before;
     if (freed > 0) this.kswapdFailures = 0;
     return freed;

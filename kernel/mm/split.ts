@@ -5,9 +5,12 @@
 import { asFolio, bug, hex } from '#base';
 import type { Folio, Pfn } from '#base';
 import { Errno } from '../syscall/errno.ts';
-import { VmItem } from './events.ts';
+import { VmItem, mappingChanged } from './events.ts';
 import { FolioFlag } from './folio.ts';
 import { removeMigrationEntries, tryToMigrate } from './migration-entries.ts';
+import type { MigrationEntry } from './migration-entries.ts';
+import { reasonIndex } from './reasons.ts';
+import type { ReasonCode } from './reasons.ts';
 import { countMappings } from './rmap-walk.ts';
 import type { MmSystem } from './system.ts';
 import { PMD_ORDER, ThpStat } from './thp.ts';
@@ -15,8 +18,9 @@ import { PMD_ORDER, ThpStat } from './thp.ts';
 /** Splits a folio to pieces of `newOrder`; with `at`, a page of the folio, only the piece that holds it becomes that small, and the others
  *  as large as halving leaves them. The caller holds one reference, which afterwards is one to the piece that holds `at` (without: to the
  *  first); all other pieces live by their mappings, and those that nobody maps are free. Single pages of zeros are given up for the zero page.
+ *  @param reason what the outside is told
  *  @returns 0; -EINVAL: no such split (anonymous folios have no order 1; those of files may); -EAGAIN: somebody holds the folio; -ENOMEM: no memory for descriptors */
-export function splitFolio(system: MmSystem, folio: Folio, newOrder = 0, at: Pfn | null = null): number {
+export function splitFolio(system: MmSystem, folio: Folio, newOrder = 0, at: Pfn | null = null, reason: ReasonCode = 'split-asked'): number {
   const { folios, thp, vmstat } = system;
   const order = folios.order(folio);
   const isAnon = folios.isAnon(folio);
@@ -39,6 +43,7 @@ export function splitFolio(system: MmSystem, folio: Folio, newOrder = 0, at: Pfn
   thp.count(order, ThpStat.nr_anon, -1);
   for (const piece of orders) thp.count(piece, ThpStat.nr_anon);
   if (order === PMD_ORDER) vmstat.add(VmItem.thp_split_page, 1);
+  if (mappingChanged.enabled) tell(entries, reason);
   removeMigrationEntries(system, entries, 0, true);
   const kept = folios.folioOf(at ?? folio);
   let piece = folio;
@@ -70,6 +75,16 @@ function splitFileFolio(system: MmSystem, folio: Folio, orders: readonly number[
     piece = asFolio(piece + (1 << pieceOrder));
   }
   return 0;
+}
+
+/** Every stretch of addresses that mapped the folio, once. */
+function tell(entries: readonly MigrationEntry[], reason: ReasonCode): void {
+  for (let i = 0, next: number; i < entries.length; i = next) {
+    const { mm, vpn } = entries[i]!;
+    let end = vpn;
+    for (next = i; entries[next]?.mm === mm && entries[next]!.vpn === end; next++) end += entries[next]!.nr;
+    mappingChanged.emit(mm.id, vpn * 4096, end - vpn, reasonIndex(reason));
+  }
 }
 
 /** References are the mappings', the page cache's and the caller's, and every mapping can be found: folio_expected_ref_count() + 1. */

@@ -4,6 +4,7 @@ import { PAGE_SIZE, UserError, asPfn, bug, hex } from '#base';
 import type { Folio, Pfn, StateHash } from '#base';
 import type { Machine } from '../machine.ts';
 import type { KernelParams } from '../params.ts';
+import { AccessSplit } from './access-split.ts';
 import { AnonVmas } from './anon-vma.ts';
 import type { Buddy } from './buddy.ts';
 import { checkSystem } from './check.ts';
@@ -79,6 +80,7 @@ export class MmSystem {
   readonly writeback = new Writeback(this);
   /** Large folios that are worth splitting when memory gets tight. */
   readonly deferredSplit = new DeferredSplitQueue(this);
+  readonly accessSplit = new AccessSplit(this);
   /** References to folios that no mapping and no file explains, by folio: pipes hold what was spliced into them. */
   readonly heldFolios = new Map<Folio, number>();
   /** Allocations that still succeed, for tests of what happens when they do not: Linux's fail_page_alloc. */
@@ -324,12 +326,13 @@ export class MmSystem {
 
   /** The clock cycle at which runDaemons() has something to do; Infinity: never as things stand. */
   get daemonDeadline(): number {
-    return this.pressure.isKswapdAwake ? 0 : Math.min(this.khugepaged.deadline, this.kcompactd.deadline);
+    return this.pressure.isKswapdAwake ? 0 : Math.min(this.khugepaged.deadline, this.kcompactd.deadline, this.accessSplit.deadline);
   }
   /** Those that are due do their work. Called where nothing is half done: before a program runs on, and while all sleep. */
   runDaemons(): void {
     const { clockCycles } = this.machine;
     if (this.khugepaged.deadline <= clockCycles) this.khugepaged.run();
+    if (this.accessSplit.deadline <= clockCycles) this.accessSplit.judge();
     if (this.pressure.isKswapdAwake) this.pressure.kswapd();
     if (this.kcompactd.deadline <= clockCycles) this.kcompactd.run();
   }
@@ -363,6 +366,7 @@ export class MmSystem {
     this.deferredSplit.hash(into);
     this.waits.hash(into);
     this.writeback.hash(into);
+    this.accessSplit.hash(into);
     for (const mm of this.mms) mm.hash(into);
   }
 }

@@ -14,7 +14,7 @@ import { allocStrategies } from '#kernel/params.ts';
 
 const defrags = ['always', 'defer', 'defer+madvise', 'madvise', 'never'] as const;
 /** Settings that decide how memory is used and nothing else, with values worth having. */
-const tunables = { defrag_mode: [0, 0, 1], compact_large_folios: [0, 1, 1], compaction_proactiveness: [0, 20, 100], compact_unevictable_allowed: [0, 1], extfrag_threshold: [0, 500], svnapot_fold: [0, 1, 1, 1], fault_around_bytes: [4096, 65536] } as const;
+const tunables = { defrag_mode: [0, 0, 1], compact_large_folios: [0, 1, 1], compaction_proactiveness: [0, 20, 100], access_split: [0, 1], access_split_interval: [0, 1], access_split_min_used: [0, 25, 100], access_split_unmerge: [0, 1], compact_unevictable_allowed: [0, 1], extfrag_threshold: [0, 500], svnapot_fold: [0, 1, 1, 1], fault_around_bytes: [4096, 65536] } as const;
 const khugepaged = { max_ptes_none: [0, 1, 64, 255, 511, 511], max_ptes_shared: [0, 256, 511], any_order: [0, 1, 1], defrag: [0, 1], pages_to_scan: [1, 512, 4096], alloc_sleep_millisecs: [0, 60000] } as const;
 
 export class Background {
@@ -30,7 +30,7 @@ export class Background {
   /** @returns what was done, for whoever reports a failure */
   operate(): string {
     const { system, random } = this;
-    switch (random.below(12)) {
+    switch (random.below(13)) {
       case 0: case 1: return this.khugepaged();
       case 2: return this.compact();
       case 3: return this.migrate();
@@ -48,6 +48,12 @@ export class Background {
         system.runDaemons();
         return 'daemons';
       case 9: return this.fillPipe();
+      case 10:
+        if (random.below(2) === 0) {
+          system.accessSplit.watch();
+          return 'watch';
+        }
+        return `judge: ${system.accessSplit.judge()} frames`;
       default: return this.set();
     }
   }
