@@ -93,6 +93,13 @@ export class Buddy {
     this.freePages -= 1 << order;
     return asPfn(this.firstPfn + row);
   }
+  /** The same from the lists of one type alone. */
+  allocFrom(order: number, type: MigrateType): Pfn | 0 {
+    const row = this.takeSmallest(order, type);
+    if (row === NONE) return 0;
+    this.freePages -= 1 << order;
+    return asPfn(this.firstPfn + row);
+  }
   /** The smallest block of one type that will do. Mirrors __rmqueue_smallest(). */
   private takeSmallest(order: number, type: number): number {
     for (let at = order; at <= MAX_PAGE_ORDER; at++) {
@@ -241,6 +248,11 @@ export class Buddy {
       row += 1 << order;
     }
   }
+  /** Changes it for all pageblocks of a block in use: change_pageblock_range(). */
+  setRangeType(pfn: Pfn, order: number, type: MigrateType): void {
+    const row = pfn - this.firstPfn;
+    this.blockTypes.fill(type, row >> PAGEBLOCK_ORDER, (row + (1 << order)) >> PAGEBLOCK_ORDER);
+  }
   /** Takes a free block out of the lists as it stands, for compaction. Mirrors __isolate_free_page(). @returns its order; -1: none starts here */
   isolate(pfn: Pfn): number {
     const row = pfn - this.firstPfn;
@@ -271,11 +283,26 @@ export class Buddy {
   counts(): number[] {
     return Array.from(this.nrFree);
   }
-  /** Is there a block of at least this order that an allocation may take? */
-  canAlloc(order: number): boolean {
+  /** Pages in the lists of one type. */
+  freePagesOfType(type: number): number {
+    let pages = 0;
+    for (let at = 0; at <= MAX_PAGE_ORDER; at++) pages += this.countOfType(at, type) << at;
+    return pages;
+  }
+  /** The first free block of a type, smallest order first; null: there is none. */
+  firstOfType(type: number): { pfn: Pfn; order: number } | null {
+    for (let order = 0; order <= MAX_PAGE_ORDER; order++) {
+      const row = this.lists.first(listOf(order, type));
+      if (row !== NONE) return { pfn: asPfn(this.firstPfn + row), order };
+    }
+    return null;
+  }
+  /** Is there a block of at least this order that an allocation may take? @param atomic the blocks reserved for atomic allocations too */
+  canAlloc(order: number, atomic = false): boolean {
     for (let at = order; at <= MAX_PAGE_ORDER; at++) {
       if (this.nrFree[at] === 0) continue;
       for (let type = 0; type < NR_PCP_TYPES; type++) if (this.lists.first(listOf(at, type)) !== NONE) return true;
+      if (atomic && this.lists.first(listOf(at, MigrateType.HighAtomic)) !== NONE) return true;
     }
     return false;
   }

@@ -3,11 +3,13 @@
 // free lists (buddy.ts), the stock (pcp.ts), what the frames become (system.ts). Mirrors get_page_from_freelist() and
 // __alloc_pages_slowpath() (mm/page_alloc.c, 6.18), for a node of one zone and one processor.
 //
-// Left out: the reserve for atomic high orders (nothing here allocates from interrupts), memory policies, cpusets. kswapd is no task of its own: what
-// it would do is done when it is woken.
-import { bug } from '#base';
+// An allocation of several pages that cannot wait finds its pageblock kept for its like afterwards (HighAtomic): up to about a hundredth of
+// memory, given up again before others fail. Nothing here allocates from interrupts yet, so that only tests and future devices come to it.
+//
+// Left out: memory policies, cpusets. kswapd is no task of its own: what it would do is done when it is woken.
+import { asPfn, bug } from '#base';
 import type { Pfn, StateHash } from '#base';
-import { Buddy, MigrateType, PAGEBLOCK_ORDER, PAGEBLOCK_PAGES } from './buddy.ts';
+import { Buddy, MigrateType, NR_PCP_TYPES, PAGEBLOCK_ORDER, PAGEBLOCK_PAGES } from './buddy.ts';
 import type { FrameUse } from './buddy.ts';
 import { VmItem } from './events.ts';
 import type { VmStat } from './events.ts';
@@ -31,6 +33,10 @@ export interface PressureHooks {
 }
 /** A machine that can reclaim nothing and moves nothing. */
 export const noPressureHooks: PressureHooks = { wakeKswapd: () => {}, wakeKcompactd: () => {}, reclaim: () => 0, compact: () => 'skipped' };
+
+/** How far an allocation may reach: not into reserves; into what is kept free; into the pageblocks kept for atomic allocations as well. */
+const Reach = { Usual: 0, Reserves: 1, HighAtomic: 2 } as const;
+type Reach = (typeof Reach)[keyof typeof Reach];
 
 const MAX_RECLAIM_RETRIES = 16;
 const MAX_COMPACT_RETRIES = 16;
@@ -61,6 +67,8 @@ export class PageAllocator {
   readonly counts: AllocCounts = { entries: 0, failures: 0, lockHolds: 0, stockHits: 0, slowPaths: 0 };
   /** Pages by which the marks are raised, because pageblocks have begun to mix. */
   boost = 0;
+  /** Pages of the pageblocks that are kept for atomic allocations: nr_reserved_highatomic. */
+  reservedHighAtomic = 0;
   private marks: Watermarks;
   private shownFree = -1;
   private readonly vmstat: VmStat;
@@ -134,24 +142,27 @@ export class PageAllocator {
     return pfn === 0 ? null : { pfn, order: 0 };
   }
 
-  /** Would memory stay above a mark, and is there a block? Mirrors __zone_watermark_ok(). */
-  isAbove(order: number, mark: number): boolean {
-    if (this.buddy.freePages - ((1 << order) - 1) <= mark) return false;
-    return order === 0 || this.buddy.canAlloc(order);
+  /** Would memory stay above a mark, and is there a block? What is kept for atomic allocations is not free to others. Mirrors __zone_watermark_ok(). */
+  isAbove(order: number, mark: number, reach: Reach = Reach.Usual): boolean {
+    const kept = this.reservedHighAtomic > 0 && reach === Reach.Usual ? this.buddy.freePagesOfType(MigrateType.HighAtomic) : 0;
+    if (this.buddy.freePages - kept - ((1 << order) - 1) <= mark) return false;
+    return order === 0 || this.buddy.canAlloc(order, reach === Reach.HighAtomic);
   }
   /** Takes the frames, whatever the marks say. Mirrors rmqueue(). */
-  private take(order: number, type: MigrateType, noFragment: boolean): Pfn | 0 {
-    // Of 2 MiB blocks only the movable ones are worth a stock of their own: page tables and the like never come in that size.
-    if (!isPcpOrder(order)) {
-      this.counts.lockHolds++;
-      const pfn = this.buddy.alloc(order, type, noFragment);
-      this.afterZone();
-      return pfn;
+  private take(order: number, type: MigrateType, noFragment: boolean, mayTakeKept = false, reach: Reach = Reach.Usual): Pfn | 0 {
+    if (isPcpOrder(order)) {
+      if (this.pcp.isEmpty(order, type)) this.counts.lockHolds++;
+      else this.counts.stockHits++;
+      const pfn = this.pcp.take(order, type, noFragment, this.isShort);
+      if (this.buddy.freePages !== this.shownFree) this.afterZone();
+      if (pfn !== 0 || !mayTakeKept) return pfn;
     }
-    if (this.pcp.isEmpty(order, type)) this.counts.lockHolds++;
-    else this.counts.stockHits++;
-    const pfn = this.pcp.take(order, type, noFragment, this.isShort);
-    if (this.buddy.freePages !== this.shownFree) this.afterZone();
+    this.counts.lockHolds++;
+    let pfn = reach === Reach.HighAtomic ? this.buddy.allocFrom(order, MigrateType.HighAtomic) : 0;
+    if (pfn === 0) pfn = this.buddy.alloc(order, type, noFragment);
+    // Better than that one who cannot wait fails now: failing a larger one later.
+    if (pfn === 0 && mayTakeKept) pfn = this.buddy.allocFrom(order, MigrateType.HighAtomic);
+    this.afterZone();
     return pfn;
   }
   /** ZONE_BELOW_HIGH. */
@@ -168,24 +179,50 @@ export class PageAllocator {
     this.boost = Math.min(this.boost + PAGEBLOCK_PAGES, Math.max(PAGEBLOCK_PAGES, most));
   }
 
-  private minMark(gfp: number): number {
-    let min = this.marks.min + this.boost;
-    if ((gfp & GfpFlag.High) !== 0) {
-      // A boost is about fragmentation, and no reason to fail what may use the reserve.
-      min = this.marks.min - Math.floor(this.marks.min / 2);
-      if ((gfp & (GfpFlag.DirectReclaim | GfpFlag.Nomemalloc)) === 0) min -= Math.floor(min / 4);
-    }
+  private minMark(order: number, gfp: number): number {
+    if ((gfp & GfpFlag.High) === 0) return this.marks.min + this.boost;
+    // A boost is about fragmentation, and no reason to fail a single page that may use the reserve.
+    let min = order === 0 ? this.marks.min : this.marks.min + this.boost;
+    min -= Math.floor(min / 2);
+    if (cannotWait(gfp)) min -= Math.floor(min / 4);
     return min;
   }
-  private tryAt(order: number, mark: number, type: MigrateType, noFragment: boolean): Pfn | 0 {
-    return this.isAbove(order, mark) ? this.take(order, type, noFragment) : 0;
+  /** Once more at the min mark, with whatever the flags open. */
+  private tryAtMin(order: number, gfp: number, type: MigrateType, noFragment: boolean): Pfn | 0 {
+    const reach = order > 0 && (gfp & GfpFlag.High) !== 0 && cannotWait(gfp) ? Reach.HighAtomic : (gfp & GfpFlag.High) !== 0 || cannotWait(gfp) ? Reach.Reserves : Reach.Usual;
+    if (!this.isAbove(order, this.minMark(order, gfp), reach)) return 0;
+    const pfn = this.take(order, type, noFragment, cannotWait(gfp), reach);
+    if (pfn !== 0 && reach === Reach.HighAtomic) this.reserveHighAtomic(pfn, order);
+    return pfn;
+  }
+
+  // The pageblocks kept for atomic allocations.
+
+  /** Keeps the pageblock of a block that was just allocated. Mirrors reserve_highatomic_pageblock(). */
+  private reserveHighAtomic(pfn: Pfn, order: number): void {
+    const hundredth = Math.floor(this.managedPages / 100);
+    const most = Math.ceil(hundredth / PAGEBLOCK_PAGES) * PAGEBLOCK_PAGES;
+    if (hundredth < PAGEBLOCK_PAGES || this.reservedHighAtomic >= most || this.buddy.blockType(pfn) >= NR_PCP_TYPES) return;
+    if (order < PAGEBLOCK_ORDER) this.buddy.setBlockType(pfn, MigrateType.HighAtomic);
+    else this.buddy.setRangeType(pfn, order, MigrateType.HighAtomic);
+    this.reservedHighAtomic += Math.max(PAGEBLOCK_PAGES, 1 << order);
+  }
+  /** Gives one of them up for an ordinary type. @param force the last one, too @returns whether anything became free for it. Mirrors
+   *  unreserve_highatomic_pageblock(). */
+  private unreserveHighAtomic(type: MigrateType, force: boolean): boolean {
+    if (this.reservedHighAtomic === 0 || (!force && this.reservedHighAtomic <= PAGEBLOCK_PAGES)) return false;
+    const block = this.buddy.firstOfType(MigrateType.HighAtomic);
+    if (block === null) return false;
+    this.reservedHighAtomic -= Math.min(this.reservedHighAtomic, Math.max(PAGEBLOCK_PAGES, 1 << block.order));
+    for (let at = 0; at < 1 << block.order; at += PAGEBLOCK_PAGES) this.buddy.setBlockType(asPfn(block.pfn + at), type);
+    return true;
   }
 
   /** Memory is below the low mark, or no block of the order is there. Mirrors __alloc_pages_slowpath(). */
   private slowPath(order: number, gfp: number, type: MigrateType, noFragment: boolean): Pfn | 0 {
     this.counts.slowPaths++;
     if ((gfp & GfpFlag.KswapdReclaim) !== 0 || this.boost > 0) this.kswapd(order, gfp);
-    let pfn = this.tryAt(order, this.minMark(gfp), type, noFragment);
+    let pfn = this.tryAtMin(order, gfp, type, noFragment);
     if (pfn !== 0 || (gfp & GfpFlag.DirectReclaim) === 0) return pfn;
 
     const isCostly = order > PAGE_ALLOC_COSTLY_ORDER;
@@ -199,12 +236,12 @@ export class PageAllocator {
     for (let [idle, compactions] = [0, 0]; ; ) {
       this.vmstat.add(VmItem.allocstall_normal, 1);
       const freed = this.hooks.reclaim(order, gfp);
-      pfn = this.tryAt(order, this.minMark(gfp), type, noFragment);
+      pfn = this.tryAtMin(order, gfp, type, noFragment);
       if (pfn !== 0) return pfn;
-      // What lies in stock may be all that was missing.
-      if (this.pcp.count > 0) {
+      // What lies in stock, or is kept for others, may be all that was missing.
+      if (this.unreserveHighAtomic(type, false) || this.pcp.count > 0) {
         this.drainStock();
-        pfn = this.tryAt(order, this.minMark(gfp), type, noFragment);
+        pfn = this.tryAtMin(order, gfp, type, noFragment);
         if (pfn !== 0) return pfn;
       }
       let answer: CompactAnswer = 'skipped';
@@ -217,12 +254,13 @@ export class PageAllocator {
       idle = freed > 0 && !isCostly ? 0 : idle + 1;
       if (freed > 0 && idle <= MAX_RECLAIM_RETRIES) continue;
       if (order > 0 && answer === 'done' && ++compactions <= (isCostly ? MAX_COMPACT_RETRIES / 4 : MAX_COMPACT_RETRIES)) continue;
-      // Mixing pageblocks is better than failing.
-      return noFragment ? this.tryAt(order, this.minMark(gfp), type, false) : 0;
+      // Everything that is kept for others goes before somebody is killed; and mixing pageblocks is better than failing.
+      if (this.unreserveHighAtomic(type, true)) continue;
+      return noFragment ? this.tryAtMin(order, gfp, type, false) : 0;
     }
   }
   private afterCompaction(answer: CompactAnswer, order: number, gfp: number, type: MigrateType, noFragment: boolean): Pfn | 0 {
-    return answer === 'skipped' || answer === 'deferred' ? 0 : this.tryAt(order, this.minMark(gfp), type, noFragment);
+    return answer === 'skipped' || answer === 'deferred' ? 0 : this.tryAtMin(order, gfp, type, noFragment);
   }
   /** kswapd's turn. At its end it has worked off the boost, and asks for whole pageblocks to be made again. Mirrors balance_pgdat(). */
   private kswapd(order: number, gfp: number): void {
@@ -261,6 +299,8 @@ export class PageAllocator {
   hash(into: StateHash): void {
     this.buddy.hash(into);
     this.pcp.hash(into);
-    into.number(this.boost);
+    into.numbers([this.boost, this.reservedHighAtomic]);
   }
 }
+/** ALLOC_NON_BLOCK. */
+const cannotWait = (gfp: number): boolean => (gfp & (GfpFlag.DirectReclaim | GfpFlag.Nomemalloc)) === 0;

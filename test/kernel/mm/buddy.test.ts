@@ -9,6 +9,7 @@ import { pcpBatch } from '#kernel/mm/pcp.ts';
 import { minFreeKbytes, watermarks } from '#kernel/mm/watermark.ts';
 import { noPressureHooks } from '#kernel/mm/page-alloc.ts';
 import { MmSystem } from '#kernel/mm/system.ts';
+import { pagetypeinfo } from '#kernel/fs/procfs/zones.ts';
 import { defaultParams, setCost } from '#kernel/params.ts';
 import { FakeMachine } from '../../support/fake-machine.ts';
 import { bootSystem } from '../../support/mm-fixture.ts';
@@ -254,6 +255,73 @@ describe('the slow path', () => {
     }
     expect(Math.max(...seen)).toBeGreaterThanOrEqual(512);
     expect(Math.max(...seen)).toBeLessThanOrEqual(Math.max(512, Math.floor(watermarks.high * 1.5)));
+  });
+});
+
+describe('the reserve for atomic allocations of several pages', () => {
+  const { HighAtomic, Movable } = MigrateType;
+  const kept = (system: MmSystem): number => system.buddy.blockTypeCounts()[HighAtomic]!;
+  /** As deep in the reserve as an allocation must be that is served by the slow path. */
+  function short(ramBytes: number): MmSystem {
+    const { system } = bootSystem({ ramBytes });
+    exhaust(system, Gfp.ThpLight);
+    return system;
+  }
+  test('the pageblock that served one is kept for its like, up to a hundredth of memory in whole pageblocks; pagetypeinfo shows it', () => {
+    const system = short(512 << 20);
+    const most = Math.ceil(Math.floor(system.managedPages / 100) / 512);
+    expect(most).toBe(3);
+    for (let i = 0; i < 12; i++) {
+      expect(system.allocFolio(8, 1, Gfp.Atomic)).not.toBe(0);
+      expect(kept(system)).toBe(Math.min(most, Math.floor(i / 2) + 1)); // two blocks of order 8 fill a pageblock
+    }
+    expect(system.pages.reservedHighAtomic).toBe(most * 512);
+    expect(pagetypeinfo(system).split('\n').at(-2)).toMatch(/^Node 0, zone {3}Normal +\d+ +\d+ +0 +3 +0 $/);
+  });
+  test('single pages reserve nothing, nor does what may wait, nor a machine of which a hundredth is no pageblock', () => {
+    const system = short(512 << 20);
+    system.allocFolio(0, 1, Gfp.Atomic);
+    system.allocFolio(3, 1, Gfp.Kernel | GfpFlag.High);
+    expect(kept(system)).toBe(0);
+    const small = short(128 << 20);
+    expect([small.allocFolio(3, 1, Gfp.Atomic) !== 0, kept(small)]).toEqual([true, 0]);
+  });
+  test('what is kept is free to atomic allocations alone: it counts for their watermark and for no other', () => {
+    const system = short(512 << 20);
+    system.allocFolio(3, 1, Gfp.Atomic);
+    const free = system.buddy.freePagesOfType(HighAtomic);
+    expect(free).toBeGreaterThan(0);
+    const { min } = system.watermarks;
+    const above = system.buddy.freePages - min;
+    expect([system.pages.isAbove(0, min + above - free - 1), system.pages.isAbove(0, min + above - free)]).toEqual([true, false]);
+    expect(system.pages.isAbove(0, min + above - 1, 1)).toBe(true);
+    // With everything else taken, a block of several pages is there for them and for nobody else.
+    for (let pfn: number; (pfn = system.pages.buddy.alloc(3, Movable)) !== 0; ) expect(system.buddy.blockType(asPfn(pfn))).not.toBe(HighAtomic);
+    system.pages.showFree();
+    expect([system.buddy.canAlloc(3), system.buddy.canAlloc(3, true)]).toEqual([false, true]);
+    system.params.vm.min_free_kbytes = 1024;
+    system.setupWatermarks();
+    const pfn = system.pages.alloc(3, Gfp.Atomic);
+    expect(system.buddy.blockType(asPfn(pfn))).toBe(HighAtomic);
+    // A single page that cannot wait may have the last of it rather than fail.
+    while (system.buddy.alloc(0, Movable) !== 0);
+    system.pages.showFree();
+    expect(system.buddy.blockType(asPfn(system.pages.alloc(0, Gfp.Atomic)))).toBe(HighAtomic);
+  });
+  test('before another allocation fails all but one pageblock is given up, and before somebody is killed the last one', () => {
+    const system = short(512 << 20);
+    const [first] = [8, 8, 8, 7].map((order) => system.allocFolio(order, 1, Gfp.Atomic));
+    expect(kept(system)).toBe(2);
+    system.allocFolio(0, 1, Gfp.User | GfpFlag.Noretry);
+    expect(kept(system)).toBe(1);
+    system.allocFolio(0, 1, Gfp.User | GfpFlag.Noretry);
+    expect(kept(system)).toBe(1);
+    exhaust(system, Gfp.ThpLight);
+    system.allocFolio(0, 1, Gfp.User);
+    expect(kept(system)).toBe(1); // nothing of it is free
+    system.putFolio(first as Folio);
+    system.allocFolio(0, 1, Gfp.User); // may still fail: the atomic ones went deep below the mark
+    expect([kept(system), system.pages.reservedHighAtomic]).toEqual([0, 0]);
   });
 });
 
