@@ -1,7 +1,6 @@
 // A regular file: bytes in pages of guest RAM. Here: read, write, holes, fallocate, what mmap gets, the seals of a memfd. Not here: the pages
 // themselves (mm/filemap.ts). Mirrors shmem_file_operations (mm/shmem.c) and mm/memfd.c.
 import { AddressSpace, type FileMapping, type PageQuota } from '../mm/filemap.ts';
-import { FolioFlag } from '../mm/folio.ts';
 import type { MmSystem } from '../mm/system.ts';
 import { Errno } from '../syscall/errno.ts';
 import { type Dentry, pathOf } from './dentry.ts';
@@ -26,8 +25,6 @@ export class RegularFile implements Openable, FileOps {
   readonly pages: AddressSpace;
   /** Seal bits; a file that was not made to be sealed has Seal.Seal from the start. */
   seals: number = Seal.Seal;
-  /** Pages that fallocate made and nobody has written: still holes to SEEK_DATA, as pages that are not up to date are in Linux. */
-  private readonly setAside = new Set<number>();
   private readonly view: KernelView;
 
   constructor(system: MmSystem, quota: PageQuota | null, view: KernelView) {
@@ -89,18 +86,12 @@ export class RegularFile implements Openable, FileOps {
     if (offset < 0 || offset >= size) return -Errno.ENXIO;
     let index: number = Math.floor(offset / PAGE_BYTES);
     if (whence === Seek.Hole) {
-      while (this.hasData(index)) index++;
+      while (this.pages.isUptodate(index)) index++;
       return Math.min(size, Math.max(offset, index * PAGE_BYTES));
     }
-    const found = this.pages.indices().find((i) => i >= index && this.hasData(i));
+    const found = this.pages.indices().find((i) => i >= index && this.pages.isUptodate(i));
     if (found === undefined || found * PAGE_BYTES >= size) return -Errno.ENXIO;
     return Math.max(offset, found * PAGE_BYTES);
-  }
-  private hasData(index: number): boolean {
-    const pfn = this.pages.pageFor(index, false);
-    if (pfn === 0) return false;
-    const { folios } = this.pages.system;
-    return !this.setAside.has(index) || folios.test(folios.folioOf(pfn), FolioFlag.Dirty);
   }
 
   /** @returns 0 or -errno. The size limit of the program was checked by the caller. */
@@ -110,7 +101,6 @@ export class RegularFile implements Openable, FileOps {
     if (size < now && (this.seals & Seal.Shrink) !== 0) return -Errno.EPERM;
     if (size > now && (this.seals & Seal.Grow) !== 0) return -Errno.EPERM;
     this.pages.truncate(size);
-    for (const index of this.setAside) if (index * PAGE_BYTES >= size) this.setAside.delete(index);
     inode.mtime = inode.ctime = stamp(this.view);
     return 0;
   }
@@ -141,15 +131,11 @@ export class RegularFile implements Openable, FileOps {
     const made: number[] = [];
     for (let index = first; index < end; index++) {
       if (this.pages.pageFor(index, false) !== 0) continue;
-      if (this.pages.pageFor(index, true) === 0) {
-        for (const back of made) {
-          this.setAside.delete(back);
-          this.pages.punchHole(back * PAGE_BYTES, (back + 1) * PAGE_BYTES);
-        }
+      if (this.pages.setAside(index) === 0) {
+        for (const back of made) this.pages.punchHole(back * PAGE_BYTES, (back + 1) * PAGE_BYTES);
         return false;
       }
       made.push(index);
-      this.setAside.add(index);
     }
     return true;
   }

@@ -63,7 +63,7 @@ function faultAround(fault: Fault): boolean {
     const index = vma.pgoffOf(at * PAGE_SIZE);
     if (index >= filePages) break;
     const page = space.pageFor(index, false);
-    if (page === 0 || mm.tables.rawLow(at) !== 0) continue;
+    if (page === 0 || !space.isUptodate(index) || mm.tables.rawLow(at) !== 0) continue;
     mapPage(fault, at, page);
     mapped++;
   }

@@ -161,8 +161,19 @@ export class AddressSpace {
   /** The frame of one page of the file; 0: a hole, or no memory (or quota) for a page when `create`. Does not look at the size.
    *  A page of a disk's file is never made here. */
   pageFor(index: number, create: boolean): Pfn | 0 {
-    const there = this.frameAt(index);
-    return there !== 0 || !create ? there : pageForShmem(this, index);
+    if (!create) return this.frameAt(index);
+    const pfn = this.setAside(index);
+    if (pfn !== 0) this.system.folios.set(this.system.folios.folioOf(pfn), FolioFlag.Uptodate);
+    return pfn;
+  }
+  /** Does the page hold what the file does? Not if it is only set aside, not read yet, or not there. */
+  isUptodate(index: number): boolean {
+    const folio = this.folioAt(index);
+    return folio !== 0 && this.system.folios.test(folio, FolioFlag.Uptodate);
+  }
+  /** A page that is not there yet gets a frame, and is a hole still: what fallocate promises. 0: no memory or quota. */
+  setAside(index: number): Pfn | 0 {
+    return this.frameAt(index) || pageForShmem(this, index);
   }
 
   /** Puts a folio into the cache, aligned to its size. The allocation's reference becomes the cache's, and more are taken to make one a

@@ -121,7 +121,7 @@ export function mincore(mm: Mm, addr: number, rawLen: number, into: Uint8Array):
     if (vma === null) return -Errno.ENOMEM;
     const low = mm.tables.pmdLeaf(va / PAGE_SIZE) || mm.tables.get(va / PAGE_SIZE);
     const mapped = low !== 0 && ptePresent(low);
-    into[i] = mapped || (vma.file !== null && vma.file.space.pageFor(vma.pgoffOf(va), false) !== 0) ? 1 : 0;
+    into[i] = mapped || (vma.file !== null && vma.file.space.isUptodate(vma.pgoffOf(va))) ? 1 : 0;
   }
   return 0;
 }

@@ -127,8 +127,8 @@ function move(mm: Mm, source: Vma, old: number, oldLen: number, newLen: number, 
       return failed;
     }
   }
-  const vma = mm.vmaList.at(old)!; // unmapping the target cannot have touched it
-  const copy = copyVma(mm, vma, old, target, target + newLen);
+  const copy = copyVma(mm, mm.vmaList.at(old)!, old, target, target + newLen); // unmapping the target cannot have touched the source
+  const vma = mm.vmaList.at(old)!; // which may be one with the copy now
   const stop = moveTables(mm, vma, old, target, oldLen);
   if (stop < oldLen) {
     // No memory for a table: move back what has moved, for which there are tables, and give the new place up.

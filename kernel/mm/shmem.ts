@@ -7,13 +7,14 @@ import type { AddressSpace } from './filemap.ts';
 import { FolioFlag, MemdescType } from './folio.ts';
 import { Gfp } from './gfp.ts';
 
-/** A page where there was a hole, zeroed; 0: no memory, or the quota is used up. Mirrors shmem_get_folio(SGP_CACHE). */
+/** A page where there was a hole, zeroed, and not up to date before somebody uses it; 0: no memory, or the quota is used up. Mirrors
+ *  shmem_get_folio(SGP_FALLOC). */
 export function pageForShmem(space: AddressSpace, index: number): Pfn | 0 {
   const { system, quota } = space;
   if (quota !== null && quota.usedPages >= quota.maxPages) return 0;
   const folio = system.allocZeroed(0, MemdescType.FileFolio, Gfp.UserZero);
   if (folio === 0) return 0;
-  system.folios.set(folio, FolioFlag.Uptodate | (space.kind === 'shmem' ? FolioFlag.SwapBacked : 0));
+  if (space.kind === 'shmem') system.folios.set(folio, FolioFlag.SwapBacked);
   space.addFolio(folio, index);
   return asPfn(folio);
 }

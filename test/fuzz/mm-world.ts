@@ -4,11 +4,14 @@
 // Everything is drawn from one generator, so that (seed, setting) names a run. Allocations fail on purpose: in a third of the operations the n-th
 // one does, once or from then on. After every operation the kernel's own invariants are checked, and at the end every frame must be free again.
 import { Prng, asPfn } from '#base';
+import type { Pfn } from '#base';
 import { FaultResult } from '#kernel/mm/fault.ts';
 import { AddressSpace } from '#kernel/mm/filemap.ts';
 import type { FileMapping } from '#kernel/mm/filemap.ts';
 import { dupMm } from '#kernel/mm/fork.ts';
 import { MapFlag, MremapFlag, Prot } from '#kernel/mm/mman.ts';
+import { isGuardMarker } from '#kernel/mm/pte-marker.ts';
+import { accessRemoteVm } from '#kernel/mm/remote.ts';
 import type { MmSystem } from '#kernel/mm/system.ts';
 import { VmFlag, canMerge } from '#kernel/mm/vma.ts';
 import { Program, bootSystem } from '../support/mm-fixture.ts';
@@ -43,9 +46,11 @@ class Model {
   readonly own = new Int16Array(PAGES);
   /** 1: MADV_FREE was said, so the page may read as zeros until it is written. */
   readonly lazy = new Uint8Array(PAGES);
+  /** 1: MADV_GUARD_INSTALL was said. */
+  readonly guarded = new Uint8Array(PAGES);
 
   copyRow(from: Model, page: number, to: number): void {
-    for (const column of ['kind', 'prot', 'file', 'index', 'own', 'lazy'] as const) this[column][to] = from[column][page]!;
+    for (const column of ['kind', 'prot', 'file', 'index', 'own', 'lazy', 'guarded'] as const) this[column][to] = from[column][page]!;
   }
   set(page: number, kind: number, prot: number, index = 0, file = 0): void {
     this.kind[page] = kind;
@@ -54,8 +59,9 @@ class Model {
     this.index[page] = index;
     this.own[page] = kind === Kind.Anon ? 0 : NO_COPY;
     this.lazy[page] = 0;
+    this.guarded[page] = 0;
   }
-  /** As if never touched. */
+  /** As if never touched; guards stay. */
   empty(page: number): void {
     this.own[page] = this.kind[page] === Kind.Anon ? 0 : NO_COPY;
     this.lazy[page] = 0;
@@ -70,7 +76,9 @@ interface Range { readonly page: number; readonly len: number }
 
 const prots = [0, Prot.Read, Prot.Read | Prot.Write, Prot.Read | Prot.Write, Prot.Read | Prot.Write, Prot.Write, Prot.Read | Prot.Exec] as const;
 /** madvise values that must not change what is read, or do so in a way that the model knows. */
-const Advice = { DontNeed: 4, Free: 8, Remove: 9, DontFork: 10, DoFork: 11, HugePage: 14, NoHugePage: 15, Collapse: 25, WipeOnFork: 18, KeepOnFork: 19, DontNeedLocked: 24 } as const;
+const Advice = { DontNeed: 4, Free: 8, Remove: 9, DontFork: 10, DoFork: 11, HugePage: 14, NoHugePage: 15, Collapse: 25, WipeOnFork: 18, KeepOnFork: 19, DontNeedLocked: 24, GuardInstall: 102, GuardRemove: 103 } as const;
+/** Frames held at a time, as pipes hold them. */
+const MAX_HELD = 12;
 const harmless = [0, 1, 2, 3, 14, 14, 15, 16, 17, 20, 21, 22, 23, 25] as const;
 
 export class World {
@@ -86,6 +94,7 @@ export class World {
   private readonly background: Background;
   /** Limits and promises are tight: refusals for want of them are right. */
   private strained = false;
+  private readonly held: Pfn[] = [];
   private readonly freeAtBoot: number;
   private untilFailure = Infinity;
   private failures = 0;
@@ -173,11 +182,13 @@ export class World {
     if (dice < 54) return this.unmap(process);
     if (dice < 62) return this.protect(process);
     if (dice < 69) return this.discard(process);
-    if (dice < 78) return this.advise(process);
+    if (dice < 75) return this.advise(process);
+    if (dice < 78) return this.guard(process);
     if (dice < 81) return this.lock(process);
     if (dice < 82) return this.punch(process);
     if (dice < 89) return this.remap(process);
-    if (dice < 92) return this.resize(process);
+    if (dice < 91) return this.resize(process);
+    if (dice < 92) return this.random.below(2) === 0 ? this.hold(process) : this.writeRemotely(process);
     if (dice < 94) return this.moveBreak(process);
     if (dice < 95) return this.growStack(process);
     if (dice < 96) return this.truncate();
@@ -223,7 +234,7 @@ export class World {
     if (result === FaultResult.OutOfMemory) return this.mayLackMemory();
     const kind = model.kind[page]!;
     const beyond = kind >= Kind.SharedFile && model.own[page] === NO_COPY && this.isBeyond(model, page);
-    const wanted = kind === Kind.None ? FaultResult.MapErr : (model.prot[page]! & Prot.Write) === 0 ? FaultResult.AccErr : beyond ? FaultResult.BusError : FaultResult.Done;
+    const wanted = kind === Kind.None ? FaultResult.MapErr : (model.prot[page]! & Prot.Write) === 0 ? FaultResult.AccErr : model.guarded[page] === 1 ? FaultResult.MapErr : beyond ? FaultResult.BusError : FaultResult.Done;
     if (result !== wanted) throw new Error(`a write to page ${page} gives ${result}, should give ${wanted}`);
     if (result !== FaultResult.Done) return;
     if (!program.user.write(vaOf(page) + 5, Uint8Array.of(value))) throw new Error(`page ${page} cannot be written after a write`);
@@ -252,7 +263,7 @@ export class World {
   /** What the program reads there; null: a signal. */
   private expected(model: Model, page: number): number | null {
     const kind = model.kind[page]!;
-    if (kind === Kind.None || (model.prot[page]! & (Prot.Read | Prot.Write)) === 0) return null;
+    if (kind === Kind.None || (model.prot[page]! & (Prot.Read | Prot.Write)) === 0 || model.guarded[page] === 1) return null;
     if (model.own[page] !== NO_COPY) return model.own[page]!;
     return this.isBeyond(model, page) ? null : this.fileByte(model, page);
   }
@@ -365,6 +376,60 @@ export class World {
     process.program.mm.madvise(vaOf(range.page), range.len * 4096, advice);
     if (advice === Advice.Free) for (let i = 0; i < range.len; i++) if (process.model.kind[range.page + i] === Kind.Anon) process.model.lazy[range.page + i] = 1;
   }
+  /** Installs guards, or removes them. A locked mapping ends installing; what had no memory for a table may have been emptied only. */
+  private guard(process: Process): void {
+    const range = this.range(process);
+    const install = this.random.below(3) > 0;
+    this.note('guard', process, range, Number(install));
+    const { program, model } = process;
+    let stop = range.len;
+    if (install) for (let i = range.len - 1; i >= 0; i--) if (program.mm.findVma(vaOf(range.page + i))?.has(VmFlag.Locked) === true) stop = i;
+    const hasHole = Array.from({ length: range.len }, (_, i) => model.kind[range.page + i]).includes(Kind.None);
+    const result = program.mm.madvise(vaOf(range.page), range.len * 4096, install ? Advice.GuardInstall : Advice.GuardRemove);
+    const wanted = stop < range.len ? -22 : hasHole ? -12 : 0;
+    if (result === -12 && wanted !== -12) this.mayLackMemory();
+    else if (result !== wanted) throw new Error(`guarding gives ${result}, should give ${wanted}`);
+    for (let page = range.page; page < range.page + stop; page++) {
+      if (model.kind[page] === Kind.None) continue;
+      const failed = result === -12 && install && !isGuardMarker(program.mm.tables.rawLow(vpnOf(page)));
+      if (failed && program.frame(vaOf(page)) !== 0) continue;
+      if (install) model.empty(page);
+      model.guarded[page] = install && !failed ? 1 : 0;
+    }
+  }
+  /** Takes a reference to a page that is there, or gives one back. */
+  private hold(process: Process): void {
+    const { page, len } = this.range(process);
+    this.note('hold', process, { page, len }, this.held.length);
+    if (this.held.length === MAX_HELD || (this.held.length > 0 && this.random.below(3) === 0)) {
+      const [pfn] = this.held.splice(this.random.below(this.held.length), 1);
+      this.system.releasePage(pfn!);
+      return;
+    }
+    const frame = process.program.frame(vaOf(page + this.random.below(len)));
+    if (frame === 0) return;
+    this.system.holdPage(asPfn(frame));
+    this.held.push(asPfn(frame));
+  }
+  /** As a debugger writes: rights do not bind private memory. */
+  private writeRemotely({ program, model }: Process): void {
+    const page = this.random.below(ARENA);
+    const value = 1 + this.random.below(255);
+    this.note('remote write', null, null, program.mm.id, page, value);
+    const moved = accessRemoteVm(program.mm, program.counts, vaOf(page) + 5, Uint8Array.of(value), true, true);
+    const kind = model.kind[page]!;
+    const isThere = model.own[page] !== NO_COPY || !this.isBeyond(model, page);
+    const may = kind !== Kind.None && model.guarded[page] === 0 && isThere && (kind !== Kind.SharedFile || (model.prot[page]! & Prot.Write) !== 0);
+    if (moved === 0 && may && this.system.wantsOomKill) this.mayLackMemory();
+    else if (moved !== Number(may)) throw new Error(`a remote write to page ${page} moves ${moved}`);
+    this.system.wantsOomKill = false;
+    if (moved === 0) return;
+    if (kind === Kind.SharedFile) this.files[model.file[page]!]!.bytes[model.index[page]!] = value;
+    else {
+      model.own[page] = value;
+      model.lazy[page] = 0;
+    }
+  }
   private lock(process: Process): void {
     const range = this.range(process);
     const how = this.random.below(4);
@@ -416,8 +481,10 @@ export class World {
     for (let i = 0; i < len; i++) before.copyRow(model, page + i, page + i);
     for (const { from, end } of parts.slice(0, moved)) {
       for (let i = from; i < end; i++) {
-        if (keep) model.empty(page + i);
-        else model.set(page + i, Kind.None, 0);
+        if (keep) {
+          model.empty(page + i);
+          model.guarded[page + i] = 0;
+        } else model.set(page + i, Kind.None, 0);
         if (i < newLen) model.copyRow(before, page + i, to + i);
       }
     }
@@ -504,7 +571,9 @@ export class World {
       const flags = parent.program.mm.findVma(vaOf(page))?.flags ?? 0;
       if ((flags & VmFlag.DontCopy) !== 0) continue;
       model.copyRow(parent.model, page, page);
-      if ((flags & VmFlag.WipeOnFork) !== 0) model.empty(page);
+      if ((flags & VmFlag.WipeOnFork) === 0) continue;
+      model.empty(page);
+      model.guarded[page] = 0;
     }
     this.processes.push({ program: new Program(mm), model });
   }
@@ -537,6 +606,7 @@ export class World {
       if ((vma === null) !== (model.kind[page] === Kind.None)) throw new Error(`page ${page} ${vma === null ? 'is not mapped' : 'is mapped'}`);
       if (vma === null) continue;
       if ((vma.flags & 7) !== model.prot[page]) throw new Error(`page ${page} has rights ${vma.flags & 7}, should have ${model.prot[page]}`);
+      if (isGuardMarker(program.mm.tables.rawLow(vpnOf(page))) !== (model.guarded[page] === 1)) throw new Error(`page ${page} ${model.guarded[page] === 1 ? 'has lost its guard' : 'has a guard'}`);
       const frame = program.frame(vaOf(page));
       const wanted = this.expected(model, page);
       if (frame === 0 || wanted === null) {
@@ -550,6 +620,8 @@ export class World {
   /** Everybody exits, the file goes: all frames must be back. */
   end(): void {
     this.last = 'the end';
+    for (const pfn of this.held) this.system.releasePage(pfn);
+    this.held.length = 0;
     for (const { program } of this.processes) program.mm.dispose();
     this.processes.length = 0;
     for (const { mapping } of this.files) mapping?.space.release();

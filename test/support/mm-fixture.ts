@@ -3,6 +3,7 @@ import { PAGE_SIZE } from '#base';
 import { FaultAccess, FaultResult, handlePageFault } from '#kernel/mm/fault.ts';
 import { Mm } from '#kernel/mm/mm.ts';
 import { MapFlag, Prot } from '#kernel/mm/mman.ts';
+import { ptePresent } from '#kernel/mm/pagetable.ts';
 import { MmSystem } from '#kernel/mm/system.ts';
 import { UserMemory } from '#kernel/mm/uaccess.ts';
 import { defaultParams } from '#kernel/params.ts';
@@ -97,7 +98,7 @@ export class Program {
     const leaf = this.mm.tables.pmdLeaf(vpn);
     if (leaf !== 0) return ptePfn(leaf) + (vpn & 511);
     const low = this.mm.tables.get(vpn);
-    return low === 0 ? 0 : ptePfn(low);
+    return ptePresent(low) ? ptePfn(low) : 0;
   }
 }
 

@@ -24,6 +24,16 @@ const stat = (): { size: number; blocks: number } => {
   return { size: words[6]!, blocks: words[8]! };
 };
 
+test('what fallocate set aside is not in memory to mincore, and a hole to SEEK_DATA, until somebody uses it', () => {
+  const g = bootGuest();
+  const fd = g.fd('/file', 0o102);
+  g.call('fallocate', fd, 0, 0, 4 * 4096);
+  const at = g.call('mmap', 0, 4 * 4096, 3, 1, fd, 0) as number;
+  const resident = (): number[] => (g.call('mincore', at, 4 * 4096, g.buffer), [...g.bytes(4)]);
+  expect([resident(), g.call('lseek', fd, 0, 3)]).toEqual([[0, 0, 0, 0], 'ENXIO']);
+  g.task.user.u8(at + 2 * 4096);
+  expect([resident(), g.call('lseek', fd, 0, 3), g.call('lseek', fd, 8192, 4)]).toEqual([[0, 0, 1, 0], 8192, 12288]);
+});
 test('holes read as zeros, take no room, and SEEK_DATA and SEEK_HOLE find their edges', () => {
   expect(lseek(0, DATA)).toBe('ENXIO');
   expect(lseek(0, HOLE)).toBe('ENXIO');

@@ -49,6 +49,16 @@ test('errors are those of Linux', () => {
   expect(at(BASE, 0x8000, 0x9000, MayMove)).toBe(EFAULT);
   expect(at(BASE, 0, 0x1000, MayMove)).toBe(EINVAL);
 });
+test('DONTUNMAP into a gap that it fills, so that all around it is one mapping afterwards: none of it is locked', () => {
+  const { program, system } = boot();
+  program.map(0x6000, BASE);
+  program.map(0x8000, BASE + 0x8000);
+  program.mm.mlock(BASE, 0x6000, true);
+  program.mm.mlock(BASE + 0x8000, 0x8000, true);
+  expect(program.mm.mremap(BASE + 0x8000, 0x2000, 0x2000, MayMove | Fixed | DontUnmap, BASE + 0x6000)).toBe(BASE + 0x6000);
+  expect([maps(program.mm).length, program.mm.lockedVm]).toEqual([1, 0]);
+  system.check();
+});
 test('DONTUNMAP leaves an empty mapping behind', () => {
   const { program, system } = boot();
   program.map(0x4000, BASE);
