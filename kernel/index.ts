@@ -6,6 +6,7 @@
 //   kernel.ts           what a running kernel consists of; boot, the state hash
 //   entry.ts            the loop: pick a task, run, take the Exit, then fault, system call, signal or schedule
 //   mm/fault.ts         handlePageFault, handleMmFault: the decision; mm/index.ts has the rest of mm's order
+//   block/index.ts      disks: from a request to its end on the modelled clock
 //   proc/task.ts        a task, process.ts what the threads of a program share; sched.ts who runs; wait.ts sleeping
 //   proc/fork.ts        new tasks; exec.ts new programs (elf.ts judges the file, load.ts maps it, vdso.ts); exit.ts, waitpid.ts, oom.ts the end
 //   proc/signal.ts      sending and taking signals (sigset.ts, siginfo.ts the data; sigframe.ts what handlers see); timers.ts, expiry.ts; futex.ts
@@ -25,6 +26,7 @@ export * from './machine.ts';
 export * from './params.ts';
 export * from './kernel.ts';
 export { Cause, schedSwitch } from './entry.ts';
+export * from './block/index.ts';
 export * from './mm/index.ts';
 export { Console } from './fs/console.ts';
 export type { ConsoleOptions, OutputChunk } from './fs/console.ts';

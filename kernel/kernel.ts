@@ -1,6 +1,9 @@
 // A running kernel: what it consists of; boot, the first program, the hart's context, the clock, the state hash.
 // Not here: the loop that runs tasks (entry.ts).
 import { bug, Prng, StateHash, UserError } from '#base';
+import { BlockDevice } from './block/device.ts';
+import type { DiskImage } from './block/image.ts';
+import type { DiskLatency } from './block/latency.ts';
 import type { Console } from './fs/console.ts';
 import { FileTable, FsContext } from './fs/file.ts';
 import { Vfs } from './fs/vfs.ts';
@@ -34,7 +37,10 @@ export interface HostInputs {
   /** What the modelled clock calls now at boot, seconds since 1970. */
   epochSeconds: number;
   hostname: string;
+  /** Disks of the machine, from vda on. */
+  disks?: readonly DiskInput[];
 }
+export interface DiskInput { readonly image: DiskImage; readonly latency: DiskLatency }
 
 /** 'input': all tasks sleep and only stdin could wake one. 'deadlock': all sleep and nothing could. */
 export type RunResult = 'exited' | 'budget' | 'input' | 'deadlock' | 'breakpoint';
@@ -47,6 +53,9 @@ const FIRST_PID = 2;
 const PIDS_AFTER_WRAP = 300;
 /** RAM for each task at least: eight kernel stacks of 16 KiB (kernel/fork.c: set_max_threads). */
 const BYTES_PER_TASK = 8 * 16384;
+/** Disks are those of virtio_blk, which Linux numbers from its dynamic majors down and gives sixteen partitions each. */
+const VIRTIO_BLK_MAJOR = 254;
+const MINORS_PER_DISK = 16;
 /** A program that misbehaves without end fills no host memory with messages. */
 const MAX_LOG_LINES = 1000;
 
@@ -107,6 +116,9 @@ export class Kernel {
     this.random = new Prng(host.seed, 'kernel-random');
     this.epoch = { seconds: host.epochSeconds, nanoseconds: 0 };
     this.system = new MmSystem(machine, params);
+    for (const [i, { image, latency }] of (host.disks ?? []).entries()) {
+      this.system.addDisk(new BlockDevice(this.system, image, latency, `vd${String.fromCharCode(97 + i)}`, VIRTIO_BLK_MAJOR, i * MINORS_PER_DISK));
+    }
     this.vfs = new Vfs(this.system, this);
     this.vdso = makeVdso(this.system) ?? bug('no memory for the vDSO after boot');
   }

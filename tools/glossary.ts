@@ -37,6 +37,8 @@ const vmstatMeanings: Readonly<Record<string, string>> = {
   nr_anon_transparent_hugepages: 'anonymous folios of 2 MiB, now',
   nr_page_table_pages: 'pages that hold page tables, now',
   nr_memmap_boot_pages: 'pages that the memory map took at boot',
+  pgpgin: 'kB read from disks',
+  pgpgout: 'kB written to disks',
   pgalloc_normal: 'pages allocated (a folio of order n counts 2^n)',
   allocstall_normal: 'allocations that found too little free memory and had to wait or fail',
   pgfree: 'pages freed',

@@ -14,6 +14,8 @@ export type BioOp = (typeof BioOp)[keyof typeof BioOp];
 /** Told once, when a bio has ended; `bio.error` says how. May submit others. */
 export interface BioEnd { endBio(bio: Bio): void }
 
+export interface BioOptions { readonly isReadahead?: boolean; readonly isSync?: boolean; readonly isMeta?: boolean; readonly lenBytes?: number }
+
 export class Bio {
   readonly op: BioOp;
   /** First sector of 512 bytes. */
@@ -21,20 +23,24 @@ export class Bio {
   readonly ranges: readonly PhysRange[];
   readonly lenBytes: number;
   readonly end: BioEnd | null;
-  /** Read ahead of need: may be told apart in traces. */
+  /** Told apart in traces: read ahead of need; somebody waits for it; metadata of a file system. */
   readonly isReadahead: boolean;
+  readonly isSync: boolean;
+  readonly isMeta: boolean;
   /** 0 or -EIO; valid once `isDone`. */
   error = 0;
   isDone = false;
 
   /** @param lenBytes for a Discard, which has no ranges; else the ranges' sum, a multiple of 512 */
-  constructor(op: BioOp, sector: number, ranges: readonly PhysRange[], end: BioEnd | null, options: { isReadahead?: boolean; lenBytes?: number } = {}) {
+  constructor(op: BioOp, sector: number, ranges: readonly PhysRange[], end: BioEnd | null, options: BioOptions = {}) {
     this.op = op;
     this.sector = sector;
     this.ranges = ranges;
     this.lenBytes = options.lenBytes ?? ranges.reduce((sum, range) => sum + range.lenBytes, 0);
     this.end = end;
     this.isReadahead = options.isReadahead ?? false;
+    this.isSync = options.isSync ?? false;
+    this.isMeta = options.isMeta ?? false;
   }
   get nrSectors(): number {
     return this.lenBytes / SECTOR_BYTES;

@@ -1,5 +1,7 @@
 // Where the sectors of a disk are. Here: the interface, an image in memory, and one that fails on purpose. Not here: time (device.ts), files of
 // the host (a tool's: this room knows no host).
+import { Prng } from '#base';
+import { SECTOR_BYTES } from './bio.ts';
 
 /** The medium. Offsets and lengths are bytes, multiples of 512, inside the image: the device has checked. */
 export interface DiskImage {
@@ -34,5 +36,85 @@ export class MemoryImage implements DiskImage {
   }
   flush(): boolean {
     return true;
+  }
+}
+
+export interface Faults {
+  /** Sectors that can neither be read nor written. */
+  readonly badSectors?: readonly number[];
+  /** The power fails in the n-th write (counted from 1), of which a seeded number of sectors still arrives: the disk answers nothing more. */
+  readonly crashAtWrite?: number;
+  /** Writes are in a cache until a flush: a crash loses any of them, in whole or in part, in any order. false: each is durable at once. */
+  readonly isVolatile?: boolean;
+  readonly seed?: number;
+}
+
+/** An image that fails on purpose, for tests. */
+export class FaultyImage implements DiskImage {
+  readonly isReadOnly = false;
+  /** Writes so far, the one that met the crash included. */
+  nrWrites = 0;
+  nrFlushes = 0;
+  isCrashed = false;
+  private readonly inner: MemoryImage;
+  private readonly bad: ReadonlySet<number>;
+  private readonly crashAt: number;
+  private readonly isVolatile: boolean;
+  private readonly random: Prng;
+  /** What a crash cannot take any more. */
+  private readonly durable: Uint8Array;
+  /** Written since the last flush. */
+  private unflushed: { readonly offset: number; readonly bytes: Uint8Array }[] = [];
+
+  constructor(inner: MemoryImage, faults: Faults) {
+    this.inner = inner;
+    this.bad = new Set(faults.badSectors);
+    this.crashAt = faults.crashAtWrite ?? Infinity;
+    this.isVolatile = faults.isVolatile ?? true;
+    this.random = new Prng(faults.seed ?? 1, 'faulty-image');
+    this.durable = inner.bytes.slice();
+  }
+  get sizeBytes(): number {
+    return this.inner.sizeBytes;
+  }
+  private isBad(offset: number, lenBytes: number): boolean {
+    if (this.isCrashed) return true;
+    for (let sector = offset / SECTOR_BYTES; sector < (offset + lenBytes) / SECTOR_BYTES; sector++) if (this.bad.has(sector)) return true;
+    return false;
+  }
+  read(offset: number, into: Uint8Array): boolean {
+    return !this.isBad(offset, into.length) && this.inner.read(offset, into);
+  }
+  write(offset: number, from: Uint8Array): boolean {
+    if (this.isBad(offset, from.length)) return false;
+    const isLast = ++this.nrWrites === this.crashAt;
+    const bytes = isLast ? from.slice(0, this.random.below(from.length / SECTOR_BYTES + 1) * SECTOR_BYTES) : from.slice();
+    if (this.isVolatile) this.unflushed.push({ offset, bytes });
+    else this.durable.set(bytes, offset);
+    if (!isLast) return this.inner.write(offset, from);
+    this.isCrashed = true;
+    return false;
+  }
+  flush(): boolean {
+    if (this.isCrashed) return false;
+    this.nrFlushes++;
+    for (const { offset, bytes } of this.unflushed) this.durable.set(bytes, offset);
+    this.unflushed = [];
+    return true;
+  }
+
+  /** What the disk holds after the power failed now: all that was flushed, and of the rest what chance left. */
+  afterCrash(): Uint8Array {
+    const bytes = this.durable.slice();
+    const left = [...this.unflushed];
+    while (left.length > 0) {
+      const [write] = left.splice(this.random.below(left.length), 1);
+      const { offset, bytes: from } = write!;
+      // Lost, torn, or whole.
+      const fate = this.random.below(3);
+      const kept = fate === 0 ? 0 : fate === 1 ? this.random.below(from.length / SECTOR_BYTES + 1) * SECTOR_BYTES : from.length;
+      bytes.set(from.subarray(0, kept), offset);
+    }
+    return bytes;
   }
 }

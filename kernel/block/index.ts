@@ -5,6 +5,7 @@
 //   image.ts     where the sectors are: DiskImage, MemoryImage; FaultyImage for tests, with bad sectors, torn writes and a crash
 //   bio.ts       one request: an operation, a place on the disk, and physical ranges of RAM (the articles' phyr), with who is told at its end
 //   latency.ts   how long a device takes: presets nvme, sata-ssd, hdd, with their sources
+//   trace.ts     tracepoints block:*
 //   device.ts    BlockDevice: the queue, plugging and merging, what is in flight, completion on the modelled clock; /proc/diskstats
 //
 // One read on paper. A file system makes a Bio(Read, sector, ranges, end) and submits it. Under a plug it waits for its neighbours, with which
@@ -14,3 +15,6 @@
 // wait(bio): the clock goes forward to the end of the bio, with nothing else running.
 export * from './image.ts';
 export * from './bio.ts';
+export * from './latency.ts';
+export * from './device.ts';
+export { rwbs } from './trace.ts';

@@ -1,5 +1,7 @@
-// /sys: the transparent_hugepage tree and the processors. Here: which files there are and whom they ask. Not here: the settings themselves
+// /sys: the transparent_hugepage tree, disks and the processors. Here: which files there are and whom they ask. Not here: the settings themselves
 // (mm/thp.ts). Files of what is not modelled are absent.
+import type { BlockDevice } from '../block/device.ts';
+import { SECTOR_BYTES } from '../block/bio.ts';
 import { splitHugePages } from '../mm/split-huge-pages.ts';
 import { tunables } from '../params.ts';
 import { Errno } from '../syscall/errno.ts';
@@ -51,6 +53,7 @@ export function makeSysfs(view: KernelView): Dentry {
     putText(fs, root, `kernel/mm/quire/access_split/${name}`, { mode: 0o444, show: () => `${accessSplit.counts[name]}\n` }, null);
   }
   const text = (words: string): TextRow<null> => ({ mode: 0o444, show: () => `${words}\n` });
+  for (const disk of view.system.disks) putDisk(fs, root, disk);
   for (const name of ['online', 'possible', 'present']) putText(fs, root, `devices/system/cpu/${name}`, text('0'), null);
   putText(fs, root, 'devices/system/cpu/offline', text(''), null);
   putText(fs, root, 'devices/system/cpu/kernel_max', text('63'), null);
@@ -59,4 +62,39 @@ export function makeSysfs(view: KernelView): Dentry {
   putText(fs, root, 'devices/system/node/online', text('0'), null);
   putText(fs, root, 'devices/system/node/possible', text('0'), null);
   return new Dentry('', null, rootInode);
+}
+
+/** /sys/block/vda: what is known of a disk, and what its queue allows. Mirrors queue_attrs[] (block/blk-sysfs.c). */
+function putDisk(fs: PseudoFs, root: PseudoDirectory, disk: BlockDevice): void {
+  const { limits, latency, name } = disk;
+  const put = (path: string, show: () => string | number, store?: (n: number) => number): void => {
+    const row: TextRow<null> = { mode: store === undefined ? 0o444 : 0o644, show: () => `${show()}\n` };
+    putText(fs, root, `block/${name}/${path}`, store === undefined ? row : { ...row, store: (_s, text) => storeNumber(text, store) }, null);
+  };
+  put('dev', () => `${disk.major}:${disk.minor}`);
+  put('size', () => disk.nrSectors);
+  put('ro', () => (disk.isReadOnly ? 1 : 0));
+  put('removable', () => 0);
+  putText(fs, root, `block/${name}/stat`, { mode: 0o444, show: () => disk.statText() }, null);
+  put('queue/logical_block_size', () => SECTOR_BYTES);
+  put('queue/physical_block_size', () => SECTOR_BYTES);
+  put('queue/rotational', () => (latency.fullSeekNs > 0 ? 1 : 0));
+  put('queue/scheduler', () => (latency.fullSeekNs > 0 ? '[mq-deadline] none' : '[none] mq-deadline'));
+  put('queue/nr_requests', () => latency.queueDepth);
+  put('queue/max_segments', () => limits.maxSegments);
+  put('queue/max_hw_sectors_kb', () => limits.maxHwSectorsKb);
+  // At least a page, at most what the hardware takes (queue_max_sectors_store).
+  put('queue/max_sectors_kb', () => limits.maxSectorsKb, (kb) => {
+    if (kb < 4 || kb > limits.maxHwSectorsKb) return -Errno.EINVAL;
+    limits.maxSectorsKb = kb;
+    return 0;
+  });
+  put('queue/read_ahead_kb', () => limits.readAheadKb, (kb) => {
+    limits.readAheadKb = kb - (kb % 4);
+    return 0;
+  });
+}
+function storeNumber(text: string, store: (n: number) => number): number {
+  const n = parseNumber(text);
+  return n === null || n < 0 ? -Errno.EINVAL : store(n);
 }

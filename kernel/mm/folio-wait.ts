@@ -16,6 +16,8 @@ export interface IoClock {
   readonly deadline: number;
   /** Ends what is due. */
   complete(): void;
+  /** Somebody waits: what was held back to be joined with others goes on its way (io_schedule() flushes the plug). */
+  kick(): void;
   hash(into: StateHash): void;
 }
 
@@ -110,6 +112,7 @@ export class FolioWaits {
   }
   /** Moves the clock to the next end of a request, and ends it. @returns false: no request is under way */
   passTime(): boolean {
+    for (const clock of this.clocks) clock.kick();
     const next = this.deadline;
     if (next === Infinity) return false;
     const { machine } = this.system;

@@ -2,6 +2,7 @@
 // and giving back folios with everything that is counted for it, the zero pages, accounting of promised memory. Not here: address spaces.
 import { PAGE_SIZE, UserError, asPfn, bug, hex } from '#base';
 import type { Folio, Pfn, StateHash } from '#base';
+import type { BlockDevice } from '../block/device.ts';
 import type { Machine } from '../machine.ts';
 import type { KernelParams } from '../params.ts';
 import { AccessSplit } from './access-split.ts';
@@ -78,6 +79,8 @@ export class MmSystem {
   /** Locks of folios, and who waits for I/O. */
   readonly waits = new FolioWaits(this);
   readonly writeback = new Writeback(this);
+  /** Disks, in order of their names: vda, vdb ... */
+  readonly disks: BlockDevice[] = [];
   /** Large folios that are worth splitting when memory gets tight. */
   readonly deferredSplit = new DeferredSplitQueue(this);
   readonly accessSplit = new AccessSplit(this);
@@ -142,6 +145,11 @@ export class MmSystem {
   /** After min_free_kbytes or watermark_scale_factor changed. */
   setupWatermarks(): void {
     this.pages.setupWatermarks();
+  }
+  /** A disk is there from now on: its requests end as the clock goes. */
+  addDisk(disk: BlockDevice): void {
+    this.disks.push(disk);
+    this.waits.clocks.push(disk);
   }
   newMmId(): number {
     return this.nextMmId++;

@@ -1,4 +1,4 @@
-// What happens as time passes: sleeps end, timers send their signals. Called when the kernel is about to go back to a program, and while all
+// What happens as time passes: requests to disks end, sleeps end, timers send their signals. Called when the kernel is about to go back to a program, and while all
 // sleep. A timer is seen at the end of the run of instructions that its deadline cut short, never in the middle of one.
 import type { Kernel } from '../kernel.ts';
 import type { Process } from './process.ts';
@@ -33,6 +33,7 @@ export function timerNow(k: Kernel, p: Process, timer: KernelTimer): number {
 
 /** Ends the sleeps and fires the timers that are due, earliest first, then in order of creation. */
 export function expire(k: Kernel): void {
+  if (k.system.waits.deadline <= k.machine.clockCycles) k.system.waits.complete();
   if (k.system.daemonDeadline <= k.machine.clockCycles) runDaemons(k);
   const { clockCycles } = k.machine;
   if (k.load.isDue(clockCycles)) k.load.sample(clockCycles, [...k.runQueue].length + (k.current === null ? 0 : 1));
@@ -103,7 +104,7 @@ function checkCpuLimit(k: Kernel, p: Process): boolean {
 
 /** Clock cycle of the next thing that time alone brings about while all sleep; Infinity: nothing. */
 export function nextDeadline(k: Kernel): number {
-  let next = Number.POSITIVE_INFINITY;
+  let next = k.system.waits.deadline;
   for (const t of k.timedSleepers) if (t.deadline !== null && t.deadline < next) next = t.deadline;
   for (const p of k.armed) {
     for (const timer of p.timers) {

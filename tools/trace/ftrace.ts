@@ -2,6 +2,7 @@
 // Mirrors print_trace_line() and trace_print_context() (kernel/trace/trace_output.c). The flags are dots: interrupts are not modelled.
 import { tracepoints, UserError } from '#base';
 import type { Tracepoint } from '#base';
+import { rwbs } from '#kernel';
 import type { Session } from '../boot.ts';
 import { didYouMean } from '../suggest.ts';
 import { currentTask, type Trace } from './sink.ts';
@@ -59,7 +60,7 @@ export function showGfpFlags(gfp: number): string {
 }
 const hex = (n: number | undefined): string => `0x${unsigned(n ?? 0)}`;
 const compactResult = (ret: number | undefined): string => compactResults[ret ?? 0] ?? `${ret}`;
-type Fields = (values: readonly number[]) => string;
+type Fields = (values: readonly number[], comm: string) => string;
 const scanned: Fields = ([start, end, nrScanned, nrTaken]) => `range=(${hex(start)} ~ ${hex(end)}) nr_scanned=${nrScanned} nr_taken=${nrTaken}`;
 const verdict: Fields = ([nid, , order, ret]) => `node=${nid} zone=${ZONE} order=${order} ret=${compactResult(ret)}`;
 const deferral: Fields = ([nid, , order, considered, shift, failed]) => `node=${nid} zone=${ZONE} order=${order} order_failed=${failed} consider=${considered} limit=${2 ** (shift ?? 0)}`;
@@ -69,6 +70,7 @@ const zoneRange = ([start, migrate, free, end, sync]: readonly number[]): string
 const migrationPte: Fields = ([addr, pte, order]) => `addr=${unsigned(addr ?? 0)}, pte=${unsigned(pte ?? 0)} order=${order}`;
 const migrationPmd: Fields = ([addr, pmd]) => `addr=${unsigned(addr ?? 0)}, pmd=${unsigned(pmd ?? 0)}`;
 const scanResult = (status: number | undefined): string => scanResults[status ?? 0] ?? `${status}`;
+const bioFields: Fields = ([major, minor, sector, nr, code], comm) => `${major},${minor} ${rwbs(code ?? 0)} ${sector} + ${nr} [${comm}]`;
 /** Events that Linux prints in another way than name=value. */
 const special: Readonly<Record<string, Fields>> = {
   mm_page_alloc: ([pfn, order, type, gfp]) => `pfn=${hex(pfn)} order=${order} migratetype=${type} gfp_flags=${showGfpFlags(gfp ?? 0)}`,
@@ -98,10 +100,18 @@ const special: Readonly<Record<string, Fields>> = {
     `mm=${mm}, scan_pfn=0x${unsigned(pfn ?? 0)}, referenced=${referenced}, none_or_zero=${none}, status=${scanResult(status)}, unmapped=${unmapped}`,
   mm_collapse_huge_page: ([mm, isolated, status]) => `mm=${mm}, isolated=${isolated}, status=${scanResult(status)}`,
   mm_collapse_huge_page_isolate: ([pfn, none, referenced, status]) => `scan_pfn=0x${unsigned(pfn ?? 0)}, none_or_zero=${none}, referenced=${referenced}, status=${scanResult(status)}`,
+  block_bio_queue: bioFields,
+  block_bio_backmerge: bioFields,
+  block_bio_frontmerge: bioFields,
+  block_split: ([major, minor, sector, next, code], comm) => `${major},${minor} ${rwbs(code ?? 0)} ${sector} / ${next} [${comm}]`,
+  block_plug: (_values, comm) => `[${comm}]`,
+  block_unplug: ([nr], comm) => `[${comm}] ${nr}`,
+  block_rq_issue: ([major, minor, sector, nr, code, bytes], comm) => `${major},${minor} ${rwbs(code ?? 0)} ${bytes} () ${sector} + ${nr} none,0,0 [${comm}]`,
+  block_rq_complete: ([major, minor, sector, nr, code, error]) => `${major},${minor} ${rwbs(code ?? 0)} () ${sector} + ${nr} none,0,0 [${error}]`,
   rss_stat: ([mmId, curr, member, size]) => `mm_id=${mmId} curr=${curr} type=${members[member ?? 0]} size=${size}B`,
 };
 /** The fields of an event, as the trace file shows them. */
-export const eventFields = (p: Tracepoint, values: readonly number[]): string => special[p.name]?.(values) ?? p.format(values);
+export const eventFields = (p: Tracepoint, values: readonly number[], comm = ''): string => special[p.name]?.(values, comm) ?? p.format(values);
 
 /** One line of the trace file. @param ns nanoseconds of the modelled clock */
 export function ftraceLine(comm: string, tid: number, ns: number, event: string, fields: string): string {
@@ -114,7 +124,7 @@ export function traceEvents(session: Session, words: readonly string[]): Trace {
   const lines: string[] = [];
   const stops = eventsNamed(words).map((point) => point.listen((p, values) => {
     const { comm, tid } = currentTask(session);
-    lines.push(ftraceLine(comm, tid, session.kernel.uptimeNs(), p.name, eventFields(p, values)));
+    lines.push(ftraceLine(comm, tid, session.kernel.uptimeNs(), p.name, eventFields(p, values, comm)));
   }));
   const take = (): string[] => lines.splice(0);
   return {

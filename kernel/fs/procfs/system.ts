@@ -1,6 +1,7 @@
 // Files of /proc about the whole machine: meminfo, vmstat, cpuinfo, stat and their like. Linux's formats for what is modelled.
 // Here: the text. Not here: the numbers (mm/), /proc/sys (sysctl.ts). Mirrors fs/proc/meminfo.c, mm/vmstat.c, arch/riscv/kernel/cpu.c.
 import { PAGE_SIZE } from '#base';
+import type { BlockDevice } from '../../block/device.ts';
 import { NS_PER_SECOND, ticksOfCycles } from '../../proc/clock.ts';
 import { TaskState } from '../../proc/task.ts';
 import { UTS } from '../../syscall/misc.ts';
@@ -75,14 +76,18 @@ export function mountsText(vfs: Vfs): string {
   }).join('');
 }
 
+const partitionLine = ({ major, minor, nrSectors, name }: BlockDevice): string =>
+  `${`${major}`.padStart(4)}  ${`${minor}`.padStart(7)} ${`${Math.floor(nrSectors / 2)}`.padStart(10)} ${name}\n`;
+
 export const systemRows: Readonly<Record<string, TextRow<SystemSubject>>> = {
   buddyinfo: { mode: 0o444, show: ({ view }) => buddyinfo(view.system) },
   cpuinfo: { mode: 0o444, show: cpuinfo },
+  diskstats: { mode: 0o444, show: ({ view }) => view.system.disks.map((disk) => disk.diskstatsLine()).join('') },
   filesystems: { mode: 0o444, show: () => ['sysfs', 'tmpfs', 'proc', 'devtmpfs', 'sockfs', 'pipefs'].map((type) => `nodev\t${type}\n`).join('') },
   loadavg: { mode: 0o444, show: loadavg },
   meminfo: { mode: 0o444, show: meminfo },
   pagetypeinfo: { mode: 0o400, show: ({ view }) => pagetypeinfo(view.system) },
-  partitions: { mode: 0o444, show: () => 'major minor  #blocks  name\n\n' },
+  partitions: { mode: 0o444, show: ({ view }) => `major minor  #blocks  name\n\n${view.system.disks.map(partitionLine).join('')}` },
   stat: { mode: 0o444, show: stat },
   swaps: { mode: 0o444, show: () => 'Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n' },
   uptime: { mode: 0o444, show: ({ view }) => `${hundredths(view.uptimeNs())} ${hundredths(view.idleCycles)}\n` },
