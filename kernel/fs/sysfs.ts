@@ -49,6 +49,10 @@ export function makeSysfs(view: KernelView): Dentry {
       return 0;
     },
   }, null);
+  const { collapseHistory } = view.system;
+  for (const name of Object.keys(collapseHistory.counts) as (keyof typeof collapseHistory.counts)[]) {
+    putText(fs, root, `kernel/mm/quire/collapse/${name}`, { mode: 0o444, show: () => `${collapseHistory.counts[name]}\n` }, null);
+  }
   for (const name of Object.keys(accessSplit.counts) as (keyof typeof accessSplit.counts)[]) {
     putText(fs, root, `kernel/mm/quire/access_split/${name}`, { mode: 0o444, show: () => `${accessSplit.counts[name]}\n` }, null);
   }

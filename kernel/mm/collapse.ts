@@ -63,7 +63,7 @@ export function collapseScanPmd(mm: Mm, vma: Vma, vpn: number, rules: CollapseRu
   else if (tables.pmdLeaf(vpn) !== 0) window.result = ScanResult.PmdMapped;
   else window = scanWindow(mm, vpn, PMD_PAGES, rules);
   const scanned = window.result;
-  if (window.result === ScanResult.Succeed) window.result = collapseHugePage(mm, vma, vpn, window, rules);
+  if (window.result === ScanResult.Succeed) window.result = isKeptFrom(mm, vpn, PMD_PAGES, rules) ? ScanResult.Fail : collapseHugePage(mm, vma, vpn, window, rules);
   if (mmKhugepagedScanPmd.enabled) mmKhugepagedScanPmd.emit(mm.id, window.firstPfn, window.referenced, window.noneOrZero, window.result, window.unmapped);
   if (scanned === ScanResult.ExceedNonePte) system.vmstat.add(VmItem.thp_scan_exceed_none_pte, 1);
   if (scanned === ScanResult.ExceedSwapPte) system.vmstat.add(VmItem.thp_scan_exceed_swap_pte, 1);
@@ -130,9 +130,16 @@ function collapseHugePage(mm: Mm, vma: Vma, vpn: number, judged: Window, rules: 
     mm.system.deferredSplit.add(folio, false);
     tables.setPmdLeaf(vpn, makePte(folio, vma.pageProt | Pte.D | (vma.has(VmFlag.Write) ? Pte.W : 0)));
   }
-  if (result === ScanResult.Succeed && mappingChanged.enabled) mappingChanged.emit(mm.id, vpn * 4096, PMD_PAGES, reasonIndex(rules.reason));
+  if (result === ScanResult.Succeed) tell(mm, vpn, PMD_PAGES, rules);
   if (mmCollapseHugePage.enabled) mmCollapseHugePage.emit(mm.id, result === ScanResult.Succeed ? 1 : 0, result);
   return result;
+}
+
+/** Pressure has split a folio there, and khugepaged is not to undo that yet. */
+const isKeptFrom = (mm: Mm, vpn: number, nr: number, { reason }: CollapseRules): boolean => reason === 'collapse-khugepaged' && mm.system.collapseHistory.isGuarded(mm, vpn, nr);
+function tell(mm: Mm, vpn: number, nr: number, { reason }: CollapseRules): void {
+  if (reason === 'collapse-khugepaged') mm.system.collapseHistory.noteCollapse(mm, vpn, nr);
+  if (mappingChanged.enabled) mappingChanged.emit(mm.id, vpn * 4096, nr, reasonIndex(reason));
 }
 
 /** The new folio's contents: copies of what was there, zeros elsewhere. */
@@ -171,7 +178,7 @@ export function collapseSmaller(mm: Mm, vma: Vma, vpn: number, orders: readonly 
     for (let at = vpn; at < vpn + PMD_PAGES; at += nr) {
       if (at * 4096 < vma.start || (at + nr) * 4096 > vma.end || isLargeAlready(mm, at, order)) continue;
       let window = scanWindow(mm, at, nr, scaled);
-      if (window.result !== ScanResult.Succeed || window.referenced * 2 < nr) continue;
+      if (window.result !== ScanResult.Succeed || window.referenced * 2 < nr || isKeptFrom(mm, at, nr, rules)) continue;
       const { slowPaths } = system.pages.counts;
       const folio = system.allocFolio(order, MemdescType.AnonFolio, rules.gfp);
       if (folio === 0) return { collapsed, result: ScanResult.AllocHugePageFail };
@@ -190,7 +197,7 @@ export function collapseSmaller(mm: Mm, vma: Vma, vpn: number, orders: readonly 
       letGo(mm, vma, window.frames);
       addNewAnonRmap(mm, vma, folio, asVpn(at));
       tables.setRun(at, folio, vma.pageProt | Pte.D | (vma.has(VmFlag.Write) ? Pte.W : 0), nr, order);
-      if (mappingChanged.enabled) mappingChanged.emit(mm.id, at * 4096, nr, reasonIndex(rules.reason));
+      tell(mm, at, nr, rules);
       collapsed++;
     }
   }

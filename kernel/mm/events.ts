@@ -104,6 +104,8 @@ export const exitMmap = tracepoint('exit_mmap', 'mmap', { mm_id: 'dec' });
 // quire, our own: a mapping became larger or smaller other than by a first touch: 2 MiB split, Svnapot unfolded, pages collapsed.
 // reason is the place of its code in reasons.ts.
 export const mappingChanged = tracepoint('mapping_changed', 'quire', { mm: 'dec', address: 'va', pages: 'dec', reason: 'dec' });
+/** khugepaged would have collapsed a range, and was kept from it. */
+export const collapseRefused = tracepoint('collapse_refused', 'quire', { mm: 'dec', address: 'va', pages: 'dec', reason: 'dec' });
 // huge_memory: mm is the address space's number; status a ScanResult (collapse.ts), which traces print as Linux's word for it.
 export const mmKhugepagedScanPmd = tracepoint('mm_khugepaged_scan_pmd', 'huge_memory', { mm: 'dec', pfn: 'pfn', referenced: 'dec', none_or_zero: 'dec', status: 'dec', unmapped: 'dec' });
 export const mmCollapseHugePage = tracepoint('mm_collapse_huge_page', 'huge_memory', { mm: 'dec', isolated: 'dec', status: 'dec' });

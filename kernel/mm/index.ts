@@ -20,7 +20,7 @@
 //   mm.ts            Mm: one address space; mman.ts the numbers of mmap and its sisters
 //   fault.ts         handlePageFault, handleMmFault: the decision; fault-record.ts its phases; stack.ts growing a stack
 //   folio-order.ts   which order a first touch gets; anon.ts the first touch; cow.ts writing to what is shared; huge.ts 2 MiB by one entry
-//   collapse.ts      single pages become one large folio; khugepaged.ts the thread that looks for them, and MADV_COLLAPSE; khugepaged-controls.ts
+//   collapse.ts      single pages become one large folio; collapse-history.ts whether that works against reclaim; khugepaged.ts the thread that looks for them, and MADV_COLLAPSE; khugepaged-controls.ts
 //   filemap.ts       AddressSpace: the pages of a file; filefault.ts faults on mappings of it
 //   mmap.ts          mmap, munmap, brk; mprotect.ts, mremap.ts, madvise.ts, mlock.ts; unmap.ts takes pages out, populate.ts puts them in
 //   pte-marker.ts    guards; mseal.ts what may not change any more

@@ -146,7 +146,7 @@ export class Khugepaged {
   private scanWindow(mm: Mm, vma: Vma): ScanResult {
     const { thp: { khugepaged: { values } } } = this.system;
     const vpn = this.address / 4096;
-    const rules: CollapseRules = { maxPtesNone: values.max_ptes_none, maxPtesShared: values.max_ptes_shared, maxPtesSwap: values.max_ptes_swap, needsReferenced: true, gfp: khugepagedGfp(values.defrag !== 0), reason: 'collapse-khugepaged' };
+    const rules: CollapseRules = { maxPtesNone: values.max_ptes_none, maxPtesShared: values.max_ptes_shared, maxPtesSwap: values.max_ptes_swap, needsReferenced: this.system.params.vm.collapse_needs_referenced !== 0, gfp: khugepagedGfp(values.defrag !== 0), reason: 'collapse-khugepaged' };
     const orders = enabledOrders(mm, vma);
     const result = hasOrder(orders, PMD_ORDER) ? collapseScanPmd(mm, vma, vpn, rules) : ScanResult.Fail;
     const mayTrySmaller = values.any_order !== 0 && result !== ScanResult.Succeed && result !== ScanResult.PmdMapped;

@@ -91,6 +91,7 @@ export class Mm {
     if (this.rss.anonPages !== 0 || this.rss.filePages !== 0 || this.rss.shmemPages !== 0) bug(`rss of address space ${this.id} at exit: ${JSON.stringify(this.rss)}`);
     this.tables.freeRoot();
     this.system.putHugeZeroFolio(this);
+    this.system.collapseHistory.forget(this);
     this.system.mms.splice(this.system.mms.indexOf(this), 1);
   }
 

@@ -49,6 +49,7 @@ export const reasons = {
   'split-asked': { sentence: 'The folio was split by hand: split_huge_pages was written.', hint: '' },
   'collapse-asked': { sentence: 'MADV_COLLAPSE made one folio of the pages that were there.', hint: '' },
   'collapse-khugepaged': { sentence: 'khugepaged made one folio of the pages that were there.', hint: 'khugepaged/max_ptes_none says how many of them may have been missing.' },
+  'collapse-guarded': { sentence: 'khugepaged left the range alone, because a folio there was split not long ago for want of memory.', hint: '/sys/kernel/mm/quire/collapse/guard_millisecs says for how long.' },
   'unfold-part': { sentence: 'A part of a Svnapot run of 16 pages changed, so the run is written as single entries.', hint: '' },
 } as const satisfies Record<string, Reason>;
 export type ReasonCode = keyof typeof reasons;

@@ -43,7 +43,7 @@ export function splitFolio(system: MmSystem, folio: Folio, newOrder = 0, at: Pfn
   thp.count(order, ThpStat.nr_anon, -1);
   for (const piece of orders) thp.count(piece, ThpStat.nr_anon);
   if (order === PMD_ORDER) vmstat.add(VmItem.thp_split_page, 1);
-  if (mappingChanged.enabled) tell(entries, reason);
+  tell(system, entries, reason);
   removeMigrationEntries(system, entries, 0, true);
   const kept = folios.folioOf(at ?? folio);
   let piece = folio;
@@ -78,12 +78,13 @@ function splitFileFolio(system: MmSystem, folio: Folio, orders: readonly number[
 }
 
 /** Every stretch of addresses that mapped the folio, once. */
-function tell(entries: readonly MigrationEntry[], reason: ReasonCode): void {
+function tell(system: MmSystem, entries: readonly MigrationEntry[], reason: ReasonCode): void {
   for (let i = 0, next: number; i < entries.length; i = next) {
     const { mm, vpn } = entries[i]!;
     let end = vpn;
     for (next = i; entries[next]?.mm === mm && entries[next]!.vpn === end; next++) end += entries[next]!.nr;
-    mappingChanged.emit(mm.id, vpn * 4096, end - vpn, reasonIndex(reason));
+    system.collapseHistory.noteSplit(mm, vpn, end - vpn, reason);
+    if (mappingChanged.enabled) mappingChanged.emit(mm.id, vpn * 4096, end - vpn, reasonIndex(reason));
   }
 }
 

@@ -7,6 +7,7 @@ import type { Machine } from '../machine.ts';
 import type { KernelParams } from '../params.ts';
 import { AccessSplit } from './access-split.ts';
 import { AnonVmas } from './anon-vma.ts';
+import { CollapseHistory } from './collapse-history.ts';
 import type { Buddy } from './buddy.ts';
 import { checkSystem } from './check.ts';
 import { DeferredSplitQueue } from './deferred-split.ts';
@@ -84,6 +85,8 @@ export class MmSystem {
   /** Large folios that are worth splitting when memory gets tight. */
   readonly deferredSplit = new DeferredSplitQueue(this);
   readonly accessSplit = new AccessSplit(this);
+  /** Ranges that khugepaged and pressure pull to and fro. */
+  readonly collapseHistory = new CollapseHistory(this);
   /** References to folios that no mapping and no file explains, by folio: pipes hold what was spliced into them. */
   readonly heldFolios = new Map<Folio, number>();
   /** Allocations that still succeed, for tests of what happens when they do not: Linux's fail_page_alloc. */
@@ -375,6 +378,7 @@ export class MmSystem {
     this.waits.hash(into);
     this.writeback.hash(into);
     this.accessSplit.hash(into);
+    this.collapseHistory.hash(into);
     for (const mm of this.mms) mm.hash(into);
   }
 }

@@ -1,10 +1,12 @@
 // Collapse: MADV_COLLAPSE, and the thread that does it unasked. What MADV_COLLAPSE answers was asked of Linux 6.18.
 import { describe, expect, test } from 'vitest';
+import { tracepoints } from '#base';
 import { mmCollapseHugePage, mmCollapseHugePageIsolate, mmKhugepagedScanPmd } from '#kernel/mm/events.ts';
 import { FolioFlag } from '#kernel/mm/folio.ts';
 import { dupMm } from '#kernel/mm/fork.ts';
 import { Madvise } from '#kernel/mm/madvise.ts';
 import { Prot } from '#kernel/mm/mman.ts';
+import { reasonCodes } from '#kernel/mm/reasons.ts';
 import type { MmSystem } from '#kernel/mm/system.ts';
 import { Program, boot } from '../../support/mm-fixture.ts';
 import { picture } from '../../support/picture.ts';
@@ -211,6 +213,19 @@ describe('khugepaged', () => {
     expect(system.khugepaged.smallerCollapsed).toBe(2);
     system.check();
   });
+  test('any_order scales its limits to the size: max_ptes_none of 511 lets all but one page be missing, 255 fewer than half', () => {
+    for (const [maxPtesNone, order, there, collapses] of [[511, 4, 8, true], [255, 4, 9, true], [255, 4, 8, false], [255, 6, 33, true], [255, 6, 32, false], [0, 2, 4, true], [0, 2, 3, false]] as const) {
+      const { program, system } = boot();
+      program.map(2 * MIB, BASE);
+      program.touch(BASE, there * 4096);
+      for (const name of ['enabled', 'hugepages-2048kB/enabled']) system.thp.set(name, 'never');
+      system.thp.set(`hugepages-${4 << order}kB/enabled`, 'madvise');
+      files(system, { any_order: 1, max_ptes_none: maxPtesNone });
+      program.mm.madvise(BASE, 2 * MIB, Madvise.HugePage);
+      system.khugepaged.run();
+      expect([maxPtesNone, order, there, system.khugepaged.smallerCollapsed]).toEqual([maxPtesNone, order, there, collapses ? 1 : 0]);
+    }
+  });
   test('its files take what Linux takes, and read as Linux prints them', () => {
     const { thp } = boot().system;
     const all = ['alloc_sleep_millisecs', 'defrag', 'full_scans', 'max_ptes_none', 'max_ptes_shared', 'max_ptes_swap', 'pages_collapsed', 'pages_to_scan', 'scan_sleep_millisecs'];
@@ -233,6 +248,52 @@ describe('khugepaged', () => {
       `huge_memory:mm_khugepaged_scan_pmd: ${program.mm.id} ${first} 256 256 1 0`,
     ]);
     expect(system.folios.test(system.folios.folioOf(program.frame(BASE) as never), FolioFlag.SwapBacked)).toBe(true);
+  });
+});
+
+describe('khugepaged beside pressure', () => {
+  /** Four times over: splitting by accessed bits, then khugepaged. One page of the first 2 MiB is used all the time, nothing of the second. */
+  function contest(needsReferenced: number, guard: number): Record<string, number> {
+    const { machine, program, system } = boot({ ramBytes: 64 * MIB, params: (p) => { Object.assign(p.vm, { svnapot_fold: 0, access_split_unmerge: 1, collapse_needs_referenced: needsReferenced, collapse_guard: guard }); } });
+    program.map(4 * MIB, BASE);
+    for (const at of [BASE, BASE + 2 * MIB]) program.user.setU32(at, 7);
+    program.mm.madvise(BASE, 4 * MIB, Madvise.HugePage);
+    system.khugepaged.run();
+    expect(sketch(program, BASE, 4 * MIB)).toEqual(['9999999999999999', '9999999999999999']);
+    for (let round = 0; round < 4; round++) {
+      system.accessSplit.watch();
+      program.read(BASE);
+      machine.charge(MS);
+      system.accessSplit.judge();
+      machine.charge(MS);
+      system.khugepaged.run();
+      system.khugepaged.run();
+    }
+    program.mm.dispose();
+    return { ...system.collapseHistory.counts };
+  }
+  test('undoes each of its splits where a page was used, and where none was if the rule is dropped; with a guard only after its time', () => {
+    expect(contest(1, 0)).toEqual({ split_after_collapse: 4 + 1, collapse_after_split: 4, guarded: 0 });
+    expect(contest(0, 0)).toEqual({ split_after_collapse: 4 + 4, collapse_after_split: 4 + 4, guarded: 0 });
+    const guarded = contest(1, 1000);
+    expect([guarded['split_after_collapse'], guarded['collapse_after_split']]).toEqual([2, 0]);
+    expect(guarded['guarded']).toBeGreaterThan(0);
+    expect(contest(1, 1)['collapse_after_split']).toBeGreaterThan(0);
+  });
+  test('tells what it left alone, and why; a collapse that was asked for is nobody\'s contest', () => {
+    const { program, system } = boot({ params: (p) => { Object.assign(p.vm, { svnapot_fold: 0, collapse_guard: 1000 }); } });
+    const told: unknown[] = [];
+    const stop = tracepoints().get('collapse_refused')!.listen((_, [mm, address, pages, reason]) => told.push([mm, address, pages, reasonCodes[reason!]]));
+    advised(program, 2 * MIB);
+    program.user.setU32(BASE + 8192, 7);
+    program.mm.madvise(BASE, 2 * MIB, Madvise.Collapse);
+    program.mm.madvise(BASE, 4096, Madvise.DontNeed);
+    expect(system.deferredSplit.shrink(1)).toBe(1);
+    system.khugepaged.run();
+    expect([told, system.collapseHistory.counts]).toEqual([[[program.mm.id, BASE, 512, 'collapse-guarded']], { split_after_collapse: 0, collapse_after_split: 0, guarded: 1 }]);
+    expect(program.mm.madvise(BASE, 2 * MIB, Madvise.Collapse)).toBe(0);
+    expect(system.collapseHistory.counts.collapse_after_split).toBe(0);
+    stop();
   });
 });
 
