@@ -138,3 +138,11 @@ test('a file mapping keeps its pages of the file', () => {
   expect(program.read(BASE + 0x4000)).toBe(FaultResult.MapErr);
   system.check();
 });
+test('a move inside one mapping that has no pages yet merges with it; left behind, it is unlocked once', () => {
+  const { program, system } = boot();
+  program.map(0x20000, BASE);
+  program.mm.mlock(BASE, 0x20000, true);
+  expect(program.mm.mremap(BASE + 0x10000, 0x3000, 0x3000, MayMove | Fixed | DontUnmap, BASE + 0x4000)).toBe(BASE + 0x4000);
+  expect([maps(program.mm), program.mm.lockedVm]).toEqual([['0x1000000000-0x1000020000 rw-p'], 0]);
+  system.check();
+});
