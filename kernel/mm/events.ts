@@ -93,6 +93,12 @@ export const mmCompactionWakeupKcompactd = tracepoint('mm_compaction_wakeup_kcom
 const cacheEvent = { major: 'dec', minor: 'dec', ino: 'hex', pfn: 'pfn', ofs: 'dec', order: 'dec' } as const;
 export const mmFilemapAddToPageCache = tracepoint('mm_filemap_add_to_page_cache', 'filemap', cacheEvent);
 export const mmFilemapDeleteFromPageCache = tracepoint('mm_filemap_delete_from_page_cache', 'filemap', cacheEvent);
+// readahead: windows in pages; prev_pos in bytes, -1 before the first read.
+const window = { index: 'dec', req_count: 'dec', order: 'dec', size: 'dec', async_size: 'dec', ra_pages: 'dec', mmap_miss: 'dec', prev_pos: 'dec' } as const;
+export const pageCacheSyncRa = tracepoint('page_cache_sync_ra', 'readahead', { major: 'dec', minor: 'dec', ino: 'hex', ...window });
+export const pageCacheAsyncRa = tracepoint('page_cache_async_ra', 'readahead', { major: 'dec', minor: 'dec', ino: 'hex', ...window });
+export const pageCacheRaOrder = tracepoint('page_cache_ra_order', 'readahead', { major: 'dec', minor: 'dec', ino: 'hex', index: 'dec', order: 'dec', size: 'dec', async_size: 'dec', ra_pages: 'dec' });
+export const pageCacheRaUnbounded = tracepoint('page_cache_ra_unbounded', 'readahead', { major: 'dec', minor: 'dec', ino: 'hex', index: 'dec', nr_to_read: 'dec', lookahead_size: 'dec' });
 // exceptions: error_code is scause, as riscv has it.
 export const pageFaultUser = tracepoint('page_fault_user', 'exceptions', { address: 'va', ip: 'va', error_code: 'hex' });
 export const pageFaultKernel = tracepoint('page_fault_kernel', 'exceptions', { address: 'va', ip: 'va', error_code: 'hex' });

@@ -31,16 +31,22 @@ export interface FileMapping {
   readonly ra?: FileRa;
 }
 
-/** Mirrors struct file_ra_state (6.16 and later). Pages, but for prevPos, which is bytes. */
+/** How an open file has been read so far. Mirrors struct file_ra_state (6.16 and later). Pages, but for prevPos, which is bytes. */
 export interface FileRa {
+  /** The last window: [start, start + size); its last asyncSize pages were not asked for yet. */
   start: number;
   size: number;
   asyncSize: number;
   order: number;
   /** Most pages of a window: from the device's read_ahead_kb; 0: no read-ahead. */
   raPages: number;
+  /** Most pages that one request of the device can have (bdi->io_pages): a read of more than raPages may go up to it. */
+  readonly ioPages: number;
   mmapMiss: number;
+  /** Where the last read ended; -1: there was none. */
   prevPos: number;
+  /** POSIX_FADV_RANDOM (FMODE_RANDOM): only what is asked for is read. */
+  isRandom: boolean;
 }
 
 /** A limit on pages that several address spaces share, as a tmpfs mount has with size=. */

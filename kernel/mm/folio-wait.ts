@@ -65,7 +65,7 @@ export class FolioWaits {
     this.atomics.endRead++;
     this.atomics.endReadSaved += 2;
     if (success) folios.set(folio, FolioFlag.Uptodate);
-    folios.clear(folio, FolioFlag.Locked);
+    folios.clear(folio, success ? FolioFlag.Locked | FolioFlag.ReadAlone : FolioFlag.Locked);
     this.wake(folio);
   }
   startWriteback(folio: Folio): void {

@@ -10,6 +10,8 @@ export const FolioFlag = {
   Active: 1 << 8, Workingset: 1 << 9, SwapCache: 1 << 10, AnonExclusive: 1 << 11, Reserved: 1 << 13, Private: 1 << 14, Reclaim: 1 << 16,
   SwapBacked: 1 << 17, Unevictable: 1 << 18, Mlocked: 1 << 19,
   PartiallyMapped: 1 << 24, DeferredSplit: 1 << 25, MaybeShared: 1 << 26,
+  /** Ours: a read of this folio alone, after one together with others, is under way or has failed. */
+  ReadAlone: 1 << 27,
 } as const;
 
 /** The low four bits of the memdesc word: what an allocation is. 0, 4, 8 and 12 all mean free, for a free-list pointer overlays the word. */

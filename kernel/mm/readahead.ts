@@ -1,0 +1,231 @@
+// Read-ahead: which pages of a file are read together, and into folios of which order. Here: the window and how it moves, by read(2) and by
+// faults. Not here: who reads (filemap-read.ts, filefault.ts), the I/O (the back ends). Mirrors mm/readahead.c and the mmap part of
+// mm/filemap.c, 6.18.
+//
+//   first miss      |=== asked ===|--- ahead ---|          a window begins; the first folio of the part ahead is marked
+//   mark reached                  ^             |------ next window, larger, of larger folios ------|
+//
+// The mark is Linux's PG_readahead: whoever comes to that folio starts the next window while the rest of this one is still being read.
+import type { Folio } from '#base';
+import { pageCacheAsyncRa, pageCacheRaOrder, pageCacheRaUnbounded, pageCacheSyncRa } from './events.ts';
+import type { AddressSpace, FileRa } from './filemap.ts';
+import { FolioFlag, MemdescType } from './folio.ts';
+import { Gfp, GfpFlag } from './gfp.ts';
+import { PMD_ORDER } from './thp.ts';
+import { VmFlag } from './vma.ts';
+
+/** Misses of mappings over hits beyond which reading around a fault stops: MMAP_LOTSAMISS. */
+const MMAP_LOTSAMISS = 100;
+/** Pages of one step of a forced read: 2 MiB. */
+const FORCED_CHUNK = 512;
+/** What reading ahead may do for memory: it gives up early and says nothing. */
+const GFP_READAHEAD = Gfp.User | GfpFlag.Noretry | GfpFlag.Nowarn;
+
+/** The state of a file just opened. @param raPages of the device  @param ioPages largest request of the device, in pages */
+export const newRa = (raPages: number, ioPages: number): FileRa =>
+  ({ start: 0, size: 0, asyncSize: 0, order: 0, raPages, ioPages, mmapMiss: 0, prevPos: -1, isRandom: false });
+
+const log2 = (n: number): number => 31 - Math.clz32(n);
+const roundUpPowerOf2 = (n: number): number => (n <= 1 ? 1 : 2 ** (log2(n - 1) + 1));
+
+/** The first window for a request. get_init_ra_size() */
+function initialSize(request: number, max: number): number {
+  const size = roundUpPowerOf2(request);
+  return size <= max / 32 ? size * 4 : size <= max / 4 ? size * 2 : max;
+}
+/** The window after one of this size. get_next_ra_size() */
+function nextSize(size: number, max: number): number {
+  return size < Math.floor(max / 16) ? size * 4 : size <= Math.floor(max / 2) ? size * 2 : max;
+}
+/** ractl_max_pages() */
+const maxPages = ({ raPages, ioPages }: FileRa, request: number): number => (request > raPages && ioPages > raPages ? Math.min(request, ioPages) : raPages);
+
+/** A page that is wanted is not in memory. @param request pages wanted from there on. Mirrors page_cache_sync_ra(). */
+export function syncReadahead(space: AddressSpace, ra: FileRa, index: number, request: number): void {
+  if (pageCacheSyncRa.enabled) emitWindow(pageCacheSyncRa, space, ra, index, request);
+  if (ra.raPages === 0 || ra.isRandom) return forceReadahead(space, ra, index, ra.raPages === 0 ? 1 : request);
+  const max = maxPages(ra, request);
+  // The beginning of the file, more than fits a window, or the page where the last read ended or the next one.
+  const fromLast = index - Math.floor(ra.prevPos / 4096);
+  if (index === 0 || request > max || (ra.prevPos >= 0 && fromLast >= 0 && fromLast <= 1)) {
+    ra.start = index;
+    ra.size = initialSize(request, max);
+    ra.asyncSize = ra.size > request ? ra.size - request : ra.size >> 1;
+  } else {
+    // What lies before it in memory is what a sequential reader would have left.
+    const miss = prevMiss(space, index - 1, max);
+    let history = index - miss - 1;
+    if (history <= request) return readPlain(space, index, request, 0);
+    if (miss === -1) history *= 2; // read from its beginning: a long run
+    ra.start = index;
+    ra.size = Math.min(history + request, max);
+    ra.asyncSize = 1;
+  }
+  ra.order = 0;
+  readOrdered(space, ra, ra.start);
+}
+
+/** A folio with the mark has been reached: the next window is read. @param request pages wanted from the folio on. Mirrors
+ *  page_cache_async_ra(). */
+export function asyncReadahead(space: AddressSpace, ra: FileRa, folio: Folio, index: number, request: number): void {
+  const { folios } = space.system;
+  if (ra.raPages === 0 || folios.test(folio, FolioFlag.Writeback)) return;
+  if (pageCacheAsyncRa.enabled) emitWindow(pageCacheAsyncRa, space, ra, index, request);
+  folios.clear(folio, FolioFlag.Reclaim);
+  const max = maxPages(ra, request);
+  const marked = ra.start + ra.size - ra.asyncSize;
+  if (index === marked - (marked % folios.nrPages(folio))) {
+    ra.start += ra.size;
+    ra.size = Math.max(ra.size, nextSize(ra.size, max)); // MADV_HUGEPAGE windows may exceed the device's
+  } else {
+    // The mark of another reader: the window goes on where the cache ends.
+    const start = nextMiss(space, index + 1, max);
+    if (start - index > max) return;
+    ra.start = start;
+    ra.size = nextSize(start - index + request, max);
+  }
+  ra.order += 2;
+  const align = 2 ** Math.min(ra.order, lowestBit(max));
+  const end = ra.start + ra.size;
+  const alignedEnd = end - (end % align);
+  if (alignedEnd > ra.start) ra.size = alignedEnd - ra.start;
+  ra.asyncSize = ra.size;
+  readOrdered(space, ra, ra.start);
+}
+const lowestBit = (n: number): number => log2(n & -n);
+
+/** A fault found its page missing. Mirrors do_sync_mmap_readahead(). @param vmFlags of the VMA */
+export function mmapMissed(space: AddressSpace, ra: FileRa, index: number, vmFlags: number): void {
+  if ((vmFlags & VmFlag.HugePage) !== 0 && (space.ops?.maxOrder ?? 0) >= PMD_ORDER) {
+    const from = index - (index % (1 << PMD_ORDER));
+    ra.size = 1 << PMD_ORDER;
+    // Two of them, so that there is something ahead.
+    if ((vmFlags & VmFlag.RandRead) === 0) ra.size *= 2;
+    ra.asyncSize = 1 << PMD_ORDER;
+    ra.order = PMD_ORDER;
+    return readOrdered(space, ra, from);
+  }
+  if ((vmFlags & (VmFlag.RandRead | VmFlag.Exec)) === VmFlag.RandRead || ra.raPages === 0) return;
+  if ((vmFlags & VmFlag.SeqRead) !== 0) return syncReadahead(space, ra, index, ra.raPages);
+  if (ra.mmapMiss < MMAP_LOTSAMISS * 10) ra.mmapMiss++;
+  if (ra.mmapMiss > MMAP_LOTSAMISS) return;
+  ra.start = Math.max(0, index - (ra.raPages >> 1));
+  ra.size = ra.raPages;
+  ra.asyncSize = ra.raPages >> 2;
+  ra.order = 0;
+  readOrdered(space, ra, ra.start);
+}
+/** A fault found its page, in a folio. Mirrors do_async_mmap_readahead(). */
+export function mmapHit(space: AddressSpace, ra: FileRa, folio: Folio, index: number, vmFlags: number): void {
+  if ((vmFlags & VmFlag.RandRead) !== 0 || ra.raPages === 0) return;
+  if (ra.mmapMiss > 0) ra.mmapMiss--;
+  if (space.system.folios.test(folio, FolioFlag.Reclaim)) asyncReadahead(space, ra, folio, index, ra.raPages);
+}
+
+/** Reads exactly what is asked for, in steps: random access, readahead(2), POSIX_FADV_WILLNEED. Mirrors force_page_cache_ra(). */
+export function forceReadahead(space: AddressSpace, ra: FileRa, from: number, nrPages: number): void {
+  let index = from;
+  for (let left = Math.min(nrPages, Math.max(ra.ioPages, ra.raPages)); left > 0; ) {
+    const chunk = Math.min(left, FORCED_CHUNK);
+    readPlain(space, index, chunk, 0);
+    index += chunk;
+    left -= chunk;
+  }
+}
+
+/** Fills a window with folios of the state's order, as far as alignment and the end of the file allow. Mirrors page_cache_ra_order(). */
+function readOrdered(space: AddressSpace, ra: FileRa, start: number): void {
+  const { system, ops } = space;
+  if (pageCacheRaOrder.enabled) {
+    const { devMajor, devMinor, ino } = space.host;
+    pageCacheRaOrder.emit(devMajor, devMinor, ino, start, ra.order, ra.size, ra.asyncSize, ra.raPages);
+  }
+  const maxOrder = ops?.maxOrder ?? 0;
+  let index = start;
+  if (maxOrder === 0) ra.order = 0;
+  else {
+    const limit = Math.min(space.sizePages, start + ra.size); // one past the last page
+    ra.order = Math.min(ra.order, maxOrder, log2(ra.size));
+    const mark = start + ra.size - ra.asyncSize;
+    const batch: Folio[] = [];
+    let isComplete = true;
+    while (index < limit) {
+      let order = index % 2 ** ra.order === 0 ? ra.order : lowestBitOf(index);
+      while (order > 0 && index + 2 ** order > limit) order--;
+      const folio = addNew(space, index, order);
+      if (folio === 0) {
+        isComplete = false;
+        break;
+      }
+      if (index === mark - (mark % 2 ** order)) system.folios.set(folio, FolioFlag.Reclaim);
+      batch.push(folio);
+      index += 2 ** order;
+    }
+    submit(space, batch);
+    if (isComplete) return;
+  }
+  // Something was there already, or memory is short: page by page, around what is there.
+  if (ra.size > index - start) readPlain(space, index, ra.size - (index - start), ra.asyncSize);
+}
+/** The lowest set bit of an index, which may be large. */
+function lowestBitOf(index: number): number {
+  let bit = 0;
+  while (index % 2 ** (bit + 1) === 0) bit++;
+  return bit;
+}
+
+/** Single pages for what is missing in [from, from + nrPages), within the file; the last `lookahead` of them are ahead of need, and begin with
+ *  the mark. Mirrors do_page_cache_ra() and page_cache_ra_unbounded(). */
+function readPlain(space: AddressSpace, from: number, nrPages: number, lookahead: number): void {
+  if (from >= space.sizePages) return;
+  const nr = Math.min(nrPages, space.sizePages - from);
+  if (pageCacheRaUnbounded.enabled) {
+    const { devMajor, devMinor, ino } = space.host;
+    pageCacheRaUnbounded.emit(devMajor, devMinor, ino, from, nr, lookahead);
+  }
+  const { folios } = space.system;
+  const mark = lookahead <= nr ? from + nr - lookahead : -1;
+  let batch: Folio[] = [];
+  for (let index = from; index < from + nr; index++) {
+    const folio = space.folioAt(index) === 0 ? addNew(space, index, 0) : 0;
+    if (folio !== 0) {
+      if (index === mark) folios.set(folio, FolioFlag.Reclaim);
+      batch.push(folio);
+      continue;
+    }
+    submit(space, batch);
+    batch = [];
+    if (space.folioAt(index) === 0) return; // no memory
+  }
+  submit(space, batch);
+}
+
+/** A locked folio in the cache, where nothing was; 0: something is there, or there is no memory. Mirrors ra_alloc_folio(). */
+function addNew(space: AddressSpace, index: number, order: number): Folio | 0 {
+  if (space.nextFolio(index, index + 2 ** order) !== 0) return 0;
+  const folio = space.system.allocFolio(order, MemdescType.FileFolio, GFP_READAHEAD);
+  if (folio === 0) return 0;
+  space.system.waits.tryLock(folio);
+  space.addFolio(folio, index);
+  return folio;
+}
+function submit(space: AddressSpace, batch: readonly Folio[]): void {
+  if (batch.length > 0) space.ops?.readFolios(batch, true);
+}
+
+/** The nearest index at or below `from` that is not in memory, looking at most `max` back; -1: all down to the beginning is. */
+function prevMiss(space: AddressSpace, from: number, max: number): number {
+  let index = from;
+  for (let looked = 0; looked < max && index >= 0; looked++, index--) if (space.folioAt(index) === 0) return index;
+  return index;
+}
+/** The nearest index at or above `from` that is not in memory, looking at most `max` ahead. */
+function nextMiss(space: AddressSpace, from: number, max: number): number {
+  let index = from;
+  while (index < from + max && space.folioAt(index) !== 0) index++;
+  return index;
+}
+
+function emitWindow(point: typeof pageCacheSyncRa, { host }: AddressSpace, ra: FileRa, index: number, request: number): void {
+  point.emit(host.devMajor, host.devMinor, host.ino, index, request, ra.order, ra.size, ra.asyncSize, ra.raPages, ra.mmapMiss, ra.prevPos);
+}
