@@ -2,6 +2,7 @@
 // instructions and modelled cycles, never in the caller's budget: run(1000) ten times is run(10000) once.
 // Mirrors arch/riscv/kernel/traps.c, arch/riscv/mm/fault.c and exit_to_user_mode_loop() (kernel/entry/common.c).
 import { bug, toNumber, tracepoint } from '#base';
+import type { Folio } from '#base';
 import type { Kernel, RunResult } from './kernel.ts';
 import { type Exit, ExitKind } from './machine.ts';
 import { FaultAccess, FaultResult, handlePageFault } from './mm/fault.ts';
@@ -134,7 +135,15 @@ function returnToUser(k: Kernel, t: Task): boolean {
       continue;
     }
     if (t.signalPending) {
+      t.pendingFault = null; // the program faults again, if it comes back there
       if (!handleSignal(k, t)) return false;
+      continue;
+    }
+    if (t.pendingFault !== null) {
+      const { va, access } = t.pendingFault;
+      t.pendingFault = null;
+      settleFault(k, t, va, access, BigInt(va), true);
+      if (k.current !== t) return false; // it waits again, or has ended
       continue;
     }
     if (t.savedMask !== null) {
@@ -231,10 +240,20 @@ function handleTrap(k: Kernel, t: Task, exit: Exit): void {
 function pageFault(k: Kernel, t: Task, exit: Exit, access: FaultAccess): void {
   const isUserAddress = exit.tvalHi >= 0 && exit.tvalHi < 0x20_0000;
   const va = toNumber(exit.tvalHi, exit.tvalLo);
-  const result = isUserAddress ? handlePageFault(t.mm, t, va, access, 'user', Number(k.machine.pc)) : FaultResult.MapErr;
   const addr = (BigInt(exit.tvalHi) << 32n) | BigInt(exit.tvalLo >>> 0);
-  switch (result) {
+  if (isUserAddress) settleFault(k, t, va, access, addr, false);
+  else fault(k, t, Signal.SEGV, SegvCode.MapErr, addr);
+}
+
+/** @param tried the fault has waited for I/O and is taken up again */
+function settleFault(k: Kernel, t: Task, va: number, access: FaultAccess, addr: bigint, tried: boolean): void {
+  switch (handlePageFault(t.mm, t, va, access, 'user', Number(k.machine.pc), tried)) {
     case FaultResult.Done:
+      return;
+    case FaultResult.Retry:
+      t.pendingFault = { va, access };
+      t.sleepOn([k.system.waits.queueOf(k.system.faultWait as Folio)]);
+      deschedule(k, t);
       return;
     case FaultResult.MapErr:
       fault(k, t, Signal.SEGV, SegvCode.MapErr, addr);

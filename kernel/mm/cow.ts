@@ -6,6 +6,7 @@ import type { Folio, Pfn } from '#base';
 import { anonVmaFor } from './anon.ts';
 import { FaultResult } from './fault.ts';
 import type { Fault } from './fault.ts';
+import { pageMkwrite } from './filefault.ts';
 import { FolioFlag, MemdescType } from './folio.ts';
 import type { FolioTable } from './folio.ts';
 import type { ReasonCode } from './reasons.ts';
@@ -19,7 +20,7 @@ import { VmItem } from './events.ts';
 export function doWpPage(fault: Fault, low: number): FaultResult {
   const { mm, vma, vpn } = fault;
   const { folios, vmstat } = mm.system;
-  if (vma.has(VmFlag.Shared)) return makeWritable(fault, low, 'file-shared', 'file-page');
+  if (vma.has(VmFlag.Shared)) return wpPageShared(fault, low);
   const page = ptePfn(low);
   const isNormal = (low & PteSoft.Special) === 0;
   if (isNormal && folios.isAnon(folios.folioOf(page))) {
@@ -33,6 +34,15 @@ export function doWpPage(fault: Fault, low: number): FaultResult {
     }
   }
   return copyPage(fault, low, isNormal ? page : null);
+}
+
+/** A shared page is written for the first time since it was clean: the file system is told, then it is made writable. */
+function wpPageShared(fault: Fault, low: number): FaultResult {
+  const { system } = fault.mm;
+  const folio = system.folios.folioOf(ptePfn(low));
+  const result = pageMkwrite(fault, folio);
+  if (result !== FaultResult.Done) return result;
+  return makeWritable(fault, low, 'file-shared', 'file-page');
 }
 
 /** Can nobody else reach a page whose bit says "shared"? Asked of the folio: wp_can_reuse_anon_folio(). */

@@ -2,7 +2,7 @@
 // allows the access; handleMmFault makes the translation: fixFault at the 2 MiB level, fixPte at the page. Each outcome is in its own
 // file: anon.ts, huge.ts, cow.ts, filefault.ts. Mirrors arch/riscv/mm/fault.c and handle_mm_fault() (mm/memory.c), 6.18.
 import { vpnOfVa } from '#base';
-import type { Vpn } from '#base';
+import type { Folio, Vpn } from '#base';
 import { Pte } from '#mmu';
 import type { FaultCounts } from '../proc/task.ts';
 import { doAnonymousPage } from './anon.ts';
@@ -10,6 +10,7 @@ import { doWpPage } from './cow.ts';
 import { VmItem, pageFaultKernel, pageFaultUser } from './events.ts';
 import type { FaultKind } from './fault-record.ts';
 import { doFileFault } from './filefault.ts';
+import { FolioFlag } from './folio.ts';
 import { pmdOrderEnabled } from './folio-order.ts';
 import { createHugePmd, markHugeYoung, wpHugePmd } from './huge.ts';
 import type { Mm } from './mm.ts';
@@ -21,8 +22,9 @@ import type { Vma } from './vma.ts';
 export const FaultAccess = { Read: 0, Write: 1, Exec: 2 } as const;
 export type FaultAccess = (typeof FaultAccess)[keyof typeof FaultAccess];
 
-/** MapErr becomes SIGSEGV with SEGV_MAPERR, AccErr with SEGV_ACCERR, BusError SIGBUS with BUS_ADRERR. */
-export const FaultResult = { Done: 0, MapErr: 1, AccErr: 2, BusError: 3, OutOfMemory: 4 } as const;
+/** MapErr becomes SIGSEGV with SEGV_MAPERR, AccErr with SEGV_ACCERR, BusError SIGBUS with BUS_ADRERR. Retry: the same fault again, when the
+ *  folio in system.faultWait is unlocked. */
+export const FaultResult = { Done: 0, MapErr: 1, AccErr: 2, BusError: 3, OutOfMemory: 4, Retry: 5 } as const;
 export type FaultResult = (typeof FaultResult)[keyof typeof FaultResult];
 /** An answer of huge.ts only: 2 MiB cannot be had, go on with less. */
 export const FALLBACK = -1;
@@ -35,21 +37,27 @@ export interface Fault {
   readonly write: boolean;
   /** What it turns out to be; set by whoever settles it. */
   kind: FaultKind;
+  /** It waited for a folio, and is tried again (FAULT_FLAG_TRIED). */
+  tried: boolean;
+  /** It needs, or needed, I/O: VM_FAULT_MAJOR. */
+  isMajor: boolean;
 }
+export const newFault = (mm: Mm, vma: Vma, vpn: Vpn, write: boolean, tried = false): Fault => ({ mm, vma, vpn, write, kind: 'failed', tried, isMajor: tried });
 
 /** scause of the access, which is also what the tracepoints show. */
 const causeOf = [13, 15, 12] as const;
 
 /** One page fault of a program, or of the kernel on its behalf. @param va any number: what is no user address answers MapErr.
- *  @param ip pc of the access, for tracepoints. */
-export function handlePageFault(mm: Mm, counts: FaultCounts, va: number, access: FaultAccess, from: 'user' | 'kernel', ip: number): FaultResult {
+ *  @param ip pc of the access, for tracepoints.
+ *  @param tried the same fault waited for a folio before. Retry is answered to a program's own faults only. */
+export function handlePageFault(mm: Mm, counts: FaultCounts, va: number, access: FaultAccess, from: 'user' | 'kernel', ip: number, tried = false): FaultResult {
   const { system } = mm;
   const { faults, params } = system;
   const point = from === 'user' ? pageFaultUser : pageFaultKernel;
-  if (point.enabled) point.emit(va, ip, causeOf[access]);
+  if (point.enabled && !tried) point.emit(va, ip, causeOf[access]);
   faults.begin(mm.id, va, access, from, ip);
   if (faults.current !== null) faults.phase('trap', { cause: causeOf[access], va, ip }, from);
-  system.machine.charge(params.cost.fault + params.cost.vma_lookup);
+  if (!tried) system.machine.charge(params.cost.fault + params.cost.vma_lookup);
   const vma = mm.vmaList.firstEndingAbove(va);
   const covering = vma !== null && (vma.start <= va || expandStack(mm, vma, va)) ? vma : null;
   let kind: FaultKind = 'failed';
@@ -62,12 +70,12 @@ export function handlePageFault(mm: Mm, counts: FaultCounts, va: number, access:
     if (faults.current !== null) faults.phase('vma lookup', { start: covering.start, end: covering.end, flags: covering.flags }, 'refused', 'no-right');
   } else {
     if (faults.current !== null) faults.phase('vma lookup', { start: covering.start, end: covering.end, flags: covering.flags }, 'found');
-    const fault: Fault = { mm, vma: covering, vpn: vpnOfVa(va), write: access === FaultAccess.Write, kind };
-    result = handleMmFault(fault, counts);
+    const fault = newFault(mm, covering, vpnOfVa(va), access === FaultAccess.Write, tried);
+    result = handleMmFault(fault, counts, from === 'user');
     kind = fault.kind;
   }
   if (faults.current !== null) {
-    faults.phase('return', { result }, result === FaultResult.Done ? 'retry the access' : 'signal', result === FaultResult.BusError ? 'beyond-eof' : result === FaultResult.OutOfMemory ? 'out-of-memory' : null);
+    faults.phase('return', { result }, result === FaultResult.Done ? 'retry the access' : result === FaultResult.Retry ? 'sleep, then the same fault again' : 'signal', result === FaultResult.BusError ? 'beyond-eof' : result === FaultResult.OutOfMemory ? 'out-of-memory' : null);
     faults.end(result, kind);
   }
   return result;
@@ -82,12 +90,22 @@ function allows(vma: Vma, access: FaultAccess): boolean {
   }
 }
 
-/** Makes the translation for an access that the VMA allows, and counts the fault. Mirrors handle_mm_fault(). */
-export function handleMmFault(fault: Fault, counts: FaultCounts): FaultResult {
+/** Makes the translation for an access that the VMA allows, and counts the fault, once it is settled. Mirrors handle_mm_fault() and
+ *  mm_account_fault(). @param mayRetry the asker can sleep and come again; else I/O is waited for here, with nothing else running */
+export function handleMmFault(fault: Fault, counts: FaultCounts, mayRetry = false): FaultResult {
   const { system } = fault.mm;
-  const result = fixFault(fault);
+  let result = fixFault(fault);
+  while (result === FaultResult.Retry && !mayRetry) {
+    system.waits.waitNow(system.faultWait as Folio, FolioFlag.Locked);
+    fault.tried = true;
+    result = fixFault(fault);
+  }
+  if (result === FaultResult.Retry) return result;
   system.vmstat.add(VmItem.pgfault, 1);
-  if (result === FaultResult.Done) counts.minFlt++;
+  if (result === FaultResult.Done) {
+    if (fault.isMajor) counts.majFlt++;
+    else counts.minFlt++;
+  }
   system.countFault(result === FaultResult.Done ? fault.kind : 'failed');
   return result;
 }

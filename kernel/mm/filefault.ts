@@ -1,13 +1,19 @@
 // Faults on mappings of files. Here: reads with fault-around, private writes (copied at once), shared writes. Not here: the pages
-// themselves (filemap.ts), writes to a page that is already mapped (cow.ts). Mirrors do_fault(), do_fault_around() and filemap_map_pages().
-// Shared writable pages are mapped writable at once, as shmem does: nothing is written back, so nobody need know of the first write.
-import { PAGE_SIZE, asVpn } from '#base';
-import type { Pfn } from '#base';
+// themselves (filemap.ts), writes to a page that is already mapped (cow.ts).
+// Mirrors do_fault(), finish_fault() (mm/memory.c), filemap_fault() and filemap_map_pages() (mm/filemap.c), 6.18.
+//
+// A large folio is mapped whole where it lies inside the VMA, inside one page table and inside the file: its neighbours are in memory anyway.
+// Pages of a disk's file are mapped read-only until somebody writes, so that the file system learns of it; shmem needs no such news.
+import { PAGE_SIZE, asPfn, asVpn } from '#base';
+import type { Folio } from '#base';
 import { Pte, makePte } from '#mmu';
 import { anonVmaFor } from './anon.ts';
+import { VmItem } from './events.ts';
 import { FaultResult } from './fault.ts';
 import type { Fault } from './fault.ts';
+import { createFolio, readAlone } from './filemap-read.ts';
 import { FolioFlag, MemdescType } from './folio.ts';
+import { mmapHit, mmapMissed } from './readahead.ts';
 import { addNewAnonRmap, addPteRmap } from './rmap.ts';
 import { Gfp } from './system.ts';
 import { VmFlag } from './vma.ts';
@@ -18,60 +24,146 @@ export function doFileFault(fault: Fault): FaultResult {
   if (fault.write && !vma.has(VmFlag.Shared)) return copyFromFile(fault);
   if (mm.tables.makeTableAt(fault.vpn, 0) === 0) return FaultResult.OutOfMemory;
   if (!fault.write && faultAround(fault)) return FaultResult.Done;
-  const page = pageOf(fault);
-  if (typeof page === 'object') return page.failed;
-  mapPage(fault, fault.vpn, page);
+  const folio = folioFor(fault);
+  if (typeof folio === 'object') return folio.failed;
+  if (fault.write) {
+    const result = pageMkwrite(fault, folio);
+    if (result !== FaultResult.Done) return result;
+  }
+  const nr = mapFolio(fault, folio);
   fault.kind = fault.write ? 'file-shared' : 'file-read';
   const { faults } = mm.system;
-  if (faults.current !== null) faults.phase('map', { pages: 1, pfn: page }, fault.write ? 'one entry, writable and dirty' : 'one entry', 'file-page');
+  if (faults.current !== null) faults.phase('map', { pages: nr, pfn: folio }, `${nr === 1 ? 'one entry' : `${nr} entries`}${fault.write ? ', writable and dirty' : ''}`, 'file-page');
   return FaultResult.Done;
 }
 
-/** The file's page at the fault, read in or made; or why not. */
-function pageOf({ mm, vma, vpn }: Fault): Pfn | { failed: FaultResult } {
-  const { space } = vma.file!;
+/** The file's folio at the fault, read in or made, up to date; or why not. Mirrors filemap_fault() and shmem_fault(). */
+function folioFor(fault: Fault): Folio | { failed: FaultResult } {
+  const { mm, vma, vpn } = fault;
+  const { space, ra } = vma.file!;
+  const { folios, waits, faults, vmstat } = mm.system;
   const index = vma.pgoffOf(vpn * PAGE_SIZE);
-  if (index >= Math.ceil(space.sizeBytes / PAGE_SIZE)) return { failed: FaultResult.BusError };
-  const page = space.pageFor(index, true);
-  const { faults } = mm.system;
-  if (faults.current !== null) faults.phase('allocate', { index, pfn: page }, page === 0 ? 'no page' : 'the page of the file', 'order-file');
-  return page === 0 ? { failed: FaultResult.OutOfMemory } : page;
+  if (index >= space.sizePages) return { failed: FaultResult.BusError };
+  let folio = space.folioAt(index);
+  if (space.ops === null) {
+    const page = space.pageFor(index, true);
+    folio = page === 0 ? 0 : folios.folioOf(page);
+  } else {
+    if (folio === 0) {
+      vmstat.add(VmItem.pgmajfault, 1);
+      fault.isMajor = true;
+      if (ra !== undefined) mmapMissed(space, ra, index, vma.flags);
+      folio = space.folioAt(index);
+      if (folio === 0) folio = createFolio(space, index);
+    } else if (ra !== undefined && !fault.tried) mmapHit(space, ra, folio, index, vma.flags);
+    if (folio !== 0 && !folios.test(folio, FolioFlag.Uptodate)) {
+      if (!waits.isLocked(folio) && !readAlone(space, folio)) return { failed: FaultResult.BusError };
+      if (!folios.test(folio, FolioFlag.Uptodate)) return waitFor(fault, folio);
+    }
+  }
+  if (faults.current !== null) faults.phase('allocate', { index, pfn: folio }, folio === 0 ? 'no page' : 'the page of the file', 'order-file');
+  return folio === 0 ? { failed: FaultResult.OutOfMemory } : folio;
+}
+function waitFor({ mm: { system }, vpn }: Fault, folio: Folio): { failed: FaultResult } {
+  system.faultWait = folio;
+  if (system.faults.current !== null) system.faults.phase('allocate', { pfn: folio, va: vpn * PAGE_SIZE }, 'sleeps until the folio is read in', 'file-io');
+  return { failed: FaultResult.Retry };
 }
 
-function mapPage(fault: Fault, vpn: number, page: Pfn): void {
-  const { mm, vma } = fault;
-  addPteRmap(mm, vma, page);
-  const dirty = fault.write && vpn === fault.vpn;
-  if (dirty) mm.system.folios.set(page, FolioFlag.Dirty);
-  mm.tables.set(vpn, makePte(page, vma.pageProt | (dirty ? Pte.W | Pte.D : 0)));
+/** A shared mapping is about to write to a folio: the file system may refuse, and knows from now on. Mirrors do_page_mkwrite(). */
+export function pageMkwrite(fault: Fault, folio: Folio): FaultResult {
+  const { system } = fault.mm;
+  const space = system.addressSpaces.get(system.folios.mapping(folio));
+  if (space === undefined) return FaultResult.Done; // it has left its file
+  if (space.ops !== null) {
+    if (!system.waits.tryLock(folio)) return waitFor(fault, folio).failed;
+    const error = space.ops.pageMkwrite(folio);
+    system.waits.unlock(folio);
+    if (error < 0) return FaultResult.BusError;
+  }
+  space.dirtyFolio(folio);
+  return FaultResult.Done;
 }
 
-/** Maps the pages in memory of the aligned window around the fault that are not mapped yet; all young. @returns whether the page that
- *  faulted is mapped now. The window starts no earlier than the VMA and ends no later than VMA and page table. */
-function faultAround(fault: Fault): boolean {
+/** Maps the page that faulted, and with it the rest of its folio where that may be. @returns pages mapped. Mirrors finish_fault(). */
+function mapFolio(fault: Fault, folio: Folio): number {
   const { mm, vma, vpn } = fault;
   const { space } = vma.file!;
+  const { folios } = mm.system;
+  const index = vma.pgoffOf(vpn * PAGE_SIZE);
+  const first = folios.index(folio);
+  const nr = folios.nrPages(folio);
+  const start = vpn - (index - first);
+  const whole = nr > 1 && fitsWhole(fault, start, nr) && (space.kind === 'shmem' || first + nr <= space.sizePages);
+  return whole ? mapPages(fault, start, folio, 0, nr) : mapPages(fault, vpn, folio, index - first, 1);
+}
+/** Do `nr` pages from `start` on lie inside the VMA and inside one page table? */
+function fitsWhole({ vma, vpn }: Fault, start: number, nr: number): boolean {
+  return start * PAGE_SIZE >= vma.start && (start + nr) * PAGE_SIZE <= vma.end && start - (start % 512) === vpn - (vpn % 512) && (start % 512) + nr <= 512;
+}
+/** Maps pages [from, from + nr) of a folio from `start` on, but for those that have an entry. @returns pages mapped. Mirrors set_pte_range(). */
+function mapPages({ mm, vma, write }: Fault, start: number, folio: Folio, from: number, nr: number): number {
+  const { tables, system } = mm;
+  const flags = write ? vma.pageProt | Pte.W | Pte.D : vma.pageProt;
+  const order = system.folios.order(folio);
+  let mapped = 0;
+  for (let at = 0; at < nr; ) {
+    let end = at;
+    while (end < nr && tables.rawLow(start + end) === 0) {
+      addPteRmap(mm, vma, asPfn(folio + from + end));
+      end++;
+    }
+    if (end > at) tables.setRun(start + at, asPfn(folio + from + at), flags, end - at, order);
+    mapped += end - at;
+    at = end + 1;
+  }
+  return mapped;
+}
+
+/** Maps what is in memory of the aligned window around the fault and not mapped yet; all young. @returns whether the page that faulted is
+ *  mapped now. The window starts no earlier than the VMA and ends no later than VMA and page table. Mirrors do_fault_around(). */
+function faultAround(fault: Fault): boolean {
+  const { mm, vma, vpn } = fault;
   const nrPages = 2 ** Math.floor(Math.log2(mm.system.params.vm.fault_around_bytes / PAGE_SIZE));
   if (nrPages <= 1) return false;
   const inTable = vpn & 511;
   const inVma = vpn - vma.start / PAGE_SIZE;
   const from = Math.max(inTable - (inTable % nrPages), inTable - Math.min(inTable, inVma));
   const to = Math.min(from + nrPages, 512, inTable + vma.nrPages - inVma);
-  const filePages = Math.ceil(space.sizeBytes / PAGE_SIZE);
-  let mapped = 0;
-  for (let at = vpn - inTable + from; at < vpn - inTable + to; at++) {
-    const index = vma.pgoffOf(at * PAGE_SIZE);
-    if (index >= filePages) break;
-    const page = space.pageFor(index, false);
-    if (page === 0 || !space.isUptodate(index) || mm.tables.rawLow(at) !== 0) continue;
-    mapPage(fault, at, page);
-    mapped++;
-  }
+  const mapped = mapAround(fault, vpn - inTable + from, vpn - inTable + to);
   if (mm.tables.rawLow(vpn) === 0) return false;
   fault.kind = 'file-around';
   const { faults } = mm.system;
   if (faults.current !== null) faults.phase('map', { pages: mapped, start: (vpn - inTable + from) * PAGE_SIZE, window: to - from }, `${mapped} entries`, 'map-around');
   return true;
+}
+/** The folios of pages [start, end) of the address space: those that are up to date, unlocked and not marked as the beginning of what was read
+ *  ahead, since a fault there is to start the next window. Mirrors filemap_map_pages(). */
+function mapAround(fault: Fault, start: number, end: number): number {
+  const { mm, vma } = fault;
+  const { space, ra } = vma.file!;
+  const { folios } = mm.system;
+  const lastIndex = Math.min(vma.pgoffOf(start * PAGE_SIZE) + end - start, space.sizePages);
+  let mapped = 0;
+  let seen = 0;
+  for (let index = vma.pgoffOf(start * PAGE_SIZE); index < lastIndex; ) {
+    const folio = space.nextFolio(index, lastIndex);
+    if (folio === 0) break;
+    const first = folios.index(folio);
+    const nr = folios.nrPages(folio);
+    index = Math.max(index, first);
+    const stop = Math.min(first + nr, lastIndex);
+    const isReady = (folios.flags(folio) & (FolioFlag.Uptodate | FolioFlag.Locked | FolioFlag.Reclaim)) === FolioFlag.Uptodate;
+    if (isReady) {
+      const at = vma.start / PAGE_SIZE + first - vma.pgoff;
+      const whole = nr > 1 && (space.kind === 'shmem' || first + nr < space.sizePages) && fitsWhole(fault, at, nr);
+      seen += whole ? nr : stop - index;
+      mapped += whole ? mapPages(fault, at, folio, 0, nr) : mapPages(fault, at + index - first, folio, index - first, stop - index);
+    }
+    index = stop;
+  }
+  if (ra !== undefined) ra.mmapMiss = Math.max(0, ra.mmapMiss - seen);
+  return mapped;
 }
 
 /** do_cow_fault(): a private mapping is written where nothing is mapped; the copy is made at once. */
@@ -79,12 +171,16 @@ function copyFromFile(fault: Fault): FaultResult {
   const { mm, vma, vpn } = fault;
   const { system } = mm;
   anonVmaFor(mm, vma);
-  const page = pageOf(fault);
-  if (typeof page === 'object') return page.failed;
+  const source = folioFor(fault);
+  if (typeof source === 'object') return source.failed;
+  const page = asPfn(source + vma.pgoffOf(vpn * PAGE_SIZE) - system.folios.index(source));
   if (mm.tables.makeTableAt(vpn, 0) === 0) return FaultResult.OutOfMemory;
+  // Held while memory is sought.
+  system.folios.get(source);
   const folio = system.allocFolio(0, MemdescType.AnonFolio, Gfp.User);
+  if (folio !== 0) system.copyPage(folio, page);
+  system.putFolio(source);
   if (folio === 0) return FaultResult.OutOfMemory;
-  system.copyPage(folio, page);
   if (system.faults.current !== null) system.faults.phase('copy', { from: page, to: folio }, 'one page', 'copy-file');
   addNewAnonRmap(mm, vma, folio, asVpn(vpn));
   mm.tables.set(vpn, makePte(folio, vma.pageProt | (vma.has(VmFlag.Write) ? Pte.W | Pte.D : 0)));

@@ -136,5 +136,7 @@ function isExclusive(mm: Mm, low: number): boolean {
 /** A private page gets write permission at once only if it is exclusive: can_change_pte_writable(). Else the first write faults. */
 function withRights(vma: Vma, low: number, exclusive: boolean): number {
   const bits = (low & ~RIGHTS) | (vma.pageProt & RIGHTS);
-  return exclusive && vma.has(VmFlag.Write) && !vma.has(VmFlag.Shared) ? bits | Pte.W : bits;
+  if (!vma.has(VmFlag.Write)) return bits;
+  // A shared page that is dirty has been noticed: can_change_shared_pte_writable().
+  return (vma.has(VmFlag.Shared) ? (low & Pte.D) !== 0 : exclusive) ? bits | Pte.W : bits;
 }

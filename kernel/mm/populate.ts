@@ -1,6 +1,6 @@
 // Touching pages on a program's behalf: MAP_POPULATE, mlock, MADV_POPULATE_*. Mirrors populate_vma_page_range() (mm/gup.c).
 import { PAGE_SIZE, asVpn } from '#base';
-import { FaultResult, handleMmFault } from './fault.ts';
+import { FaultResult, handleMmFault, newFault } from './fault.ts';
 import type { Mm } from './mm.ts';
 import { ptePresent, pteWritable } from './pagetable.ts';
 import { VM_ACCESS, VmFlag } from './vma.ts';
@@ -21,7 +21,7 @@ export function populateVma(mm: Mm, vma: Vma, start: number, end: number, write:
   for (let vpn = start / PAGE_SIZE; vpn < end / PAGE_SIZE; vpn++) {
     // A fault may have to be taken twice: a split first, then the page.
     while (!isPresent(mm, vpn, write)) {
-      const result = handleMmFault({ mm, vma, vpn: asVpn(vpn), write, kind: 'failed' }, mm.counts);
+      const result = handleMmFault(newFault(mm, vma, asVpn(vpn), write), mm.counts);
       if (result !== FaultResult.Done) return result;
     }
   }

@@ -20,7 +20,8 @@ export const reasons = {
   'ptes-not-none': { sentence: 'Some page of the larger aligned window is mapped already.', hint: 'First touches in between, or a partial MADV_DONTNEED, leave only smaller windows.' },
   'fragmented': { sentence: 'No free block of the larger order: memory is fragmented or short.', hint: 'buddyinfo shows what is free; give the machine more memory.' },
   'order-cow': { sentence: 'A copy on write takes one page, whatever the order of the folio it copies from.', hint: '' },
-  'order-file': { sentence: 'Pages of a file are single pages here.', hint: '' },
+  'order-file': { sentence: 'The folio of the file that holds the page.', hint: 'Its order was chosen when it was read in, or first written.' },
+  'file-io': { sentence: 'The page was not in memory: it is being read from the disk.', hint: '' },
   // What was done?
   'zero-page': { sentence: 'A read of untouched anonymous memory maps the shared zero page.', hint: 'The first write will fault again; write first to save a fault.' },
   'huge-zero': { sentence: 'A read of untouched anonymous memory maps the shared huge zero folio.', hint: 'transparent_hugepage/use_zero_page = 0 maps a folio of its own.' },

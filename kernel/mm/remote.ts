@@ -8,7 +8,7 @@ import { PAGE_SIZE, asPfn, asVpn } from '#base';
 import type { Pfn } from '#base';
 import { PteSoft, ptePfn } from '#mmu';
 import type { FaultCounts } from '../proc/task.ts';
-import { FaultResult, handleMmFault } from './fault.ts';
+import { FaultResult, handleMmFault, newFault } from './fault.ts';
 import { FolioFlag } from './folio.ts';
 import type { Mm } from './mm.ts';
 import { ptePresent, pteWritable } from './pagetable.ts';
@@ -54,7 +54,7 @@ export function remotePage(mm: Mm, counts: FaultCounts, va: number, write: boole
       if ((low & PteSoft.Special) === 0) mm.system.folios.set(mm.system.folios.folioOf(page), FolioFlag.Referenced);
       return page;
     }
-    const result = handleMmFault({ mm, vma, vpn: asVpn(vpn), write, kind: 'failed' }, counts);
+    const result = handleMmFault(newFault(mm, vma, asVpn(vpn), write), counts);
     if (result === FaultResult.OutOfMemory) mm.system.wantsOomKill = true;
     if (result !== FaultResult.Done) return 0;
   }

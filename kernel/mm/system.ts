@@ -77,6 +77,8 @@ export class MmSystem {
   /** Where rmap looks: anon_vmas by id, and files that have pages in memory by the id that those carry. */
   readonly anonVmas = new AnonVmas();
   readonly addressSpaces = new Map<number, AddressSpace>();
+  /** The folio that the fault waits for which last answered Retry. */
+  faultWait: Folio | 0 = 0;
   /** Locks of folios, and who waits for I/O. */
   readonly waits = new FolioWaits(this);
   readonly writeback = new Writeback(this);

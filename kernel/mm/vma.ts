@@ -70,7 +70,8 @@ export class Vma implements VmaView {
   /** PTE bits for a page mapped here: vm_page_prot. Private memory never gets W from here, so that the first write faults. A is set: a
    *  page is mapped because it is used. Rights of PROT_NONE: invalid to the hart, present to the kernel (G without V). */
   get pageProt(): number {
-    return pageProt(this.flags);
+    // The first write to a page of a disk's file must be noticed: vma_wants_writenotify().
+    return this.file !== null && this.file.space.ops !== null ? pageProt(this.flags) & ~Pte.W : pageProt(this.flags);
   }
 }
 

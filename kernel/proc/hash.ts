@@ -25,6 +25,7 @@ function hashTask(t: Task, into: StateHash): void {
   set(t.savedMask ?? -1n, into);
   pending(t.pending, into);
   if (t.pendingCall !== null) into.numbers([t.pendingCall.nr, ...t.pendingCall.args]);
+  if (t.pendingFault !== null) into.numbers([t.pendingFault.va, t.pendingFault.access]);
   for (const [note, value] of Object.entries(t.restart ?? {})) {
     into.text(note);
     into.number(value);

@@ -88,6 +88,8 @@ export class Task implements FaultCounts {
 
   /** Where it waits for the hart when it becomes runnable. */
   runQueue: RunQueue | null = null;
+  /** A page fault that waits for I/O: it is taken up again, in the kernel, when the task runs. access: a FaultAccess; null: none. */
+  pendingFault: { readonly va: number; readonly access: 0 | 1 | 2 } | null = null;
   /** Instructions left of its time slice. */
   sliceLeft = 0;
   /** Clock cycles it has used in user mode and in the kernel. */
