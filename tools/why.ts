@@ -1,8 +1,8 @@
 // quire why: for any page of the program, the folio behind it, and why it is no larger and no smaller. Here: gathering what the kernel says
 // during a run (fault records, events), and putting an answer together. Host-free. Not here: the command (commands/why.ts), reasons (#kernel).
 import { hex, PAGE_SIZE, tracepoints } from '#base';
-import { backingOf, mappersOf, reasonCodes, reasons } from '#kernel';
-import type { Backing, FaultRecord, Mm, ReasonCode } from '#kernel';
+import { backingOf, mappersOf, reasonCodes, reasons, VmFlag } from '#kernel';
+import type { Backing, FaultRecord, Mm, ReasonCode, VmaView } from '#kernel';
 import type { Session } from './boot.ts';
 
 export const WHY_SCHEMA = 'quire.why/1';
@@ -30,15 +30,24 @@ export interface ChangeStory { readonly cycle: number; readonly address: number;
 export interface Piece {
   readonly start: number;
   readonly pages: number;
-  readonly vma: { readonly start: number; readonly end: number; readonly name: string };
+  readonly vma: { readonly start: number; readonly end: number; readonly name: string; readonly rights: string };
+  /** Of a mapping of a file: which page of it the first one is; else null. */
+  readonly filePage: number | null;
+  /** The folio behind the first page. */
   readonly backing: Backing;
   readonly mappedBy: readonly { readonly pids: readonly number[]; readonly address: number; readonly pages: number }[];
   readonly fault: FaultStory | null;
   readonly changes: readonly ChangeStory[];
 }
 
+/** Mappings next to an address at which there is none. */
+export interface Neighbours { readonly below: Piece['vma'] | null; readonly above: Piece['vma'] | null; readonly addressSpaceEnd: number }
+
 const accesses = ['read', 'write', 'execute'] as const;
 const LARGEST_ORDER = 9;
+/** Lines that follow each other again and again are shown once: so many at most, if they come so often at least. */
+const LONGEST_REPEAT = 4;
+const FEWEST_REPEATS = 4;
 
 /** Listens to a run from its start. Changes nothing of it. */
 export class WhyLog {
@@ -47,6 +56,8 @@ export class WhyLog {
   private readonly changes: (ChangeStory & { mmId: number })[] = [];
   private readonly stops: (() => void)[] = [];
   private answer: Piece[] | null = null;
+  /** Around the address that was asked for, as it was when looked at. */
+  neighbours: Neighbours | null = null;
 
   /** @param where an address, or null for every page; asked when the program ends, unless look() has asked before */
   constructor(session: Session, where: number | null) {
@@ -55,9 +66,11 @@ export class WhyLog {
       const stop = tracepoints().get(name)?.listen((_, values) => { heard(values); });
       if (stop !== undefined) this.stops.push(stop);
     };
-    on('mapping_changed', ([mmId = 0, address = 0, pages = 0, reason = 0]) => {
-      this.changes.push({ mmId, cycle: session.kernel.machine.clockCycles, address, pages, reason: reasonCodes[reason]! });
-    });
+    for (const name of ['mapping_changed', 'collapse_refused']) {
+      on(name, ([mmId = 0, address = 0, pages = 0, reason = 0]) => {
+        this.changes.push({ mmId, cycle: session.kernel.machine.clockCycles, address, pages, reason: reasonCodes[reason]! });
+      });
+    }
     // The pages of the first program are about to go: the last moment to look. A program that replaced itself is asked at its own end.
     on('exit_mmap', ([mmId]) => {
       const mm = this.mm;
@@ -96,6 +109,8 @@ export class WhyLog {
     this.gather();
     if (where !== null) {
       const vma = mm.findVma(where);
+      const [below, above] = [mm.vmas.findLast(({ end }) => end <= where), mm.vmas.find(({ start }) => start > where)];
+      this.neighbours = { below: below === undefined ? null : this.viewOf(mm, below), above: above === undefined ? null : this.viewOf(mm, above), addressSpaceEnd: mm.taskSize };
       return vma === null ? [] : [this.pieceAt(mm, Math.floor(where / PAGE_SIZE), vma.start, vma.end)];
     }
     const pieces: Piece[] = [];
@@ -110,38 +125,47 @@ export class WhyLog {
   }
   /** The piece around a page: as far as folio, entry and history go in both directions. */
   private pieceAt(mm: Mm, vpn: number, vmaStart: number, vmaEnd: number): Piece {
-    const backing = backingOf(mm, vpn);
+    const asked = backingOf(mm, vpn);
     const fault = this.faultOf(mm, vpn);
     let start = vpn;
     let end = vpn + 1;
-    if (backing.what === 'nothing') end = Math.min(vmaEnd / PAGE_SIZE, Math.max(end, nextMapped(mm, end, vmaEnd / PAGE_SIZE)));
+    if (asked.what === 'nothing') end = Math.min(vmaEnd / PAGE_SIZE, Math.max(end, nextMapped(mm, end, vmaEnd / PAGE_SIZE)));
     const belongs = (at: number): boolean => {
       const other = backingOf(mm, at);
-      if (other.what !== backing.what || other.entry !== backing.entry || this.faultOf(mm, at)?.number !== fault?.number) return false;
-      return backing.folio === 0 || (other.folio === backing.folio && other.pageOfFolio - backing.pageOfFolio === at - vpn);
+      if (other.what !== asked.what || other.entry !== asked.entry || other.exclusive !== asked.exclusive || this.faultOf(mm, at)?.number !== fault?.number) return false;
+      return asked.folio === 0 || (other.folio === asked.folio && other.pageOfFolio - asked.pageOfFolio === at - vpn);
     };
-    if (backing.what !== 'nothing') {
+    if (asked.what !== 'nothing') {
       while (start > vmaStart / PAGE_SIZE && belongs(start - 1)) start--;
       while (end < vmaEnd / PAGE_SIZE && belongs(end)) end++;
     }
     const vma = mm.findVma(vpn * PAGE_SIZE)!;
+    const backing = backingOf(mm, start);
     return {
-      start: start * PAGE_SIZE, pages: end - start, vma: { start: vma.start, end: vma.end, name: this.nameOf(mm, vma) }, backing,
+      start: start * PAGE_SIZE, pages: end - start, vma: this.viewOf(mm, vma), filePage: vma.file === null ? null : vma.pgoff + start - vma.start / PAGE_SIZE, backing,
       mappedBy: backing.folio === 0 ? [] : mappersOf(mm, backing.folio).map(({ mmId, address, pages }) => ({ pids: this.pidsOf(mmId), address, pages })),
-      fault, changes: this.changes.filter((c) => c.mmId === mm.id && c.address < end * PAGE_SIZE && c.address + c.pages * PAGE_SIZE > start * PAGE_SIZE)
+      // What happened before the fault that brought the page is another page's history.
+      fault, changes: this.changesAt(mm, start, end).filter(({ cycle }) => cycle >= (fault?.cycle ?? 0))
         .map(({ cycle, address, pages, reason }) => ({ cycle, address, pages, reason })),
     };
   }
-  /** The latest fault that mapped the page in this address space. */
+  private changesAt(mm: Mm, start: number, end: number): (ChangeStory & { mmId: number })[] {
+    return this.changes.filter((c) => c.mmId === mm.id && c.address < end * PAGE_SIZE && c.address + c.pages * PAGE_SIZE > start * PAGE_SIZE);
+  }
+  private viewOf(mm: Mm, vma: VmaView): Piece['vma'] {
+    return { start: vma.start, end: vma.end, name: this.nameOf(mm, vma), rights: rightsOf(vma) };
+  }
+  /** The latest fault that mapped the page in this address space; null also when a collapse has brought another one since. */
   private faultOf(mm: Mm, vpn: number): FaultStory | null {
     let latest: FaultStory | null = null;
     for (let order = 0; order <= LARGEST_ORDER; order++) {
       const found = this.byStart.get(`${mm.id} ${vpn - (vpn % 2 ** order)} ${2 ** order}`);
       if (found !== undefined && (latest === null || found.number > latest.number)) latest = found;
     }
-    return latest;
+    const collapsed = this.changesAt(mm, vpn, vpn + 1).findLast(({ reason }) => reason === 'collapse-asked' || reason === 'collapse-khugepaged');
+    return latest === null || (collapsed !== undefined && collapsed.cycle > latest.cycle) ? null : latest;
   }
-  private nameOf(mm: Mm, vma: { start: number; end: number; file: { path: string } | null; anonName: string | null }): string {
+  private nameOf(mm: Mm, vma: VmaView): string {
     if (vma.file !== null) return vma.file.path;
     if (vma.start < mm.brkEnd && vma.end > mm.startBrk) return '[heap]';
     if (vma.start <= mm.startStack && mm.startStack < vma.end) return '[stack]';
@@ -152,6 +176,9 @@ export class WhyLog {
     return found;
   }
 }
+
+/** 'rw-p', as /proc/PID/maps has it. */
+const rightsOf = ({ flags }: VmaView): string => ['r', 'w', 'x'].map((letter, i) => ((flags & (1 << i)) !== 0 ? letter : '-')).join('') + ((flags & VmFlag.Shared) !== 0 ? 's' : 'p');
 
 function nextMapped(mm: Mm, from: number, end: number): number {
   for (let vpn = mm.tables.skipAbsent(from, end); vpn < end; vpn = mm.tables.skipAbsent(vpn + 1, end)) if (backingOf(mm, vpn).what !== 'nothing') return vpn;
@@ -187,22 +214,26 @@ function windowFits(record: FaultRecord, vpn: number): boolean {
 
 const sizeOf = (order: number): string => (order >= 8 ? `${2 ** (order - 8)}M` : `${4 * 2 ** order}K`);
 const entryWords = { none: 'no entry', pte: 'entries of their own', folded: 'folded by Svnapot, sixteen pages an entry', pmd: 'one PMD entry' } as const;
+export const vmaText = ({ name, rights, start, end }: Piece['vma']): string => `${name} ${rights} ${hex(start)}-${hex(end)}`;
 
 /** The long answer for one piece. */
 export function pieceText(piece: Piece): string[] {
   const { backing, fault } = piece;
-  const lines = [`${hex(piece.start)}-${hex(piece.start + piece.pages * PAGE_SIZE)} in ${piece.vma.name} ${hex(piece.vma.start)}-${hex(piece.vma.end)}`];
+  const lines = [`${hex(piece.start)}-${hex(piece.start + piece.pages * PAGE_SIZE)} in ${vmaText(piece.vma)}`];
   if (backing.what === 'nothing') lines.push('  Nothing is mapped: no access has faulted here, or the pages were given back.');
   else {
-    const folio = backing.folio === 0 ? '' : ` of ${sizeOf(backing.order)} (order ${backing.order}), frame ${hex(backing.folio)}, from its page ${backing.pageOfFolio} on`;
-    lines.push(`  ${backing.what}${folio}; ${entryWords[backing.entry]}${backing.exclusive ? '; exclusive' : ''}${backing.partiallyMapped ? '; partially mapped' : ''}`);
+    const part = piece.pages === 2 ** backing.order ? '' : `, ${piece.pages === 1 ? `its page ${backing.pageOfFolio}` : `its pages ${backing.pageOfFolio} to ${backing.pageOfFolio + piece.pages - 1}`}`;
+    const folio = backing.folio === 0 ? '' : ` of ${sizeOf(backing.order)} (order ${backing.order}), frame ${hex(backing.folio)}${part}`;
+    const ofFile = piece.filePage === null || backing.what !== 'file page' ? '' : `, page ${piece.filePage} of the file`;
+    lines.push(`  ${backing.what}${folio}${ofFile}; ${piece.pages === 1 && backing.entry === 'pte' ? 'an entry of its own' : entryWords[backing.entry]}${backing.exclusive ? '; exclusive' : ''}${backing.partiallyMapped ? '; partially mapped' : ''}`);
   }
   for (const { pids, address, pages } of piece.mappedBy) lines.push(`  mapped at ${hex(address)}, ${pages} ${pages === 1 ? 'page' : 'pages'}, by ${pids.length === 0 ? 'a process that is ending' : `process ${pids.join(', ')}`}`);
   if (fault !== null) {
     lines.push(`  fault ${fault.number}: ${fault.access} of ${hex(fault.address)} by ${fault.from === 'user' ? `the program at ${hex(fault.ip)}` : 'the kernel'}, cycle ${fault.cycle}: ${fault.kind}`);
-    lines.push(`  wanted ${sizeOf(fault.wantedOrder)} (order ${fault.wantedOrder}), got ${sizeOf(fault.gotOrder)} (order ${fault.gotOrder})`);
+    // The zero page comes in one size, whatever larger ones are enabled.
+    if (!backing.what.includes('zero')) lines.push(`  wanted ${sizeOf(fault.wantedOrder)} (order ${fault.wantedOrder}), got ${sizeOf(fault.gotOrder)} (order ${fault.gotOrder})`);
     for (const code of fault.reasons) lines.push(...reasonText(code));
-  } else if (backing.what !== 'nothing') lines.push('  No fault of this address space is on record: from before a fork, or moved here.');
+  } else if (backing.what !== 'nothing' && !piece.changes.some(({ reason }) => reason.startsWith('collapse-'))) lines.push('  No fault of this address space is on record: from before a fork, or moved here.');
   for (const change of piece.changes) lines.push(`  cycle ${change.cycle}: ${hex(change.address)}, ${change.pages} pages:`, ...reasonText(change.reason));
   return lines;
 }
@@ -211,23 +242,48 @@ const reasonText = (code: ReasonCode): string[] => {
   return [`    ${code}: ${sentence}`, ...(hint === '' ? [] : [`      ${hint}`])];
 };
 
-/** The short answer for all pieces: alike neighbours on one line, and what the reasons mean below. */
+/** The short answer for all pieces: alike neighbours on one line, what comes again and again once, and what the reasons mean below. */
 export function piecesText(pieces: readonly Piece[]): string[] {
   const lines = ['   address range               pieces  pages  what             order  wanted  entry   why'];
-  const used = new Set<ReasonCode>();
   const mapped = pieces.filter((piece) => piece.backing.what !== 'nothing');
-  const keyOf = ({ backing, pages, fault, changes, vma }: Piece): string =>
-    [vma.name, backing.what, backing.order, backing.entry, pages, fault?.wantedOrder ?? '', ...(fault?.reasons ?? []), '/', ...changes.map((c) => c.reason)].join(' ');
-  for (let i = 0, next: number; i < mapped.length; i = next) {
-    const piece = mapped[i]!;
-    next = i + 1;
-    if (i === 0 || mapped[i - 1]!.vma.start !== piece.vma.start) lines.push(`${piece.vma.name}`);
-    while (next < mapped.length && mapped[next]!.vma.start === piece.vma.start && keyOf(mapped[next]!) === keyOf(piece)) next++;
-    const last = mapped[next - 1]!;
-    const codes = [...new Set([...(piece.fault?.reasons ?? []), ...piece.changes.map((c) => c.reason)])];
-    for (const code of codes) used.add(code);
-    lines.push(`   ${`${hex(piece.start)}-${hex(last.start + last.pages * PAGE_SIZE)}`.padEnd(27)} ${`${next - i}`.padStart(6)} ${`${piece.pages}`.padStart(6)}  ${piece.backing.what.padEnd(15)} ${
-      `${piece.backing.order}`.padStart(6)}  ${`${piece.fault?.wantedOrder ?? '-'}`.padStart(6)}  ${piece.backing.entry.padEnd(6)}  ${codes.join(', ')}`.trimEnd());
+  const rows = rowsOf(mapped);
+  for (let i = 0; i < rows.length; ) {
+    const row = rows[i]!;
+    if (i === 0 || rows[i - 1]!.first.vma.start !== row.first.vma.start) lines.push(`${row.first.vma.name} ${row.first.vma.rights}`);
+    const repeat = repeatAt(rows, i);
+    for (const { text } of rows.slice(i, i + repeat.length)) lines.push(text);
+    i += repeat.length * repeat.times;
+    if (repeat.times > 1) lines.push(`   ... ${repeat.times - 1} times more like the last ${repeat.length === 1 ? 'line' : `${repeat.length} lines`}, up to ${hex(endOf(rows[i - 1]!.last))}`);
   }
+  const used = new Set(mapped.flatMap(codesOf));
   return [...lines, '', ...reasonCodes.filter((code) => used.has(code)).flatMap((code) => [`${code}: ${reasons[code].sentence}`, ...(reasons[code].hint === '' ? [] : [`  ${reasons[code].hint}`])])];
+}
+/** Neighbours that are alike. `key`: all of the line but the address. */
+interface Row { readonly first: Piece; readonly last: Piece; readonly key: string; readonly text: string }
+const endOf = ({ start, pages }: Piece): number => start + pages * PAGE_SIZE;
+const codesOf = (piece: Piece): ReasonCode[] => [...new Set([...(piece.fault?.reasons ?? []), ...piece.changes.map((c) => c.reason)])];
+
+function rowsOf(pieces: readonly Piece[]): Row[] {
+  const rows: Row[] = [];
+  for (let i = 0, next: number; i < pieces.length; i = next) {
+    const first = pieces[i]!;
+    const tell = (piece: Piece): string => `${`${piece.pages}`.padStart(6)}  ${piece.backing.what.padEnd(15)} ${`${piece.backing.order}`.padStart(6)}  ${`${piece.fault?.wantedOrder ?? '-'}`.padStart(6)}  ${
+      piece.backing.entry.padEnd(6)}  ${codesOf(piece).join(', ')}`.trimEnd();
+    const said = tell(first);
+    for (next = i + 1; next < pieces.length && pieces[next]!.vma.start === first.vma.start && tell(pieces[next]!) === said; next++);
+    const last = pieces[next - 1]!;
+    const key = `${`${next - i}`.padStart(6)} ${said}`;
+    rows.push({ first, last, key, text: `   ${`${hex(first.start)}-${hex(endOf(last))}`.padEnd(27)} ${key}` });
+  }
+  return rows;
+}
+/** Rows that come again at once, in the same mapping: `length` of them, `times` times. One row: once. */
+function repeatAt(rows: readonly Row[], at: number): { length: number; times: number } {
+  const same = (a: Row | undefined, b: Row | undefined): boolean => a !== undefined && b !== undefined && a.key === b.key && a.first.vma.start === b.first.vma.start;
+  for (let length = 1; length <= LONGEST_REPEAT; length++) {
+    let times = 1;
+    while (rows.slice(at, at + length).every((row, i) => same(row, rows[at + times * length + i]))) times++;
+    if (times >= FEWEST_REPEATS) return { length, times };
+  }
+  return { length: 1, times: 1 };
 }

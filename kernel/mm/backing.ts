@@ -41,13 +41,14 @@ export function backingOf(mm: Mm, vpn: number): Backing {
   };
 }
 
-/** Everybody who maps any page of the folio: address space, first address, pages. Found by the reverse map, in its order. */
-export function mappersOf(mm: Mm, folio: Folio): { mmId: number; address: number; pages: number }[] {
-  const found: { mmId: number; address: number; pages: number }[] = [];
-  for (const { mm: owner, vpn, nr } of mappingsOf(mm.system, folio)) {
+/** Everybody who maps any page of the folio: address space, first address, the page of the folio there, pages. Found by the reverse map, in its order. */
+export function mappersOf(mm: Mm, folio: Folio): { mmId: number; address: number; pageOfFolio: number; pages: number }[] {
+  const found: { mmId: number; address: number; pageOfFolio: number; pages: number }[] = [];
+  for (const { mm: owner, vpn, page, nr } of mappingsOf(mm.system, folio)) {
     const last = found.at(-1);
-    if (last !== undefined && last.mmId === owner.id && last.address / PAGE_SIZE + last.pages === vpn) last.pages += nr;
-    else found.push({ mmId: owner.id, address: vpn * PAGE_SIZE, pages: nr });
+    const goesOn = last !== undefined && last.mmId === owner.id && last.address / PAGE_SIZE + last.pages === vpn && last.pageOfFolio + last.pages === page - folio;
+    if (goesOn) last.pages += nr;
+    else found.push({ mmId: owner.id, address: vpn * PAGE_SIZE, pageOfFolio: page - folio, pages: nr });
   }
   return found;
 }

@@ -47,7 +47,55 @@ describe('why', () => {
     expect(split.length).toBeGreaterThan(0);
     for (const piece of split) expect([piece.fault?.reasons, piece.changes.map((c) => c.reason)]).toEqual([['order-wanted'], expect.arrayContaining(['split-cow'])]);
   });
-  test('nothing at an address outside every mapping', () => { expect(why(0x5000, ...gups)).toEqual([]); });
+  test('an address in the middle of a folio is told of the whole piece, from the first page on', () => {
+    const all = why(null, ...gups);
+    const large = all.find((piece) => piece.backing.entry === 'folded')!;
+    expect(why(large.start + 7 * 4096, ...gups)).toEqual([large]);
+    expect(pieceText(large)[1]).toMatch(/^ {2}anonymous folio of 64K \(order 4\), frame 0x[\da-f]+; folded by Svnapot, sixteen pages an entry; exclusive$/);
+  });
+  test('a page of the file that is mapped twice is mapped twice, at neighbouring addresses or not', () => {
+    const page = why(null, ...gups).find((piece) => piece.vma.rights === 'r-xp' && piece.mappedBy.length === 2)!;
+    expect([page.filePage, page.mappedBy.map(({ address, pages }) => [address - page.start, pages])]).toEqual([1, [[-4096, 1], [0, 1]]]);
+    expect(pieceText(page)[1]).toMatch(/page 1 of the file; an entry of its own$/);
+  });
+  test('at an address outside every mapping the neighbours are named', () => {
+    const around = (where: number): unknown => {
+      const { values, rest } = parseCommandLine('why', ['machine', 'kernel', 'inputs'], ['--mem', '64M', ...gups]);
+      const session = boot(prepare(values, rest, NO_TERMINAL));
+      const log = new WhyLog(session, where);
+      while (session.step(200_000) === 'running') log.gather();
+      expect(log.look(where)).toEqual([]);
+      log.end();
+      const { below = null, above = null, addressSpaceEnd } = log.neighbours!;
+      return [below?.name, above?.name, addressSpaceEnd];
+    };
+    expect(around(0x5000)).toEqual([undefined, '/bin/gups', 2 ** 38]);
+    expect(around(0x20_0000_0000)).toEqual(['/bin/gups', '[anon]', 2 ** 38]);
+    expect(around(0xffffffc000000000)).toEqual(['[stack]', undefined, 2 ** 38]);
+  });
+  test('lines that come again and again are shown once', () => {
+    const lines = piecesText(why(null, '--mthp', '64k=always', '--', 'fragment'));
+    expect(lines.findIndex((line) => line.startsWith('   ... 383 times more like the last 2 lines, up to 0x'))).toBeGreaterThan(0);
+    expect(lines.length).toBeLessThan(40);
+  });
+  test('a collapse and a split by accessed bits take the place of the fault in what is told', () => {
+    const { values, rest } = parseCommandLine('why', ['machine', 'kernel', 'inputs'], ['--mem', '64M', '--thp', 'never', '--', 'gups', '--words', '1048576']);
+    const session = boot(prepare(values, rest, NO_TERMINAL));
+    const log = new WhyLog(session, null);
+    const mm = (): NonNullable<typeof session.kernel.first>['leader']['mm'] => session.kernel.first!.leader.mm;
+    const table = (): Piece[] => log.look(null)!.filter((piece) => piece.vma.name === '[anon]' && piece.vma.end - piece.vma.start >= 8 << 20);
+    for (let i = 0; i < 60 && session.step(200_000) === 'running'; i++) log.gather();
+    const { start, pages } = { start: Math.ceil(table()[0]!.vma.start / (2 << 20)) * (2 << 20), pages: 512 };
+    expect(mm().madvise(start, pages * 4096, 25)).toBe(0);
+    const at = (): Piece[] => table().filter((piece) => piece.start >= start && piece.start < start + pages * 4096);
+    expect(at().map((piece) => [piece.pages, piece.backing.entry, piece.fault, piece.changes.map(({ reason }) => reason)])).toEqual([[512, 'pmd', null, ['collapse-asked']]]);
+    expect(pieceText(at()[0]!).join('\n')).not.toContain('No fault');
+    session.kernel.system.accessSplit.watch();
+    session.kernel.system.accessSplit.judge();
+    expect(at().length).toBe(512);
+    expect(new Set(at().flatMap((piece) => piece.changes.map(({ reason }) => reason)))).toEqual(new Set(['collapse-asked', 'split-unused']));
+    log.end();
+  });
   test('the answer of a moment: with a budget, the program as it stands then', () => {
     const early = why(null, '--max-insn', '3000', ...gups);
     const late = why(null, ...gups);

@@ -1,5 +1,5 @@
 // quire why: runs a program and says of one address, or of every page, what folio backs it and why it has that size.
-import { UserError } from '#base';
+import { hex, UserError } from '#base';
 import { boot } from '../boot.ts';
 import { NO_TERMINAL } from '../config.ts';
 import { drive, showsProgress } from '../drive.ts';
@@ -7,7 +7,7 @@ import type { Outcome } from '../drive.ts';
 import { exitStatus, prepare } from '../guest.ts';
 import { toolVersion, writeResult } from '../host.ts';
 import { configReport } from '../report.ts';
-import { WHY_SCHEMA, WhyLog, pieceText, piecesText } from '../why.ts';
+import { WHY_SCHEMA, WhyLog, pieceText, piecesText, vmaText } from '../why.ts';
 import { guestGroups, type Command } from './command.ts';
 
 export const why: Command = {
@@ -29,7 +29,7 @@ export const why: Command = {
     const { outcome, pieces } = await follow(log!, where, () => drive(session, {
       output: { 1: 2, 2: 2 }, stdin: 'blocks', progress: showsProgress(values), onStep: () => { log!.gather(); },
     }));
-    if (where !== null && pieces.length === 0) throw new UserError(`why ${asked}: nothing is mapped at this address. quire why all -- PROG lists what is; addresses are the same in every run.`);
+    if (where !== null && pieces.length === 0) throw new UserError(`why ${asked}: ${emptyText(where, log!.neighbours)} quire why all -- PROG lists what is there; addresses are the same in every run.`);
     const report = {
       schema: WHY_SCHEMA, tool: toolVersion(), config: configReport(session.config.machine, session, outcome.stdinSha256),
       program: { argv: session.config.inputs.argv, sha256: session.config.inputs.programSha256 }, instructions: session.instructions, address: where, pieces,
@@ -48,10 +48,17 @@ async function follow(log: WhyLog, where: number | null, run: () => Promise<Outc
   return { outcome, pieces };
 }
 
-/** null: all. @throws UserError */
+/** What there is instead of a mapping. */
+function emptyText(where: number, around: WhyLog['neighbours']): string {
+  if (around !== null && where >= around.addressSpaceEnd) return `programs\' addresses end at ${hex(around.addressSpaceEnd)}; what lies above is the kernel\'s, which has no page table of its own here.`;
+  const near = [around?.below == null ? null : `below it ends ${vmaText(around.below)}`, around?.above == null ? null : `above it begins ${vmaText(around.above)}`].filter((text) => text !== null);
+  return `nothing is mapped at this address${near.length === 0 ? '' : `; ${near.join(', ')}`}.`;
+}
+
+/** null: all. An address above what a double holds exactly is as good as any other that no program has. @throws UserError */
 function readAddress(word: string | undefined): number | null {
   if (word === 'all') return null;
   const value = word !== undefined && /^(0x[0-9a-f]+|[0-9]+)$/i.test(word) ? Number(word) : NaN;
-  if (Number.isSafeInteger(value)) return value;
+  if (value < 2 ** 64) return value;
   throw new UserError(`why${word === undefined ? '' : ` ${word}`}: not an address. Write one as in quire why 0x3f00200000 -- gups, or quire why all -- gups.`);
 }
