@@ -26,7 +26,7 @@ export interface KindReport {
   /** Guest RAM in slabs that hold them, free slots included. */
   readonly slabBytes: number;
 }
-/** What one GiB of a file or of anonymous memory costs, by the order of its folios. */
+/** What one GiB of a file (or, where it says so, of anonymous memory, which has no folios of two pages) costs, by the order of its folios. */
 export interface Arithmetic {
   readonly name: string;
   readonly recordBytes: number;
@@ -66,11 +66,12 @@ export const memmapFields: readonly FieldRow[] = [
   ['allocator.slowPaths', 'count', 'calls that went beyond the fast path'], ['allocator.stealing', 'count', 'pageblocks that are not movable at the end'],
 ];
 
-export function gibibyte(name: string, recordBytes: number, folioBytes: number, largeFolioBytes: number): Arithmetic {
-  const cost = (order: number): number => overheadBytes(GIB_PAGES, order, recordBytes, (o) => (o === 0 ? folioBytes : largeFolioBytes));
+/** @param isAnon there are no folios of two pages */
+export function gibibyte(name: string, recordBytes: number, folioBytes: number, largeFolioBytes: number, isAnon = false): Arithmetic {
+  const cost = (order: number): number => isAnon && order === 1 ? Infinity : overheadBytes(GIB_PAGES, order, recordBytes, (o) => (o === 0 ? folioBytes : largeFolioBytes));
   let breakEvenOrder: number | null = null;
   for (let order = 10; order >= 0 && cost(order) <= GIB_PAGES * 64; order--) breakEvenOrder = order;
-  return { name, recordBytes, folioBytes, largeFolioBytes, bytesByOrder: Object.fromEntries(EXAMPLE_ORDERS.map((order) => [order, cost(order)])), breakEvenOrder };
+  return { name, recordBytes, folioBytes, largeFolioBytes, bytesByOrder: Object.fromEntries(EXAMPLE_ORDERS.filter((order) => !isAnon || order !== 1).map((order) => [order, cost(order)])), breakEvenOrder };
 }
 
 /** @param tool name and version of this program */
@@ -84,7 +85,7 @@ export function memmapReport(session: Session, outcome: Outcome, tool: string): 
     liveBytes: isSeparate ? bytes * peak.live[kind]! : 0, slabBytes: peak.slabs[kind]! * 4096,
   }));
   const bytes = system.memmapBytes + descriptors.reduce((sum, d) => sum + d.slabBytes, 0);
-  const [folio, large] = [descriptorKinds[0]!.bytes, descriptorKinds[1]!.bytes];
+  const [folio, file, anon] = ['folio', 'large file folio', 'large anon folio'].map((kind) => descriptorKinds.find(({ name }) => name === kind)!.bytes) as [number, number, number];
   return {
     schema: MEMMAP_SCHEMA, tool, config: configReport(session.config.machine, session, outcome.stdinSha256),
     program: { argv: session.config.inputs.argv, sha256: session.config.inputs.programSha256 },
@@ -92,7 +93,8 @@ export function memmapReport(session: Session, outcome: Outcome, tool: string): 
     descriptors,
     total: { bytes, shareOfRam: bytes / ramBytes, framesInUse: peak.total, bytesToday: system.folios.nrFrames * 64 },
     gibibyte: [
-      ...memmapLayouts.map((layout) => gibibyte(`${layout} bytes a frame`, layout, layout === 64 ? 0 : folio, layout === 64 ? 0 : large)),
+      ...memmapLayouts.map((layout) => gibibyte(`${layout} bytes a frame`, layout, layout === 64 ? 0 : folio, layout === 64 ? 0 : file)),
+      gibibyte('8, anonymous', 8, folio, anon, true),
       gibibyte('the articles', SEED.recordBytes, SEED.folioBytes, SEED.largeFolioBytes),
     ],
     headLookups: { ...system.folios.headLookups },
@@ -116,9 +118,9 @@ export function memmapText(r: MemmapReport): string {
     ...r.descriptors.filter((d) => d.live > 0).map((d) => row(d.type, thousands(d.live), thousands(d.frames), d.bytes === 0 ? '-' : `${d.bytes}`, thousands(d.liveBytes), thousands(d.slabBytes))),
     row('together', '', thousands(total.framesInUse), '', thousands(total.bytes), ''),
     ` ${percent(total.shareOfRam)} of RAM; 64 bytes a frame take ${thousands(total.bytesToday)} bytes, ${percent(total.bytesToday / r.config.memBytes)}.`,
-    '', ' One GiB, MiB by folio size',
+    '', ' One GiB of a file, MiB by folio size',
     row('', ...EXAMPLE_ORDERS.map((order) => showSize(4096 << order)), 'pays from'),
-    ...r.gibibyte.map((a) => row(a.name, ...EXAMPLE_ORDERS.map((order) => (a.bytesByOrder[order]! / MIB).toFixed(1)), a.breakEvenOrder === null ? 'never' : showSize(4096 << a.breakEvenOrder))),
+    ...r.gibibyte.map((a) => row(a.name, ...EXAMPLE_ORDERS.map((order) => (a.bytesByOrder[order] === undefined ? '-' : (a.bytesByOrder[order] / MIB).toFixed(1))), a.breakEvenOrder === null ? 'never' : showSize(4096 << a.breakEvenOrder))),
     '', ` Allocator, strategy ${allocator.strategy}`,
     row('page faults', thousands(allocator.faults)), row('entries', thousands(allocator.entries)), row('failures', thousands(allocator.failures)),
     row('zone lock holds', thousands(allocator.lockHolds)), row('stock hits', thousands(allocator.stockHits)), row('slow paths', thousands(allocator.slowPaths)),

@@ -15,9 +15,12 @@ export type MemmapLayout = (typeof memmapLayouts)[number];
 
 /** A descriptor's fields in bytes. Sizes are rounded up to 16: the low four bits of its address are the type. */
 const folioFields = { flags: 8, lru: 16, mapping: 8, index: 8, private: 8, refcount: 4, mapcount: 4, pincount: 4, order: 4, pfn: 8, memcg: 8 };
+const largeFields = { ...folioFields, large_mapcount: 4, entire_mapcount: 4, nr_pages_mapped: 4, mm_id_mapcounts: 8, mm_ids: 8 };
 const kindRows = [
   { name: 'folio', fields: folioFields },
-  { name: 'large folio', fields: { ...folioFields, large_mapcount: 4, entire_mapcount: 4, nr_pages_mapped: 4, mm_id_mapcounts: 4, mm_ids: 8, deferred_list: 16 } },
+  { name: 'large file folio', fields: largeFields },
+  /** Which may wait to be split. */
+  { name: 'large anon folio', fields: { ...largeFields, deferred_list: 16 } },
   { name: 'page table', fields: { flags: 8, list: 16, mapping: 8, mm: 8, lock: 8, refcount: 4, type: 4, memcg: 8 } },
   { name: 'slab', fields: { flags: 8, cache: 8, list: 16, freelist: 8, counters: 8, obj_exts: 8 } },
   { name: 'misc', fields: {} },
@@ -25,12 +28,13 @@ const kindRows = [
 const sizeOf = (fields: Readonly<Record<string, number>>): number => Math.ceil(Object.values(fields).reduce((sum, n) => sum + n, 0) / 16) * 16;
 /** Every kind of descriptor with its size in bytes; 0: the word says it all. */
 export const descriptorKinds: readonly { readonly name: string; readonly bytes: number }[] = kindRows.map(({ name, fields }) => ({ name, bytes: sizeOf(fields) }));
-const Kind = { Folio: 0, LargeFolio: 1, PageTable: 2, Slab: 3, Misc: 4 } as const;
+const Kind = { Folio: 0, LargeFile: 1, LargeAnon: 2, PageTable: 3, Slab: 4, Misc: 5 } as const;
 const SLAB_HEADER = descriptorKinds[Kind.Slab]!.bytes;
 
 export function kindOf(type: MemdescType, order: number): number {
   switch (type) {
-    case MemdescType.AnonFolio: case MemdescType.FileFolio: return order > 0 ? Kind.LargeFolio : Kind.Folio;
+    case MemdescType.AnonFolio: return order > 0 ? Kind.LargeAnon : Kind.Folio;
+    case MemdescType.FileFolio: return order > 0 ? Kind.LargeFile : Kind.Folio;
     case MemdescType.PageTable: return Kind.PageTable;
     case MemdescType.Slab: return Kind.Slab;
     default: return Kind.Misc;
@@ -177,7 +181,7 @@ export class Descriptors {
     if (this.layout === 64) return;
     const held = kindRows.map(() => 0);
     for (const page of this.pages.values()) held[page.kind]! += page.slots - page.free.length;
-    for (const kind of [Kind.Folio, Kind.LargeFolio, Kind.PageTable]) {
+    for (const kind of [Kind.Folio, Kind.LargeFile, Kind.LargeAnon, Kind.PageTable]) {
       if (held[kind] !== this.live[kind]) bug(`${held[kind]} descriptors of kind ${kindRows[kind].name} in slabs, ${this.live[kind]} allocations of it`);
     }
     if (this.pages.size !== this.live[Kind.Slab]) bug(`${this.pages.size} slabs, ${this.live[Kind.Slab]} counted`);

@@ -40,7 +40,7 @@ function census(system: MmSystem): { folios: number; large: number; tables: numb
 
 describe('descriptors', () => {
   test('are of the sizes that their fields have, sixteen bytes a step', () => {
-    expect(descriptorKinds.map(({ name, bytes }) => [name, bytes])).toEqual([['folio', 80], ['large folio', 128], ['page table', 64], ['slab', 64], ['misc', 0]]);
+    expect(descriptorKinds.map(({ name, bytes }) => [name, bytes])).toEqual([['folio', 80], ['large file folio', 112], ['large anon folio', 128], ['page table', 64], ['slab', 64], ['misc', 0]]);
   });
   test('live as many as there are allocations, in every layout, through fork, split and exit; slabs are frames and come back', () => {
     for (const layout of memmapLayouts) {
@@ -56,9 +56,9 @@ describe('descriptors', () => {
       new Program(child).write(BASE);
       const compare = (): void => {
         const { folios, large, tables, slabs } = census(system);
-        expect([descriptors.live[0], descriptors.live[1], descriptors.live[2], descriptors.live[3]]).toEqual([folios, large, tables, slabs]);
-        expect(slabs).toBe(descriptors.slabs[0]! + descriptors.slabs[1]! + descriptors.slabs[2]!);
-        const held = [0, 1, 2].map((kind) => descriptors.live[kind]! * descriptorKinds[kind]!.bytes);
+        expect([descriptors.live[0], descriptors.live[2], descriptors.live[3], descriptors.live[4]]).toEqual([folios, large, tables, slabs]);
+        expect(slabs).toBe(descriptors.slabs.reduce((a, b) => a + b));
+        const held = [0, 1, 2, 3].map((kind) => descriptors.live[kind]! * descriptorKinds[kind]!.bytes);
         if (layout !== 64) expect(slabs * 4096).toBeGreaterThanOrEqual(held.reduce((a, b) => a + b, 0));
         else expect(slabs).toBe(0);
         expect(system.vmstat.get('nr_slab_unreclaimable')).toBe(slabs);
@@ -81,8 +81,8 @@ describe('descriptors', () => {
     const folios: number[] = [];
     for (let folio = system.allocFolio(0, 14, 0xcc0); folio !== 0; folio = system.allocFolio(0, 14, 0xcc0)) folios.push(folio);
     const { live } = system.descriptors;
-    expect(live[2]! - 1).toBe(folios.length);
-    expect(system.pages.freePagesAndStock + live.reduce((a, b) => a + b) - live[4]!).toBe(system.managedPages);
+    expect(live[3]! - 1).toBe(folios.length);
+    expect(system.pages.freePagesAndStock + live.reduce((a, b) => a + b) - live[5]!).toBe(system.managedPages);
   });
 });
 
@@ -91,6 +91,11 @@ describe('one GiB', () => {
   test("costs what the articles say: 16 MiB today, 23 with base pages, 9 with four-page folios, and as today with two-page ones", () => {
     expect([0, 2, 9].map((order) => mib(64, order, 0, 0))).toEqual([16, 16, 16]);
     expect([0, 1, 2].map((order) => mib(8, order, 84, 112))).toEqual([23, 16, 9]);
+  });
+  test('of a file costs as the articles say with the descriptors that there are, two-page folios as today; base pages 22 MiB, which are 23 million bytes', () => {
+    const [folio, file, anon] = descriptorKinds.map(({ bytes }) => bytes) as [number, number, number];
+    expect([0, 1, 2, 4].map((order) => mib(8, order, folio, file))).toEqual([22, 16, 9, 3.75]);
+    expect([2, 4].map((order) => mib(8, order, folio, anon))).toEqual([10, 4]);
   });
   test('costs 22 MiB with the printed folio of 80 bytes, which is 23 million bytes', () => {
     expect(mib(8, 0, 80, 80)).toBe(22);
