@@ -7,7 +7,7 @@ import type { StateHash } from '#base';
 const names = [
   'nr_free_pages', 'nr_zone_write_pending', 'nr_mlock', 'nr_slab_unreclaimable', 'nr_anon_pages', 'nr_mapped', 'nr_file_pages', 'nr_dirty', 'nr_writeback', 'nr_shmem', 'nr_anon_transparent_hugepages',
   'nr_dirtied', 'nr_written', 'nr_page_table_pages', 'nr_memmap_boot_pages',
-  'pgpgin', 'pgpgout', 'pgalloc_normal', 'allocstall_normal', 'pgfree', 'pglazyfree', 'pgfault', 'pgmajfault', 'pgreuse', 'oom_kill',
+  'pgpgin', 'pgpgout', 'pgalloc_normal', 'allocstall_normal', 'pgfree', 'pglazyfree', 'pgfault', 'pgmajfault', 'pglazyfreed', 'pgreuse', 'oom_kill',
   'pgmigrate_success', 'pgmigrate_fail', 'thp_migration_success', 'thp_migration_fail', 'thp_migration_split',
   'compact_migrate_scanned', 'compact_free_scanned', 'compact_isolated', 'compact_stall', 'compact_fail', 'compact_success',
   'compact_daemon_wake', 'compact_daemon_migrate_scanned', 'compact_daemon_free_scanned',

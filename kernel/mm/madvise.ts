@@ -1,5 +1,5 @@
 // madvise: what a program says about its future use of a range. Mirrors mm/madvise.c, 6.18.
-// Without reclaim, COLD and PAGEOUT only forget that pages were used, and what FREE marks is never dropped. Not there, as in a kernel built
+// Without reclaim, COLD and PAGEOUT forget that pages were used, and only PAGEOUT drops what FREE has marked. Not there, as in a kernel built
 // without them: MERGEABLE (KSM), HWPOISON.
 import { PAGE_SIZE } from '#base';
 import type { Folio } from '#base';
@@ -81,7 +81,7 @@ function adviseVma(mm: Mm, vma: Vma, start: number, end: number, advice: number)
       return 0;
     case Madvise.Cold:
     case Madvise.PageOut:
-      return vma.has(VmFlag.Locked) ? -Errno.EINVAL : cool(mm, start / PAGE_SIZE, end / PAGE_SIZE);
+      return vma.has(VmFlag.Locked) ? -Errno.EINVAL : cool(mm, vma, start / PAGE_SIZE, end / PAGE_SIZE, advice === Madvise.PageOut);
     default: {
       const flags = flagsAfter(vma, advice);
       if (flags < 0) return flags;
@@ -146,9 +146,9 @@ function lazyFree(mm: Mm, start: number, end: number): number {
   batch.flush();
   return 0;
 }
-/** MADV_COLD and MADV_PAGEOUT: the pages have not been used. Without swap there is nowhere to put them, so that is all; khugepaged then leaves
- *  them alone. What others map too is theirs to judge; a large folio of which only a part is meant is split first. Mirrors madvise_cold_or_pageout_pte_range(). */
-function cool(mm: Mm, start: number, end: number): number {
+/** MADV_COLD and MADV_PAGEOUT: the pages have not been used; khugepaged then leaves them alone. Without swap there is nowhere to put them, but
+ *  PAGEOUT drops what was freed lazily. What others map too is theirs to judge; a large folio of which only a part is meant is split first. Mirrors madvise_cold_or_pageout_pte_range(). */
+function cool(mm: Mm, vma: Vma, start: number, end: number, pageOut: boolean): number {
   const { tables, system: { folios } } = mm;
   const batch = new FenceBatch(mm.fences);
   for (let vpn = tables.skipAbsent(start, end); vpn < end; vpn = tables.skipAbsent(vpn, end)) {
@@ -164,6 +164,7 @@ function cool(mm: Mm, start: number, end: number): number {
         else for (let at = vpn; at < vpn + nr; ) at = clearAccess(mm, at, vpn + nr, Pte.A);
         batch.add(vpn, nr, leaf !== 0);
         folios.clear(folio, FolioFlag.Referenced);
+        if (pageOut) dropLazyFree(mm, vma, vpn, folio, batch);
         step = nr;
       } else if (splitPart(mm, folio)) step = 0;
     }
@@ -171,6 +172,21 @@ function cool(mm: Mm, start: number, end: number): number {
   }
   batch.flush();
   return 0;
+}
+/** Lets a folio go that was freed lazily and not written since, or that may be dropped anyway; what was written is no longer free.
+ *  Mirrors what try_to_unmap() and shrink_folio_list() do with folios that are not swap-backed. @param vpn where it is mapped, whole */
+function dropLazyFree(mm: Mm, vma: Vma, vpn: number, folio: Folio, batch: FenceBatch): void {
+  const { tables, system: { folios, vmstat } } = mm;
+  if (!folios.isAnon(folio) || folios.test(folio, FolioFlag.SwapBacked) || folios.refCount(folio) !== folios.folioMapcount(folio)) return;
+  const nr = folios.nrPages(folio);
+  let dirty = folios.test(folio, FolioFlag.Dirty) || (tables.pmdLeaf(vpn) & Pte.D) !== 0;
+  for (let at = vpn; at < vpn + nr && !dirty; at++) dirty = (tables.get(at) & Pte.D) !== 0;
+  if (dirty && !vma.has(VmFlag.Droppable)) {
+    folios.set(folio, FolioFlag.SwapBacked);
+    return;
+  }
+  if (!dirty) vmstat.add(VmItem.pglazyfreed, nr);
+  zapRange(mm, vma, vpn, vpn + nr, batch);
 }
 /** @returns whether the folio, of which some pages are meant and others not, is now single pages, to be looked at one by one */
 function splitPart({ system }: Mm, folio: Folio): boolean {

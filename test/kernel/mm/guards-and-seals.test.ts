@@ -180,6 +180,49 @@ describe('MAP_DROPPABLE', () => {
   });
 });
 
+describe('MADV_PAGEOUT', () => {
+  const { Free, PageOut, Cold } = Madvise;
+  const resident = (p: Program, pages: number): number[] => Array.from({ length: pages }, (_, i) => Number(p.frame(BASE + i * PAGE) !== 0));
+  test('drops what MADV_FREE has marked and nobody has written since; COLD does not', () => {
+    const { program, system } = boot();
+    program.map(8 * PAGE, BASE);
+    program.touch(BASE, 8 * PAGE);
+    program.mm.madvise(BASE, 8 * PAGE, PageOut);
+    expect(resident(program, 8)).toEqual([1, 1, 1, 1, 1, 1, 1, 1]);
+    program.mm.madvise(BASE, 8 * PAGE, Free);
+    program.write(BASE + PAGE);
+    program.read(BASE + 2 * PAGE);
+    program.mm.madvise(BASE, 8 * PAGE, Cold);
+    program.mm.madvise(BASE, 4 * PAGE, PageOut);
+    expect([resident(program, 8), system.vmstat.get('pglazyfreed'), program.mm.rss.anonPages]).toEqual([[0, 1, 0, 0, 1, 1, 1, 1], 3, 5]);
+    program.mm.madvise(BASE, 2 * PAGE, PageOut); // written once, it is like any other
+    expect(resident(program, 2)).toEqual([0, 1]);
+    system.check();
+  });
+  test('leaves what others map or hold, drops large folios whole, and droppable memory though it was written', () => {
+    const { program, system } = boot({ orders: [4, 9] });
+    program.map(MB2, BASE);
+    program.write(BASE);
+    program.mm.madvise(BASE, MB2, Free);
+    const child = fork(program);
+    program.mm.madvise(BASE, MB2, PageOut);
+    expect(program.mm.rss.anonPages).toBe(512);
+    child.mm.dispose();
+    const frame = asPfn(program.frame(BASE));
+    system.holdPage(frame);
+    program.mm.madvise(BASE, MB2, PageOut);
+    expect(program.mm.rss.anonPages).toBe(512);
+    system.releasePage(frame);
+    program.mm.madvise(BASE, MB2, PageOut);
+    expect([program.mm.rss.anonPages, system.vmstat.get('pglazyfreed')]).toEqual([0, 512]);
+    program.mm.mmap({ addr: BASE, len: 32 * PAGE, prot: RW, flags: MapFlag.Droppable | MapFlag.Anonymous | MapFlag.Fixed, file: null, pgoff: 0 });
+    program.touch(BASE, 32 * PAGE);
+    program.mm.madvise(BASE, 32 * PAGE, PageOut);
+    expect([program.mm.rss.anonPages, system.vmstat.get('pglazyfreed'), program.user.u8(BASE)]).toEqual([0, 512, 0]);
+    system.check();
+  });
+});
+
 test('PR_SET_MDWE: what is writable never executes, and what does not execute never will', () => {
   const { program: { mm } } = boot();
   mm.mdwe = 1;
