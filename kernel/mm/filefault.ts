@@ -156,7 +156,9 @@ function mapAround(fault: Fault, start: number, end: number): number {
     const isReady = (folios.flags(folio) & (FolioFlag.Uptodate | FolioFlag.Locked | FolioFlag.Reclaim)) === FolioFlag.Uptodate;
     if (isReady) {
       const at = vma.start / PAGE_SIZE + first - vma.pgoff;
-      const whole = nr > 1 && (space.kind === 'shmem' || first + nr < space.sizePages) && fitsWhole(fault, at, nr);
+      // 6.18 maps the file's last folio around a fault only as far as the window goes, unless one PMD entry would do.
+      const inside = first + nr < space.sizePages || (nr === 512 && first + nr === space.sizePages);
+      const whole = nr > 1 && (space.kind === 'shmem' || inside) && fitsWhole(fault, at, nr);
       seen += whole ? nr : stop - index;
       mapped += whole ? mapPages(fault, at, folio, 0, nr) : mapPages(fault, at + index - first, folio, index - first, stop - index);
     }

@@ -40,6 +40,8 @@ export interface FileRa {
   order: number;
   /** Most pages of a window: from the device's read_ahead_kb; 0: no read-ahead. */
   raPages: number;
+  /** The device's own, which POSIX_FADV_NORMAL brings back. */
+  readonly deviceRaPages: number;
   /** Most pages that one request of the device can have (bdi->io_pages): a read of more than raPages may go up to it. */
   readonly ioPages: number;
   mmapMiss: number;

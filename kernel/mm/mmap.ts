@@ -41,7 +41,7 @@ export function mmap(mm: Mm, request: MmapRequest): number {
   const zerosOnly = anonymous && type !== MapFlag.Private && !droppable && request.readOnly === true;
   const shared = type !== MapFlag.Private && !droppable && !zerosOnly;
   if (zerosOnly && (prot & Prot.Write) !== 0) return -Errno.EACCES;
-  const addr = unmappedArea(mm, fixed ? request.addr : roundHint(mm, request.addr), len, fixed, anonymous && !shared);
+  const addr = unmappedArea(mm, fixed ? request.addr : roundHint(mm, request.addr), len, fixed, anonymous && !shared ? (len % PMD_SIZE === 0 ? 0 : null) : largeFolioOffset(file, request.pgoff, len));
   if (addr < 0) return addr;
   const end = addr + len;
   if ((flags & MapFlag.FixedNoReplace) !== 0 && mm.vmaList.overlapping(addr, end).length > 0) return -Errno.EEXIST;
@@ -132,8 +132,9 @@ function roundHint(mm: Mm, addr: number): number {
   return hint > 0 && hint < mm.system.params.vm.mmap_min_addr ? pageAlignUp(mm.system.params.vm.mmap_min_addr) : hint;
 }
 
-/** An address for `len` bytes, or -errno. Mirrors __get_unmapped_area(). @param anon private anonymous memory, which 2 MiB alignment suits */
-export function unmappedArea(mm: Mm, hint: number, len: number, fixed: boolean, anon: boolean): number {
+/** An address for `len` bytes, or -errno. Mirrors __get_unmapped_area(). @param suits2M offset in bytes
+ *  of what is mapped, where 2 MiB folios may back it (0 for private anonymous memory); null: they never will */
+export function unmappedArea(mm: Mm, hint: number, len: number, fixed: boolean, suits2M: number | null): number {
   const minAddr = mm.system.params.vm.mmap_min_addr;
   if (len > mm.taskSize - minAddr) return -Errno.ENOMEM;
   if (fixed) {
@@ -147,15 +148,22 @@ export function unmappedArea(mm: Mm, hint: number, len: number, fixed: boolean, 
     const free = hint + len <= mm.taskSize && hint >= minAddr && (next === null || hint + len <= gapStart(mm, next)) && (prev === null || hint >= prev.end);
     if (free) return hint;
   }
-  // Memory in whole 2 MiB is placed so that 2 MiB folios can back it.
-  if (anon && hint <= 0 && len % PMD_SIZE === 0) {
+  // Placed so that 2 MiB of the file are 2 MiB of the address space: __thp_get_unmapped_area().
+  if (suits2M !== null && hint <= 0) {
     const padded = topDown(mm, len + PMD_SIZE);
-    if (padded > 0) return padded % PMD_SIZE === 0 ? padded + PMD_SIZE : Math.ceil(padded / PMD_SIZE) * PMD_SIZE;
+    const shift = (((suits2M - padded) % PMD_SIZE) + PMD_SIZE) % PMD_SIZE;
+    if (padded > 0) return shift === 0 ? padded + PMD_SIZE : padded + shift;
   }
   const addr = topDown(mm, len);
   const found = addr > 0 ? addr : bottomUp(mm, len);
   if (vmUnmappedArea.enabled) vmUnmappedArea.emit(found, len, 1);
   return found;
+}
+/** Where in the file a mapping begins, if its file system may back it with 2 MiB folios and the mapping holds such a piece whole. */
+function largeFolioOffset(file: FileMapping | null, pgoff: number, len: number): number | null {
+  const offset = pgoff * PAGE_SIZE;
+  const holdsPiece = offset + len - Math.ceil(offset / PMD_SIZE) * PMD_SIZE >= PMD_SIZE;
+  return file !== null && holdsPiece && (4096 << (file.space.ops?.maxOrder ?? 0)) >= PMD_SIZE ? offset : null;
 }
 /** Where a VMA's claim begins: a stack keeps the guard gap below it. */
 function gapStart(mm: Mm, vma: Vma): number {

@@ -113,7 +113,7 @@ function move(mm: Mm, source: Vma, old: number, oldLen: number, newLen: number, 
   if (mm.mapCountLeft < 3) return -Errno.ENOMEM;
   if (keepsOld && !mm.mayExpand(source.flags, newLen / PAGE_SIZE)) return -Errno.ENOMEM;
   const hint = keepsOld ? newAddr - (newAddr % PAGE_SIZE) : 0;
-  const target = unmappedArea(mm, fixed ? newAddr : hint, newLen, fixed, false);
+  const target = unmappedArea(mm, fixed ? newAddr : hint, newLen, fixed, null);
   if (target < 0) return target;
   const pages = newLen / PAGE_SIZE;
   const accounted = source.has(VmFlag.Account);

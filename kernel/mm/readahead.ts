@@ -23,7 +23,7 @@ const GFP_READAHEAD = Gfp.User | GfpFlag.Noretry | GfpFlag.Nowarn;
 
 /** The state of a file just opened. @param raPages of the device  @param ioPages largest request of the device, in pages */
 export const newRa = (raPages: number, ioPages: number): FileRa =>
-  ({ start: 0, size: 0, asyncSize: 0, order: 0, raPages, ioPages, mmapMiss: 0, prevPos: -1, isRandom: false });
+  ({ start: 0, size: 0, asyncSize: 0, order: 0, raPages, deviceRaPages: raPages, ioPages, mmapMiss: 0, prevPos: -1, isRandom: false });
 
 const log2 = (n: number): number => 31 - Math.clz32(n);
 const roundUpPowerOf2 = (n: number): number => (n <= 1 ? 1 : 2 ** (log2(n - 1) + 1));
@@ -53,7 +53,7 @@ export function syncReadahead(space: AddressSpace, ra: FileRa, index: number, re
     ra.asyncSize = ra.size > request ? ra.size - request : ra.size >> 1;
   } else {
     // What lies before it in memory is what a sequential reader would have left.
-    const miss = prevMiss(space, index - 1, max);
+    const miss = space.pages.prevMiss(index - 1, max);
     let history = index - miss - 1;
     if (history <= request) return readPlain(space, index, request, 0);
     if (miss === -1) history *= 2; // read from its beginning: a long run
@@ -79,7 +79,7 @@ export function asyncReadahead(space: AddressSpace, ra: FileRa, folio: Folio, in
     ra.size = Math.max(ra.size, nextSize(ra.size, max)); // MADV_HUGEPAGE windows may exceed the device's
   } else {
     // The mark of another reader: the window goes on where the cache ends.
-    const start = nextMiss(space, index + 1, max);
+    const start = space.pages.nextMiss(index + 1, max);
     if (start - index > max) return;
     ra.start = start;
     ra.size = nextSize(start - index + request, max);
@@ -211,19 +211,6 @@ function addNew(space: AddressSpace, index: number, order: number): Folio | 0 {
 }
 function submit(space: AddressSpace, batch: readonly Folio[]): void {
   if (batch.length > 0) space.ops?.readFolios(batch, true);
-}
-
-/** The nearest index at or below `from` that is not in memory, looking at most `max` back; -1: all down to the beginning is. */
-function prevMiss(space: AddressSpace, from: number, max: number): number {
-  let index = from;
-  for (let looked = 0; looked < max && index >= 0; looked++, index--) if (space.folioAt(index) === 0) return index;
-  return index;
-}
-/** The nearest index at or above `from` that is not in memory, looking at most `max` ahead. */
-function nextMiss(space: AddressSpace, from: number, max: number): number {
-  let index = from;
-  while (index < from + max && space.folioAt(index) !== 0) index++;
-  return index;
 }
 
 function emitWindow(point: typeof pageCacheSyncRa, { host }: AddressSpace, ra: FileRa, index: number, request: number): void {

@@ -183,6 +183,53 @@ export class XArray {
     for (let at = this.next(0); at !== null; at = this.next(at.index + 2 ** at.order)) yield at;
   }
 
+  /** The nearest index at or above `index` with nothing, as page_cache_next_miss() finds it in at most `max` steps; index + max: none. A step
+   *  goes on by one index and by one slot. Inside an entry of several slots it begins at the first of them, so that what is found lies
+   *  beyond the true gap by as much as `index` lay inside the entry: read-ahead windows show that. */
+  nextMiss(index: number, max: number): number {
+    const at = this.cursor(index);
+    for (let step = 0; step < max; step++) {
+      if (at.node === null || at.node.slots[at.slot] === 0) return at.index;
+      at.index++;
+      if (at.node.shift === 0 || at.slot !== slotIn(at.node, at.index)) at.slot++;
+      while (at.node !== null && at.slot === SLOTS) {
+        at.slot = at.node.place + 1;
+        at.node = at.node.parent;
+      }
+      this.descend(at);
+    }
+    return index + max;
+  }
+  /** The nearest index at or below `index` with nothing, in the same steps: page_cache_prev_miss(). -1: all down to the beginning is there. */
+  prevMiss(index: number, max: number): number {
+    const at = this.cursor(index);
+    for (let step = 1; at.node !== null && at.node.slots[at.slot] !== 0 && at.index >= 0 && step < max; step++) {
+      at.index--;
+      if (at.node.shift === 0 || at.index < 0 || at.slot !== slotIn(at.node, at.index)) at.slot--;
+      while (at.node !== null && at.slot < 0) {
+        at.slot = at.node.place - 1;
+        at.node = at.node.parent;
+      }
+      this.descend(at);
+    }
+    return at.index;
+  }
+  /** The slot that serves an index, of an entry of several the first; no node: beyond the tree. */
+  private cursor(index: number): { node: Node | null; slot: number; index: number } {
+    const root = this.root !== null && index < 2 ** (this.root.shift + CHUNK_SHIFT) ? this.root : null;
+    const at = { node: root, slot: root === null ? 0 : slotIn(root, index), index };
+    this.descend(at);
+    const held = at.node?.slots[at.slot];
+    if (typeof held === 'number' && held < 0) at.slot = -1 - held;
+    return at;
+  }
+  private descend(at: { node: Node | null; slot: number; readonly index: number }): void {
+    for (let below = at.node?.slots[at.slot]; below !== undefined && typeof below !== 'number'; below = below.slots[at.slot]) {
+      at.node = below;
+      at.slot = slotIn(below, at.index);
+    }
+  }
+
   private startOf(node: Node, slot: number): number {
     let start = slot * 2 ** node.shift;
     for (let at = node; at.parent !== null; at = at.parent) start += at.place * 2 ** at.parent.shift;

@@ -1,6 +1,8 @@
 // An address space on the fake machine, and the ways a test touches it.
 import { PAGE_SIZE } from '#base';
+import type { Folio } from '#base';
 import { FaultAccess, FaultResult, handlePageFault } from '#kernel/mm/fault.ts';
+import { FolioFlag } from '#kernel/mm/folio.ts';
 import { Mm } from '#kernel/mm/mm.ts';
 import { MapFlag, Prot } from '#kernel/mm/mman.ts';
 import { ptePresent } from '#kernel/mm/pagetable.ts';
@@ -58,7 +60,12 @@ export class Program {
   access(va: number, access: FaultAccess): FaultResult {
     for (let tries = 0; tries < 4; tries++) {
       if (this.hartAllows(va, access)) return FaultResult.Done;
-      const result = handlePageFault(this.mm, this.counts, va, access, 'user', 0);
+      let result = handlePageFault(this.mm, this.counts, va, access, 'user', 0);
+      const { system } = this.mm;
+      while (result === FaultResult.Retry) {
+        system.waits.waitNow(system.faultWait as Folio, FolioFlag.Locked);
+        result = handlePageFault(this.mm, this.counts, va, access, 'user', 0, true);
+      }
       if (result !== FaultResult.Done) return result;
     }
     throw new Error(`access at 0x${va.toString(16)} never succeeds`);
