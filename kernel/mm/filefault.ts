@@ -25,6 +25,7 @@ export function doFileFault(fault: Fault): FaultResult {
   if (mm.tables.makeTableAt(fault.vpn, 0) === 0) return FaultResult.OutOfMemory;
   if (!fault.write && faultAround(fault)) return FaultResult.Done;
   const folio = folioFor(fault);
+  if (folio === 'again') return doFileFault(fault);
   if (typeof folio === 'object') return folio.failed;
   if (fault.write) {
     const result = pageMkwrite(fault, folio);
@@ -37,8 +38,9 @@ export function doFileFault(fault: Fault): FaultResult {
   return FaultResult.Done;
 }
 
-/** The file's folio at the fault, read in or made, up to date; or why not. Mirrors filemap_fault() and shmem_fault(). */
-function folioFor(fault: Fault): Folio | { failed: FaultResult } {
+/** The file's folio at the fault, read in or made, up to date; or why not. 'again': the next window has been started, for which Linux lets go
+ *  of the address space, and begins anew with what lies around. Mirrors filemap_fault() and shmem_fault(). */
+function folioFor(fault: Fault): Folio | 'again' | { failed: FaultResult } {
   const { mm, vma, vpn } = fault;
   const { space, ra } = vma.file!;
   const { folios, waits, faults, vmstat } = mm.system;
@@ -55,7 +57,7 @@ function folioFor(fault: Fault): Folio | { failed: FaultResult } {
       if (ra !== undefined) mmapMissed(space, ra, index, vma.flags);
       folio = space.folioAt(index);
       if (folio === 0) folio = createFolio(space, index);
-    } else if (ra !== undefined && !fault.tried) mmapHit(space, ra, folio, index, vma.flags);
+    } else if (ra !== undefined && !fault.tried && mmapHit(space, ra, folio, index, vma.flags)) return 'again';
     if (folio !== 0 && !folios.test(folio, FolioFlag.Uptodate)) {
       if (!waits.isLocked(folio) && !readAlone(space, folio)) return { failed: FaultResult.BusError };
       if (!folios.test(folio, FolioFlag.Uptodate)) return waitFor(fault, folio);
@@ -174,6 +176,7 @@ function copyFromFile(fault: Fault): FaultResult {
   const { system } = mm;
   anonVmaFor(mm, vma);
   const source = folioFor(fault);
+  if (source === 'again') return copyFromFile(fault);
   if (typeof source === 'object') return source.failed;
   const page = asPfn(source + vma.pgoffOf(vpn * PAGE_SIZE) - system.folios.index(source));
   if (mm.tables.makeTableAt(vpn, 0) === 0) return FaultResult.OutOfMemory;

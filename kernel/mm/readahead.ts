@@ -115,11 +115,13 @@ export function mmapMissed(space: AddressSpace, ra: FileRa, index: number, vmFla
   ra.order = 0;
   readOrdered(space, ra, ra.start);
 }
-/** A fault found its page, in a folio. Mirrors do_async_mmap_readahead(). */
-export function mmapHit(space: AddressSpace, ra: FileRa, folio: Folio, index: number, vmFlags: number): void {
-  if ((vmFlags & VmFlag.RandRead) !== 0 || ra.raPages === 0) return;
+/** A fault found its page, in a folio. @returns whether that started the next window. Mirrors do_async_mmap_readahead(). */
+export function mmapHit(space: AddressSpace, ra: FileRa, folio: Folio, index: number, vmFlags: number): boolean {
+  if ((vmFlags & VmFlag.RandRead) !== 0 || ra.raPages === 0) return false;
   if (ra.mmapMiss > 0) ra.mmapMiss--;
-  if (space.system.folios.test(folio, FolioFlag.Reclaim)) asyncReadahead(space, ra, folio, index, ra.raPages);
+  if (!space.system.folios.test(folio, FolioFlag.Reclaim)) return false;
+  asyncReadahead(space, ra, folio, index, ra.raPages);
+  return true;
 }
 
 /** Reads exactly what is asked for, in steps: random access, readahead(2), POSIX_FADV_WILLNEED. Mirrors force_page_cache_ra(). */
