@@ -7,6 +7,7 @@ import { compare } from './commands/compare.ts';
 import { doctor } from './commands/doctor.ts';
 import { explain } from './commands/explain.ts';
 import { helpCommand } from './commands/help.ts';
+import { mkfsCommand } from './commands/mkfs.ts';
 import { mm } from './commands/mm.ts';
 import { presetsCommand } from './commands/presets.ts';
 import { run } from './commands/run.ts';
@@ -18,7 +19,7 @@ import { commandHelp, overview } from './help-text.ts';
 import { parseCommandLine } from './options.ts';
 import { didYouMean } from './suggest.ts';
 
-const commands: readonly Command[] = [run, stat, compare, mm, trace, why, cc, presetsCommand, explain, doctor];
+const commands: readonly Command[] = [run, stat, compare, mm, trace, why, cc, mkfsCommand, presetsCommand, explain, doctor];
 /** 128 + SIGPIPE: the reader of our output has gone. */
 const PIPE_STATUS = 141;
 

@@ -25,7 +25,7 @@ const reasons: Readonly<Record<string, string>> = {
   EFBIG: 'it is not a file, and gives more than 1 GiB',
 };
 const codeOf = (error: unknown): string => (error as { code?: string }).code ?? '';
-const reasonOf = (error: unknown): string => reasons[codeOf(error)] ?? (codeOf(error) || String(error));
+export const reasonOf = (error: unknown): string => reasons[codeOf(error)] ?? (codeOf(error) || String(error));
 
 /** What is no file has no size: a pipe is read to its end, /dev/zero, which has none, to here. */
 const MAX_ENDLESS_BYTES = 2 ** 30;

@@ -69,7 +69,7 @@ const later = (subject: string): Kind<never> => ({
 });
 
 /** Commands that run a guest share the machine's options. */
-export type OptionGroup = 'machine' | 'kernel' | 'inputs' | 'result' | 'trace' | 'general';
+export type OptionGroup = 'machine' | 'kernel' | 'inputs' | 'result' | 'trace' | 'image' | 'general';
 export interface OptionRow<T = unknown> {
   readonly kind: Kind<T>;
   readonly help: string;
@@ -117,6 +117,19 @@ export const options = {
   faults: { kind: choice('all', 'min', 'maj'), short: 'F', group: 'trace', help: 'page faults, in the lines of perf trace -F' },
   events: { kind: words, short: 'e', group: 'trace', help: 'tracepoints, in the lines of ftrace; all, a system (kmem) or names' },
   strace: { kind: flag, group: 'trace', help: 'system calls, in the manner of strace' },
+
+  from: { kind: text('DIR', './files'), group: 'image', help: 'host folder whose contents the file system begins with; without it, it is empty' },
+  type: { kind: choice('ext2', 'ext4'), group: 'image', byDefault: 'ext4', help: 'ext2: block maps, buffer heads; ext4: extents, iomap, no journal' },
+  size: { kind: size, group: 'image', help: 'size of the image; default: that of an image that is there, else what the files need and some room' },
+  'block-size': { kind: choice('1024', '2048', '4096'), group: 'image', byDefault: '4096', help: 'bytes of a block' },
+  'inode-size': { kind: choice('128', '256'), group: 'image', byDefault: '256', help: 'bytes of an inode; 128 has no nanoseconds and ends in 2038' },
+  inodes: { kind: count, group: 'image', help: 'how many files there can be, at least; default: one for each 16K, or 4K with small blocks' },
+  label: { kind: text('NAME', 'data'), group: 'image', help: 'name of the file system, up to 16 bytes' },
+  'no-checksums': { kind: flag, group: 'image', help: 'ext4 without metadata_csum' },
+  '64bit': { kind: flag, group: 'image', help: 'ext4 with 64-bit block numbers' },
+  'uuid-seed': { kind: count, group: 'image', byDefault: '1', help: 'seed of the UUID; the same input gives the same image' },
+  time: { kind: count, group: 'image', byDefault: '0', help: 'every time stamp, in seconds since 1970' },
+  force: { kind: flag, group: 'image', help: 'write over a file that is there' },
 
   help: { kind: flag, short: 'h', group: 'general', help: 'this text' },
 } as const satisfies Record<string, OptionRow>;

@@ -35,8 +35,8 @@ export const deviceNumber = (major: number, minor: number): number =>
 export const deviceMajor = (dev: number): number => (dev >>> 8) & 0xfff;
 export const deviceMinor = (dev: number): number => (dev & 0xff) | ((dev >>> 12) & 0xfff00);
 
-/** What statfs reports; counts in blocks of `blockSize` bytes. */
-export interface FsUsage { blockSize: number; blocks: number; blocksFree: number; files: number; filesFree: number }
+/** What statfs reports; counts in blocks of `blockSize` bytes. blocksAvailable: without what is kept for root; absent: all that is free. */
+export interface FsUsage { blockSize: number; blocks: number; blocksFree: number; files: number; filesFree: number; blocksAvailable?: number }
 
 /** One mounted file system. */
 export interface FileSystem {
@@ -51,6 +51,13 @@ export interface FileSystem {
   usage(): FsUsage;
   /** What a name may not be made for here answers: -EPERM, or -ENOENT for /proc. */
   readonly refusal?: number;
+  /** Nothing may be changed (EROFS); a file system that finds itself damaged may become so. */
+  readonly isReadOnly?: boolean;
+  /** Most names a file may have, and most links a directory may count (EMLINK). */
+  readonly maxLinks?: number;
+  readonly maxDirectories?: number;
+  /** Attributes of the inode have changed, nlink among them: a file system on a disk writes them some time. Mirrors mark_inode_dirty(). */
+  dirtyInode?(inode: Inode): void;
   /** Neither a name nor a user of the inode is left: gives back what it holds. */
   evict?(inode: Inode): void;
   /** Names beyond an inode's first take room too. reserveName: false, there is none. */
@@ -67,17 +74,20 @@ export interface DirEntry {
   readonly position: number;
 }
 
-/** The contents of a directory. Without `add` and `remove` its names come from the kernel and cannot be changed. */
+/** The contents of a directory; -errno where a disk fails or is damaged. Without `add` and `remove` its names come from the kernel and cannot be
+ *  changed. */
 export interface Directory {
-  lookup(at: Dentry, name: string, t: Task | null): Dentry | null;
+  lookup(at: Dentry, name: string, t: Task | null): Dentry | null | number;
   /** Entries from `position` on (2 is the first; 0 and 1 are '.' and '..', which the caller makes), in the directory's own order. */
-  list(at: Dentry, position: number, t: Task | null): readonly DirEntry[];
-  add?(at: Dentry, name: string, inode: Inode): Dentry;
-  remove?(at: Dentry, entry: Dentry): void;
+  list(at: Dentry, position: number, t: Task | null): readonly DirEntry[] | number;
+  add?(at: Dentry, name: string, inode: Inode): Dentry | number;
+  /** @returns 0 or -errno */
+  remove?(at: Dentry, entry: Dentry): number;
   isEmpty?(): boolean;
   size?(): number;
-  /** Puts an entry of this file system under the name and parent that it has now (rename). */
-  place?(entry: Dentry): void;
+  /** Moves an entry of this directory to `name` in `to`, in the place of `target` if there is one, which takes the entry's own place when they
+   *  exchange. The dentries' names and parents are the caller's to change. @returns 0, or -errno: then nothing has moved */
+  rename?(source: Dentry, target: Dentry | null, to: Dentry, name: string, exchanges: boolean): number;
   /** Makes an inode of the same file system, without a name yet; -errno when there is no room. */
   make?(mode: number): Inode | number;
   makeLink?(text: string, sizeBytes: number): Inode | number;
@@ -125,9 +135,10 @@ export class Inode {
   mtime: Timespec;
   ctime: Timespec;
   readonly btime: Timespec;
-  readonly dir: Directory | null;
-  readonly link: LinkTarget | null;
-  readonly content: Openable | null;
+  // What it is besides its attributes: set when it is made, never again.
+  dir: Directory | null;
+  link: LinkTarget | null;
+  content: Openable | null;
   /** How many open files and mappings hold this inode beyond its names. */
   users = 0;
   /** Record locks and flocks, from the first one on. */
@@ -159,10 +170,17 @@ export function dropInode(inode: Inode): void {
 }
 /** One name fewer. */
 export function dropName(inode: Inode): void {
-  if (inode.nlink <= 0) bug(`inode ${inode.ino} has no name to lose`);
-  inode.nlink--;
+  if (inode.nlink > 0) inode.nlink--; // a damaged disk may know of fewer names than there are
+  if (inode.users > 0 || inode.nlink > 0) inode.fs.dirtyInode?.(inode);
   evictIfUnused(inode);
 }
+/** A new inode gets no name after all. */
+export function discardInode(inode: Inode): void {
+  inode.nlink = 0;
+  evictIfUnused(inode);
+}
+/** Attributes were changed. */
+export const attributesChanged = (inode: Inode): void => inode.fs.dirtyInode?.(inode);
 function evictIfUnused(inode: Inode): void {
   if (inode.users === 0 && inode.nlink === 0) inode.fs.evict?.(inode);
 }

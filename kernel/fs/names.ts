@@ -3,7 +3,7 @@
 import { isPrivileged } from '../proc/credentials.ts';
 import { Errno } from '../syscall/errno.ts';
 import { Dentry } from './dentry.ts';
-import { dropName, FileType, type Inode, S_IFMT, S_ISGID } from './inode.ts';
+import { attributesChanged, discardInode, dropName, FileType, type Inode, S_IFMT, S_ISGID } from './inode.ts';
 import { Access, type Asker, type LastName, mayAccess, Walk } from './walk.ts';
 import { type KernelView, stamp } from './view.ts';
 
@@ -31,21 +31,34 @@ export class Names {
   mayAdd(dir: Dentry, who: Asker): number {
     if (dir.inode.dir?.add === undefined) return dir.inode.fs.refusal ?? -Errno.EPERM;
     if (dir.unlinked) return -Errno.ENOENT;
+    if (dir.inode.fs.isReadOnly) return -Errno.EROFS;
     return mayAccess(dir.inode, who.credentials, Access.Write | Access.Exec) ? 0 : -Errno.EACCES;
   }
 
-  /** Gives an inode a name. The directory was checked with mayAdd. */
-  attach(last: LastName, inode: Inode): Dentry {
+  /** Gives an inode a name. The directory was checked with mayAdd. @returns the entry, or -errno: then the inode has no name more */
+  attach(last: LastName, inode: Inode): Dentry | number {
     const { dir, name } = last;
+    const counted = inode.isDirectory ? dir.inode : inode;
+    if (isFullOfLinks(counted)) return -Errno.EMLINK;
     const entry = dir.inode.dir!.add!(dir, name, inode);
-    if (inode.isDirectory) dir.inode.nlink++;
-    else inode.nlink++;
+    if (typeof entry === 'number') return entry;
+    counted.nlink++;
+    attributesChanged(inode);
     this.changed(dir.inode);
+    return entry;
+  }
+  /** The same for an inode that was made for this name, and is worth nothing without. */
+  attachNew(last: LastName, inode: Inode): Dentry | number {
+    const entry = this.attach(last, inode);
+    if (typeof entry === 'number') discardInode(inode);
     return entry;
   }
   private changed(...inodes: Inode[]): void {
     const now = stamp(this.view);
-    for (const inode of inodes) inode.mtime = inode.ctime = now;
+    for (const inode of inodes) {
+      inode.mtime = inode.ctime = now;
+      attributesChanged(inode);
+    }
   }
 
   /** Makes an inode in a directory's file system, owned by who asks for it; setgid directories pass their group on. */
@@ -65,7 +78,7 @@ export class Names {
     const inode = this.makeInode(last.dir, who, mode);
     if (typeof inode === 'number') return inode;
     inode.rdev = rdev;
-    return this.attach(last, inode);
+    return this.attachNew(last, inode);
   }
 
   /** symlinkat. @param sizeBytes length of `text` in bytes */
@@ -75,8 +88,8 @@ export class Names {
     const inode = last.dir.inode.dir!.makeLink!(text, sizeBytes);
     if (typeof inode === 'number') return inode;
     own(inode, last.dir.inode, who);
-    this.attach(last, inode);
-    return 0;
+    const entry = this.attachNew(last, inode);
+    return typeof entry === 'number' ? entry : 0;
   }
 
   /** linkat: another name for `source`. */
@@ -88,8 +101,10 @@ export class Names {
     if (inode.isDirectory) return -Errno.EPERM;
     if (inode.nlink === 0 && !source.isTemporary) return -Errno.ENOENT;
     if (inode.nlink > 0 && inode.fs.reserveName?.() === false) return -Errno.ENOSPC;
-    this.attach(last, inode);
+    const entry = this.attach(last, inode);
+    if (typeof entry === 'number') return entry;
     inode.ctime = stamp(this.view);
+    attributesChanged(inode);
     return 0;
   }
 
@@ -104,20 +119,22 @@ export class Names {
     if (dir.dir?.remove === undefined) return -Errno.EPERM;
     return 0;
   }
+  /** A file system that takes no changes says so before a name is looked for (mnt_want_write). */
+  private refusesRemoval(dir: Dentry): boolean {
+    return dir.inode.fs.isReadOnly === true;
+  }
 
   unlink(who: Asker, base: Dentry, path: string): number {
     const walk = new Walk(who);
     const last = walk.toParent(base, path);
     if (typeof last === 'number') return last;
     if (last.kind !== 'name') return -Errno.EISDIR;
+    if (this.refusesRemoval(last.dir)) return -Errno.EROFS;
     const entry = walk.peek(last);
     if (typeof entry === 'number') return entry;
     if (entry === null) return -Errno.ENOENT;
     if (last.slash) return entry.inode.isDirectory ? -Errno.EISDIR : -Errno.ENOTDIR;
-    const error = this.mayRemove(entry, who, false);
-    if (error !== 0) return error;
-    this.detach(entry);
-    return 0;
+    return this.mayRemove(entry, who, false) || this.detach(entry);
   }
 
   rmdir(who: Asker, base: Dentry, path: string): number {
@@ -125,6 +142,7 @@ export class Names {
     const last = walk.toParent(base, path);
     if (typeof last === 'number') return last;
     if (last.kind !== 'name') return last.kind === 'dot' ? -Errno.EINVAL : last.kind === 'dotdot' ? -Errno.ENOTEMPTY : -Errno.EBUSY;
+    if (this.refusesRemoval(last.dir)) return -Errno.EROFS;
     const entry = walk.peek(last);
     if (typeof entry === 'number') return entry;
     if (entry === null) return -Errno.ENOENT;
@@ -132,24 +150,30 @@ export class Names {
     if (error !== 0) return error;
     if (entry.mounted !== null) return -Errno.EBUSY;
     if (!entry.inode.dir!.isEmpty!()) return -Errno.ENOTEMPTY;
-    this.detach(entry);
-    return 0;
+    return this.detach(entry);
   }
 
-  /** Takes a name away. The file lives on while somebody uses it. */
-  private detach(entry: Dentry): void {
-    const dir = entry.parent!;
-    dir.inode.dir!.remove!(dir, entry);
+  /** Takes a name away. The file lives on while somebody uses it. @returns 0 or -errno */
+  private detach(entry: Dentry): number {
+    const error = entry.parent!.inode.dir!.remove!(entry.parent!, entry);
+    if (error !== 0) return error;
+    this.nameGone(entry);
+    return 0;
+  }
+  /** The directory no longer has this name. */
+  private nameGone(entry: Dentry): void {
+    const dir = entry.parent!.inode;
+    const { inode } = entry;
     entry.unlinked = true;
-    this.changed(dir.inode);
-    entry.inode.ctime = dir.inode.ctime;
-    if (entry.inode.isDirectory) {
-      dir.inode.nlink--;
-      entry.inode.nlink--; // its own '.'
-    } else if (entry.inode.nlink > 1) {
-      entry.inode.fs.releaseName?.();
+    if (inode.isDirectory) {
+      looseLink(dir);
+      inode.nlink = 1; // without its own '.', and whatever a damaged disk says
+    } else if (inode.nlink > 1) {
+      inode.fs.releaseName?.();
     }
-    dropName(entry.inode);
+    this.changed(dir);
+    inode.ctime = dir.ctime;
+    dropName(inode);
   }
 
   /** renameat2. Mirrors do_renameat2() and vfs_rename(). */
@@ -162,6 +186,7 @@ export class Names {
     if (from.dir.inode.fs !== to.dir.inode.fs) return -Errno.EXDEV;
     if (from.kind !== 'name') return -Errno.EBUSY;
     if (to.kind !== 'name') return (flags & Rename.NoReplace) !== 0 ? -Errno.EEXIST : -Errno.EBUSY;
+    if (this.refusesRemoval(from.dir)) return -Errno.EROFS;
     const source = walk.peek(from);
     if (typeof source === 'number') return source;
     if (source === null) return -Errno.ENOENT;
@@ -189,33 +214,36 @@ export class Names {
     if (source.mounted !== null || target?.mounted != null) return -Errno.EBUSY;
     const fromDir = source.parent!;
     const fromName = source.name;
-    if (exchanges) {
-      this.takeOut(source);
-      this.takeOut(target!);
-      this.putUnder(source, to.dir, to.name);
-      this.putUnder(target!, fromDir, fromName);
-    } else {
-      if (target !== null && isDir && !target.inode.dir!.isEmpty!()) return -Errno.ENOTEMPTY;
-      if (target !== null) this.detach(target);
-      this.takeOut(source);
-      this.putUnder(source, to.dir, to.name);
-    }
+    if (!exchanges && target !== null && isDir && !target.inode.dir!.isEmpty!()) return -Errno.ENOTEMPTY;
+    const arrives = (entry: Dentry, replaced: Dentry | null): boolean => entry.inode.isDirectory && !replaced?.inode.isDirectory;
+    if (fromDir !== to.dir && (arrives(source, target) ? isFullOfLinks(to.dir.inode) : exchanges && arrives(target!, source) && isFullOfLinks(fromDir.inode))) return -Errno.EMLINK;
+    const failed = fromDir.inode.dir!.rename!(source, target, to.dir, to.name, exchanges);
+    if (failed !== 0) return failed;
+    if (target !== null && !exchanges) this.nameGone(target);
+    this.moved(source, to.dir, to.name);
+    if (exchanges) this.moved(target!, fromDir, fromName);
     this.changed(fromDir.inode, to.dir.inode);
-    source.inode.ctime = fromDir.inode.ctime;
-    if (exchanges) target!.inode.ctime = fromDir.inode.ctime;
+    for (const entry of exchanges ? [source, target!] : [source]) {
+      entry.inode.ctime = fromDir.inode.ctime;
+      attributesChanged(entry.inode);
+    }
     return 0;
   }
-  private takeOut(entry: Dentry): void {
-    const dir = entry.parent!;
-    dir.inode.dir!.remove!(dir, entry);
-    if (entry.inode.isDirectory) dir.inode.nlink--;
-  }
-  private putUnder(entry: Dentry, dir: Dentry, name: string): void {
+  /** An entry has another name and parent now. */
+  private moved(entry: Dentry, dir: Dentry, name: string): void {
+    if (entry.inode.isDirectory) {
+      looseLink(entry.parent!.inode);
+      dir.inode.nlink++;
+    }
     entry.parent = dir;
     entry.name = name;
-    dir.inode.dir!.place!(entry);
-    if (entry.inode.isDirectory) dir.inode.nlink++;
   }
+}
+
+const isFullOfLinks = ({ fs, isDirectory, nlink }: Inode): boolean => nlink >= ((isDirectory ? fs.maxDirectories : fs.maxLinks) ?? Infinity);
+/** One directory fewer below `dir`; its own two names stay, whatever a damaged disk says. */
+function looseLink(dir: Inode): void {
+  if (dir.nlink > 2) dir.nlink--;
 }
 
 function own(inode: Inode, dir: Inode, who: Asker): void {

@@ -5,7 +5,7 @@ import type { MmSystem } from '../mm/system.ts';
 import { Errno } from '../syscall/errno.ts';
 import { type Dentry, pathOf } from './dentry.ts';
 import { type FileOps, MAX_OFFSET, type OpenFile, Open, Seek } from './file.ts';
-import type { Inode, Openable } from './inode.ts';
+import { attributesChanged, type Inode, type Openable } from './inode.ts';
 import type { IoBuffer } from './io-buffer.ts';
 import { type KernelView, stamp } from './view.ts';
 
@@ -178,12 +178,13 @@ export class MappedFile implements FileMapping {
 
 /** The access time, by the rule of relatime: only when it is not newer than the last change, or a day old. */
 export function touchAccess(file: OpenFile, view: KernelView): void {
-  if ((file.flags & Open.NOATIME) !== 0) return;
+  if ((file.flags & Open.NOATIME) !== 0 || file.inode.fs.isReadOnly) return;
   const { inode } = file;
   const now = stamp(view);
   const isAfter = (a: { sec: number; nsec: number }, b: { sec: number; nsec: number }): boolean => a.sec > b.sec || (a.sec === b.sec && a.nsec > b.nsec);
   if (isAfter(inode.atime, inode.mtime) && isAfter(inode.atime, inode.ctime) && now.sec - inode.atime.sec < 86400) return;
   inode.atime = now;
+  attributesChanged(inode);
 }
 
 /** The content of a regular file; null for everything else. */

@@ -133,16 +133,24 @@ class TmpfsDirectory implements Directory {
   }
   add(at: Dentry, name: string, inode: Inode): Dentry {
     const entry = new Dentry(name, at, inode);
-    this.place(entry);
+    this.place(name, entry);
     return entry;
   }
-  /** Puts an entry that was renamed under its new name. */
-  place(entry: Dentry): void {
+  private place(name: string, entry: Dentry): void {
     entry.position = this.nextPosition++;
-    this.names.set(entry.name, entry);
+    this.names.set(name, entry);
   }
-  remove(_at: Dentry, entry: Dentry): void {
+  remove(_at: Dentry, entry: Dentry): number {
     this.names.delete(entry.name);
+    return 0;
+  }
+  rename(source: Dentry, target: Dentry | null, to: Dentry, name: string, exchanges: boolean): number {
+    const toDir = to.inode.dir as TmpfsDirectory;
+    this.names.delete(source.name);
+    if (target !== null) toDir.names.delete(name);
+    toDir.place(name, source);
+    if (exchanges) this.place(source.name, target!);
+    return 0;
   }
   isEmpty(): boolean {
     return this.names.size === 0;

@@ -9,7 +9,7 @@ import { bareFilePath, Dentry } from './dentry.ts';
 import { deviceNodes } from './dev.ts';
 import { type FileOps, FileRegistry, type FileTable, Open, OpenFile, Seek, sizeOf } from './file.ts';
 import { Fifo } from './fifo.ts';
-import { deviceNumber, FileType, type Inode } from './inode.ts';
+import { attributesChanged, deviceNumber, FileType, type Inode } from './inode.ts';
 import { LockWaiters } from './locks.ts';
 import { Names } from './names.ts';
 import { AnonymousFs } from './anonymous.ts';
@@ -143,7 +143,8 @@ export class Vfs {
     if (error !== 0) return error === -Errno.EPERM ? -Errno.EACCES : error;
     const inode = this.names.makeInode(last.dir, who, FileType.Regular | (mode & MODE_BITS & ~umaskOf(who)));
     if (typeof inode === 'number') return inode;
-    return this.openPlace(who, this.names.attach(last, inode), flags, true);
+    const entry = this.names.attachNew(last, inode);
+    return typeof entry === 'number' ? entry : this.openPlace(who, entry, flags, true);
   }
 
   private openTemporary(t: Task | null, base: Dentry, path: string, flags: number, mode: number): OpenFile | number {
@@ -161,7 +162,9 @@ export class Vfs {
     const entry = new Dentry(`#${inode.ino}`, dir, inode);
     entry.unlinked = true;
     entry.isTemporary = (flags & Open.EXCL) === 0;
-    return this.openPlace(who, entry, flags & ~Open.TMPFILE, true);
+    const file = this.openPlace(who, entry, flags & ~Open.TMPFILE, true);
+    attributesChanged(inode);
+    return file;
   }
 
   /** Opens what a walk arrived at. Mirrors may_open() and do_dentry_open(). @param isNew its rights were granted by making it */
@@ -188,6 +191,8 @@ export class Vfs {
     const writes = access !== 0 || truncates;
     if (inode.isDirectory && writes) return -Errno.EISDIR;
     const mask = (access !== Open.WRONLY ? Access.Read : 0) | (writes ? Access.Write : 0);
+    const isStored = inode.isDirectory || inode.type === FileType.Regular;
+    if (writes && isStored && inode.fs.isReadOnly) return -Errno.EROFS;
     if (!mayAccess(inode, who.credentials, mask)) return -Errno.EACCES;
     if ((flags & Open.NOATIME) !== 0 && !ownsInode(inode, who.credentials)) return -Errno.EPERM;
     if (writes && this.isExecuted(inode)) return -Errno.ETXTBSY;
@@ -268,6 +273,7 @@ export class Vfs {
       else done += n;
     }
     file.inode.mode = (file.inode.mode & ~MODE_BITS) | (mode & MODE_BITS);
+    attributesChanged(file.inode);
     file.unref();
     return error;
   }
@@ -376,9 +382,11 @@ function hashTree(into: StateHash, at: Dentry, seen: Set<Inode>): void {
   into.text(at.name);
   hashInode(into, at.inode, seen);
   if (at.inode.dir === null) return;
-  for (const { name } of at.inode.dir.list(at, 2, null)) {
+  const names = at.inode.dir.list(at, 2, null);
+  if (typeof names === 'number') return;
+  for (const { name } of names) {
     const child = at.inode.dir.lookup(at, name, null);
-    if (child !== null && child.mounted === null) hashTree(into, child, seen);
+    if (child instanceof Dentry && child.mounted === null) hashTree(into, child, seen);
   }
 }
 function hashFile(into: StateHash, file: OpenFile, seen: Set<Inode>): void {

@@ -102,7 +102,9 @@ function getdents64(_k: Kernel, t: Task, [fd, at, size]: readonly number[]): num
   if (inode.dir === null) return -Errno.ENOTDIR;
   if (dentry.unlinked) return -Errno.ENOENT;
   if (file.pos >= END_POSITION) return 0;
-  const entries = [...dots(dentry, file.pos), ...inode.dir.list(dentry, Math.max(file.pos, FIRST_POSITION), t)];
+  const names = inode.dir.list(dentry, Math.max(file.pos, FIRST_POSITION), t);
+  if (typeof names === 'number') return names;
+  const entries = [...dots(dentry, file.pos), ...names];
   const out = new Uint8Array(Math.min(size! >>> 0, 1 << 20));
   const view = new DataView(out.buffer);
   let used = 0;

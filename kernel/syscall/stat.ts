@@ -2,7 +2,7 @@
 // Mirrors fs/stat.c, fs/statfs.c, fs/open.c, fs/utimes.c.
 import type { Dentry } from '../fs/dentry.ts';
 import { MAX_OFFSET, sizeOf } from '../fs/file.ts';
-import { deviceMajor, deviceMinor, deviceNumber, FileType, type Inode, S_IFMT, S_ISGID, S_ISUID, type Timespec } from '../fs/inode.ts';
+import { attributesChanged, deviceMajor, deviceMinor, deviceNumber, FileType, type Inode, S_IFMT, S_ISGID, S_ISUID, type Timespec } from '../fs/inode.ts';
 import { regularOf } from '../fs/regular.ts';
 import { Access, mayAccess, ownsInode, Walk } from '../fs/walk.ts';
 import { stamp } from '../fs/view.ts';
@@ -101,6 +101,7 @@ function statx(k: Kernel, t: Task, [dirfd, path, flags, mask, at]: readonly numb
   return give(t, at!, bytes);
 }
 
+const ST_RDONLY = 0x1;
 const ST_VALID = 0x20;
 const ST_RELATIME = 0x1000;
 function statfsOf(t: Task, place: Dentry, at: number): number {
@@ -108,9 +109,9 @@ function statfsOf(t: Task, place: Dentry, at: number): number {
   const usage = fs.usage();
   const bytes = new Uint8Array(STATFS_BYTES);
   const view = new DataView(bytes.buffer);
-  const { blockSize, blocks, blocksFree, files, filesFree } = usage;
+  const { blockSize, blocks, blocksFree, files, filesFree, blocksAvailable = blocksFree } = usage;
   // f_type, f_bsize, f_blocks, f_bfree, f_bavail, f_files, f_ffree, f_fsid, f_namelen, f_frsize, f_flags
-  const words = [fs.magic, blockSize, blocks, blocksFree, blocksFree, files, filesFree, deviceNumber(fs.devMajor, fs.devMinor), 255, blockSize, ST_VALID | ST_RELATIME];
+  const words = [fs.magic, blockSize, blocks, blocksFree, blocksAvailable, files, filesFree, deviceNumber(fs.devMajor, fs.devMinor), 255, blockSize, ST_VALID | ST_RELATIME | (fs.isReadOnly ? ST_RDONLY : 0)];
   words.forEach((n, i) => view.setBigInt64(8 * i, BigInt(n), true));
   return give(t, at, bytes);
 }
@@ -125,19 +126,25 @@ function fstatfs(_k: Kernel, t: Task, [fd, at]: readonly number[]): number {
 
 // --- access ---
 
+/** Kinds of files whose contents are on the disk: a read-only file system refuses to have them written (sb_permission). */
+const isStored = (inode: Inode): boolean => inode.isDirectory || inode.type === FileType.Regular || inode.type === FileType.Symlink;
+
 function faccessat(k: Kernel, t: Task, dirfd: number, path: number, mode: number, flags: number): number {
   if ((mode & ~7) !== 0 || (flags & ~(At.Eaccess | At.SymlinkNoFollow | At.EmptyPath)) !== 0) return -Errno.EINVAL;
   const place = placeAt(k, t, dirfd, path, flags);
   if (typeof place === 'number') return place;
+  const { inode } = place;
+  if ((mode & Access.Write) !== 0 && inode.fs.isReadOnly && isStored(inode)) return -Errno.EROFS;
   const c = t.credentials;
   // access(2) asks for the real ids, so that a set-uid program can ask on its user's behalf.
   const who = (flags & At.Eaccess) !== 0 ? c : { ...c, fsuid: c.uid, fsgid: c.gid };
-  return mode === 0 || mayAccess(place.inode, who, mode) ? 0 : -Errno.EACCES;
+  return mode === 0 || mayAccess(inode, who, mode) ? 0 : -Errno.EACCES;
 }
 
 // --- mode, owner, times ---
 
 function chmod(k: Kernel, t: Task, inode: Inode, mode: number): number {
+  if (inode.fs.isReadOnly) return -Errno.EROFS;
   if (inode.type === FileType.Symlink) return -Errno.EOPNOTSUPP;
   if (!ownsInode(inode, t.credentials)) return -Errno.EPERM;
   let bits = mode & 0o7777;
@@ -145,6 +152,7 @@ function chmod(k: Kernel, t: Task, inode: Inode, mode: number): number {
   if (fsuid !== 0 && fsgid !== inode.gid && !groups.includes(inode.gid)) bits &= ~S_ISGID;
   inode.mode = (inode.mode & S_IFMT) | bits;
   inode.ctime = stamp(k);
+  attributesChanged(inode);
   return 0;
 }
 function fchmod(k: Kernel, t: Task, [fd, mode]: readonly number[]): number {
@@ -159,6 +167,7 @@ function fchmodat(k: Kernel, t: Task, dirfd: number, path: number, mode: number,
 
 /** -1 leaves an id as it is. A change takes the set-id bits away (setattr_should_drop_suidgid). */
 function chown(k: Kernel, t: Task, inode: Inode, uid: number, gid: number): number {
+  if (inode.fs.isReadOnly) return -Errno.EROFS;
   const { fsuid, fsgid, groups } = t.credentials;
   const toUid = (uid | 0) === -1 ? inode.uid : uid >>> 0;
   const toGid = (gid | 0) === -1 ? inode.gid : gid >>> 0;
@@ -170,6 +179,7 @@ function chown(k: Kernel, t: Task, inode: Inode, uid: number, gid: number): numb
   inode.gid = toGid;
   if (inode.type === FileType.Regular) inode.mode &= ~(S_ISUID | ((inode.mode & 0o010) !== 0 ? S_ISGID : 0));
   inode.ctime = stamp(k);
+  attributesChanged(inode);
   return 0;
 }
 function fchown(k: Kernel, t: Task, [fd, uid, gid]: readonly number[]): number {
@@ -209,10 +219,12 @@ function utimensat(k: Kernel, t: Task, [dirfd, path, at, flags]: readonly number
     if (typeof place === 'number') return place;
     ({ inode } = place);
   }
+  if (inode.fs.isReadOnly) return -Errno.EROFS;
   if (!ownsInode(inode, t.credentials) && !(isNow && mayAccess(inode, t.credentials, Access.Write))) return isNow ? -Errno.EACCES : -Errno.EPERM;
   inode.atime = times[0] ?? inode.atime;
   inode.mtime = times[1] ?? inode.mtime;
   inode.ctime = now;
+  attributesChanged(inode);
   return 0;
 }
 
@@ -234,6 +246,7 @@ function truncate(k: Kernel, t: Task, [pathAt, size]: readonly number[]): number
   const { inode } = place;
   if (inode.isDirectory) return -Errno.EISDIR;
   if (inode.type !== FileType.Regular) return -Errno.EINVAL;
+  if (inode.fs.isReadOnly) return -Errno.EROFS;
   if (!mayAccess(inode, t.credentials, Access.Write)) return -Errno.EACCES;
   if (k.vfs.isExecuted(inode)) return -Errno.ETXTBSY;
   return cut(k, t, inode, size!);
