@@ -12,6 +12,8 @@ import { type KernelView, stamp } from './view.ts';
 const PAGE_BYTES = 4096;
 /** Bytes moved at a time between pages and program: the size of the buffer in between. */
 const CHUNK_BYTES = 65536;
+/** Of a write that is longer, so much at a time decides about folio sizes. */
+const MAX_FOLIO_BYTES = 2 << 20;
 const chunk = new Uint8Array(CHUNK_BYTES);
 
 /** F_SEAL_*: what may no longer be done to a memfd. */
@@ -66,9 +68,10 @@ export class RegularFile implements Openable, FileOps {
     if ((this.seals & Seal.Grow) !== 0 && pos + io.left > this.size()) return -Errno.EPERM;
     let done = 0;
     let error = 0;
+    const end = pos + Math.min(io.left, MAX_FOLIO_BYTES);
     while (io.left > 0 && pos + done < MAX_OFFSET) {
       const length = io.takeInto(chunk.subarray(0, Math.min(CHUNK_BYTES, io.left, MAX_OFFSET - pos - done)));
-      const put = length === 0 ? 0 : this.pages.write(pos + done, chunk.subarray(0, length));
+      const put = length === 0 ? 0 : this.pages.write(pos + done, chunk.subarray(0, length), Math.max(end, pos + done + length));
       if (put < 0) error = put;
       else done += put;
       if (put < length || io.faulted) break;
@@ -141,6 +144,8 @@ export class RegularFile implements Openable, FileOps {
   }
 
   mapping(file: OpenFile): FileMapping {
+    // A file without a name is anonymous memory to the folio sizes (shmem_mmap()).
+    if (file.inode.nlink === 0) this.pages.isAnonymousShmem = true;
     return new MappedFile(this, file.dentry, file.canWrite);
   }
 }

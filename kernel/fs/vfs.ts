@@ -238,6 +238,7 @@ export class Vfs {
     if (typeof inode === 'number') return inode;
     const regular = inode.content as RegularFile;
     regular.seals = seals;
+    regular.pages.onKernelMount = regular.pages.isAnonymousShmem = true;
     const entry = new Dentry(`/memfd:${name}`, null, inode);
     entry.unlinked = true;
     return this.newFile(entry, regular, Open.RDWR | Open.LARGEFILE);

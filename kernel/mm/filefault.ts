@@ -15,6 +15,7 @@ import { createFolio, readAlone } from './filemap-read.ts';
 import { FolioFlag, MemdescType } from './folio.ts';
 import { mmapHit, mmapMissed } from './readahead.ts';
 import { addNewAnonRmap, addPteRmap } from './rmap.ts';
+import { shmemFolio } from './shmem.ts';
 import { Gfp } from './system.ts';
 import { VmFlag } from './vma.ts';
 
@@ -48,8 +49,7 @@ function folioFor(fault: Fault): Folio | 'again' | { failed: FaultResult } {
   if (index >= space.sizePages) return { failed: FaultResult.BusError };
   let folio = space.folioAt(index);
   if (space.ops === null) {
-    const page = space.pageFor(index, true);
-    folio = page === 0 ? 0 : folios.folioOf(page);
+    folio = shmemFolio(space, index, { mm, vma, writeEnd: 0 });
   } else {
     if (folio === 0) {
       vmstat.add(VmItem.pgmajfault, 1);

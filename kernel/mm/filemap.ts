@@ -9,7 +9,7 @@ import { FenceBatch } from './fences.ts';
 import { FolioFlag } from './folio.ts';
 import type { IoBuffer } from '../fs/io-buffer.ts';
 import type { Mm } from './mm.ts';
-import { pageForShmem, shmemWrite } from './shmem.ts';
+import { setAsideShmem, shmemFolio, shmemWrite } from './shmem.ts';
 import type { MmSystem } from './system.ts';
 import { punchHole, truncate } from './truncate.ts';
 import { Zap, zapRange } from './unmap.ts';
@@ -117,6 +117,9 @@ export class AddressSpace {
   writebackIndex = 0;
   /** An error of a write-back that nobody has been told yet (wb_err): -EIO, -ENOSPC; 0: none. */
   writebackError = 0;
+  /** Of a file in memory: shared anonymous memory; on the kernel's own mount, as that and memfds are (ThpControls.shmemOrdersFor). */
+  isAnonymousShmem = false;
+  onKernelMount = false;
   /** POSIX_FADV_NOREUSE: use through this space is no sign of use. */
   noReuse = false;
 
@@ -170,9 +173,8 @@ export class AddressSpace {
    *  A page of a disk's file is never made here. */
   pageFor(index: number, create: boolean): Pfn | 0 {
     if (!create) return this.frameAt(index);
-    const pfn = this.setAside(index);
-    if (pfn !== 0) this.system.folios.set(this.system.folios.folioOf(pfn), FolioFlag.Uptodate);
-    return pfn;
+    const folio = shmemFolio(this, index, { mm: null, vma: null, writeEnd: 0 });
+    return folio === 0 ? 0 : asPfn(folio + index - this.system.folios.index(folio));
   }
   /** Does the page hold what the file does? Not if it is only set aside, not read yet, or not there. */
   isUptodate(index: number): boolean {
@@ -181,7 +183,7 @@ export class AddressSpace {
   }
   /** A page that is not there yet gets a frame, and is a hole still: what fallocate promises. 0: no memory or quota. */
   setAside(index: number): Pfn | 0 {
-    return this.frameAt(index) || pageForShmem(this, index);
+    return this.frameAt(index) || setAsideShmem(this, index);
   }
 
   /** Puts a folio into the cache, aligned to its size. The allocation's reference becomes the cache's, and more are taken to make one a
@@ -283,8 +285,8 @@ export class AddressSpace {
     return len;
   }
   /** Extends the file. @returns bytes written (fewer when memory ends in the middle), or -ENOSPC when there is room for none. For memory alone. */
-  write(pos: number, from: Uint8Array): number {
-    return shmemWrite(this, pos, from);
+  write(pos: number, from: Uint8Array, writeEnd?: number): number {
+    return shmemWrite(this, pos, from, writeEnd);
   }
   /** Sets the size. What lies beyond is unmapped everywhere, private copies included, and freed; the rest of the last page is zeroed, so
    *  that growing again shows zeros. */

@@ -26,7 +26,7 @@ export const linuxFolioOrder: FolioOrderPolicy = {
 };
 
 /** Did advice or prctl switch large folios off here? vma_thp_disabled(). */
-const isThpDisabled = (mm: Mm, vma: Vma): boolean => vma.has(VmFlag.NoHugePage) || mm.thpDisabled || (mm.thpExceptAdvised && !vma.has(VmFlag.HugePage));
+export const isThpDisabled = (mm: Mm, vma: Vma): boolean => vma.has(VmFlag.NoHugePage) || mm.thpDisabled || (mm.thpExceptAdvised && !vma.has(VmFlag.HugePage));
 /** The orders that settings, advice and prctl allow an anonymous VMA; bit 9 is the 2 MiB mapping. */
 export function enabledOrders(mm: Mm, vma: Vma): OrderSet {
   if (isThpDisabled(mm, vma)) return 0;
@@ -44,8 +44,8 @@ export function isThpEligible(mm: Mm, vma: Vma): boolean {
   return false;
 }
 /** The mask for a large folio at a fault, by transparent_hugepage/defrag. Mirrors vma_thp_gfp_mask(). */
-export function gfpFor(vma: Vma, defrag: ThpDefrag): number {
-  const advised = vma.has(VmFlag.HugePage);
+export function gfpFor(vma: Vma | null, defrag: ThpDefrag): number {
+  const advised = vma?.has(VmFlag.HugePage) ?? false;
   switch (defrag) {
     case 'always': return advised ? Gfp.Thp : Gfp.Thp | GfpFlag.Noretry;
     case 'defer': return Gfp.ThpLight | GfpFlag.KswapdReclaim;

@@ -120,6 +120,7 @@ function sharedAnonFile(mm: Mm, pages: number, flags: number): FileMapping | nul
   const promised = (flags & VmFlag.NoReserve) !== 0 ? 0 : pages;
   if (!mm.system.commit(promised, mm)) return null;
   const space = new AddressSpace(mm.system, 'shmem');
+  space.isAnonymousShmem = space.onKernelMount = true;
   space.truncate(pages * PAGE_SIZE);
   space.ownerUnneeded(promised);
   return { space, path: '/dev/zero (deleted)', ino: space.id, devMajor: 0, devMinor: 1, mayWrite: true };

@@ -1,36 +1,108 @@
 // Files that live in memory alone: tmpfs, memfd, shared anonymous memory. Here: making pages, writing. Not here: names and seals
 // (kernel/fs/), faults (filefault.ts). Mirrors mm/shmem.c, 6.18. A hole reads as zeros and takes no frame until it is written or mapped.
-import { PAGE_SIZE, asPfn } from '#base';
-import type { Pfn } from '#base';
+import { PAGE_SIZE } from '#base';
+import type { Folio, Pfn } from '#base';
 import { Errno } from '../syscall/errno.ts';
+import { VmItem } from './events.ts';
 import type { AddressSpace } from './filemap.ts';
 import { FolioFlag, MemdescType } from './folio.ts';
+import { gfpFor, isThpDisabled } from './folio-order.ts';
 import { Gfp } from './gfp.ts';
+import type { Mm } from './mm.ts';
+import { PMD_ORDER, ThpStat, highestOrder } from './thp.ts';
+import type { OrderSet } from './thp.ts';
+import { VmFlag } from './vma.ts';
+import type { Vma } from './vma.ts';
 
-/** A page where there was a hole, zeroed, and not up to date before somebody uses it; 0: no memory, or the quota is used up. Mirrors
- *  shmem_get_folio(SGP_FALLOC). */
-export function pageForShmem(space: AddressSpace, index: number): Pfn | 0 {
+/** Who asks: a fault through a VMA, or (vma null) a write that ends at `writeEnd` bytes; 0: neither. */
+export interface ShmemAsker { readonly mm: Mm | null; readonly vma: Vma | null; readonly writeEnd: number }
+
+/** The folio of a page, up to date; made, zeroed and of the largest order allowed, where there was a hole. 0: no memory, or the quota is used
+ *  up. Mirrors shmem_get_folio(). */
+export function shmemFolio(space: AddressSpace, index: number, asker: ShmemAsker): Folio | 0 {
+  const { system } = space;
+  const { folios } = system;
+  let folio = space.folioAt(index);
+  if (folio === 0) folio = allocLarge(space, index, asker);
+  if (folio === 0) folio = allocAndAdd(space, index, 0, Gfp.UserZero);
+  if (folio !== 0) folios.set(folio, FolioFlag.Uptodate);
+  return folio;
+}
+/** A page where there was a hole, which is a hole still: what fallocate promises. Mirrors shmem_get_folio(SGP_FALLOC). */
+export function setAsideShmem(space: AddressSpace, index: number): Pfn | 0 {
+  return allocAndAdd(space, index, 0, Gfp.UserZero);
+}
+
+/** One after the other the allowed orders, from the largest down, where nothing lies in the window. 0: none of them can be had. */
+function allocLarge(space: AddressSpace, index: number, asker: ShmemAsker): Folio | 0 {
+  const { system } = space;
+  const gfp = gfpFor(asker.vma, system.thp.defrag);
+  for (let orders = suitableOrders(space, index, asker); orders !== 0; orders &= ~(1 << highestOrder(orders))) {
+    const order = highestOrder(orders);
+    const start = index - (index % 2 ** order);
+    // The first free window ends the search for one, for smaller ones lie inside it.
+    if (space.nextFolio(start, start + 2 ** order) !== 0) continue;
+    const folio = allocAndAdd(space, start, order, gfp);
+    if (folio === 0) {
+      system.thp.count(order, ThpStat.shmem_fallback);
+      if (order === PMD_ORDER) system.vmstat.add(VmItem.thp_file_fallback, 1);
+      continue;
+    }
+    system.thp.count(order, ThpStat.shmem_alloc);
+    if (order === PMD_ORDER) system.vmstat.add(VmItem.thp_file_alloc, 1);
+    return folio;
+  }
+  return 0;
+}
+/** Mirrors shmem_allowable_huge_orders() and shmem_suitable_orders(), but for what lies in the cache. */
+function suitableOrders(space: AddressSpace, index: number, { mm, vma, writeEnd }: ShmemAsker): OrderSet {
+  const { thp } = space.system;
+  if (vma === null && writeEnd === 0) return 0;
+  if (mm !== null && vma !== null && isThpDisabled(mm, vma)) return 0;
+  const sizePages = Math.max(space.sizePages, Math.ceil(writeEnd / PAGE_SIZE));
+  const fitsSize = (orders: OrderSet): OrderSet => {
+    for (let left = orders; left !== 0; left &= ~(1 << highestOrder(left))) {
+      if (sizePages >= index - (index % 2 ** highestOrder(left)) + 2 ** highestOrder(left)) return left;
+    }
+    return 0;
+  };
+  let orders = thp.shmemOrdersFor({ isAnonymous: space.isAnonymousShmem, onKernelMount: space.onKernelMount, isFault: vma !== null,
+    advised: vma?.has(VmFlag.HugePage) ?? false }, fitsSize);
+  while (vma !== null && orders !== 0 && !fitsVma(vma, index, highestOrder(orders))) orders &= ~(1 << highestOrder(orders));
+  return orders;
+}
+/** thp_vma_suitable_order() for a file: the mapping is aligned as the file is, and holds the window whole. */
+function fitsVma(vma: Vma, index: number, order: number): boolean {
+  const size = 2 ** order;
+  const first = vma.start / PAGE_SIZE;
+  const start = first + index - (index % size) - vma.pgoff;
+  return (first - vma.pgoff) % size === 0 && start >= first && start + size <= first + vma.nrPages;
+}
+/** Zeroed, in the cache, not up to date; 0: no memory or quota. Mirrors shmem_alloc_and_add_folio(). */
+function allocAndAdd(space: AddressSpace, index: number, order: number, gfp: number): Folio | 0 {
   const { system, quota } = space;
-  if (quota !== null && quota.usedPages >= quota.maxPages) return 0;
-  const folio = system.allocZeroed(0, MemdescType.FileFolio, Gfp.UserZero);
+  if (quota !== null && quota.usedPages + 2 ** order > quota.maxPages) return 0;
+  const folio = system.allocZeroed(order, MemdescType.FileFolio, gfp);
   if (folio === 0) return 0;
   if (space.kind === 'shmem') system.folios.set(folio, FolioFlag.SwapBacked);
   space.addFolio(folio, index);
-  return asPfn(folio);
+  return folio;
 }
 
-/** Extends the file. @returns bytes written (fewer when memory ends in the middle), or -ENOSPC when there is room for none. */
-export function shmemWrite(space: AddressSpace, pos: number, from: Uint8Array): number {
+/** Extends the file. @param writeEnd where the whole write ends, of which this is a part: large folios are chosen by it. @returns bytes written (fewer when memory ends in the middle), or -ENOSPC when there is room for none. */
+export function shmemWrite(space: AddressSpace, pos: number, from: Uint8Array, writeEnd = pos + from.length): number {
   const { system } = space;
   let done = 0;
   while (done < from.length) {
     const at = pos + done;
     const offset = at % PAGE_SIZE;
-    const chunk = Math.min(PAGE_SIZE - offset, from.length - done);
-    const pfn = space.pageFor(Math.floor(at / PAGE_SIZE), true);
-    if (pfn === 0) break;
-    system.machine.writeFrame(pfn, offset, from.subarray(done, done + chunk));
-    space.dirtyFolio(system.folios.folioOf(pfn));
+    const index = Math.floor(at / PAGE_SIZE);
+    const folio = shmemFolio(space, index, { mm: null, vma: null, writeEnd });
+    if (folio === 0) break;
+    const into = index - system.folios.index(folio);
+    const chunk = Math.min((system.folios.nrPages(folio) - into) * PAGE_SIZE - offset, from.length - done);
+    system.machine.writeFrame(folio, into * PAGE_SIZE + offset, from.subarray(done, done + chunk));
+    space.dirtyFolio(folio);
     done += chunk;
   }
   if (done > 0) space.sizeBytes = Math.max(space.sizeBytes, pos + done);

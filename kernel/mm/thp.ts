@@ -1,7 +1,6 @@
-// The transparent_hugepage tree: which sizes anonymous memory may use, and what became of the attempts. Here: the settings, the per-size
+// The transparent_hugepage tree: which sizes anonymous and shared memory may use, and what became of the attempts. Here: the settings, the per-size
 // counters, both as the files that Linux shows. Not here: the choice of an order for one fault (folio-order.ts).
-// Mirrors mm/huge_memory.c, 6.18. Swap has no such counts yet, and shared memory is base pages:
-// their files read 0 and `never`, and refuse any word that would promise more.
+// Mirrors mm/huge_memory.c, 6.18. Swap has no such counts yet: its files read 0.
 import { bug } from '#base';
 import type { StateHash } from '#base';
 import { Errno } from '../syscall/errno.ts';
@@ -24,19 +23,20 @@ export type ThpSizeMode = (typeof sizeWords)[number];
 export type ThpGlobalMode = (typeof globalWords)[number];
 export type ThpDefrag = (typeof defragWords)[number];
 
-const statNames = ['anon_fault_alloc', 'anon_fault_fallback', 'anon_fault_fallback_charge', 'split', 'split_failed', 'split_deferred', 'nr_anon', 'nr_anon_partially_mapped'] as const;
+const statNames = ['anon_fault_alloc', 'anon_fault_fallback', 'anon_fault_fallback_charge', 'split', 'split_failed', 'split_deferred', 'nr_anon', 'nr_anon_partially_mapped',
+  'shmem_alloc', 'shmem_fallback', 'shmem_fallback_charge'] as const;
 export type ThpStatName = (typeof statNames)[number];
 export const ThpStat = Object.fromEntries(statNames.map((name, i) => [name, i])) as { readonly [N in ThpStatName]: number };
 
-/** Counts of what cannot happen yet: swapping, and large folios of shared memory. */
-const stillNames = ['shmem_alloc', 'shmem_fallback', 'shmem_fallback_charge', 'swpin', 'swpin_fallback', 'swpin_fallback_charge', 'swpout', 'swpout_fallback', 'zswpout'];
+/** Counts of what cannot happen yet: swapping. */
+const stillNames = ['swpin', 'swpin_fallback', 'swpin_fallback_charge', 'swpout', 'swpout_fallback', 'zswpout'];
 /** 8 kB exists for shared memory alone. */
 const SHMEM_FOLDER = 'hugepages-8kB';
-const shmemFolderStats = [...stillNames, 'split', 'split_failed'];
+const shmemFolderStats = ['shmem_alloc', 'shmem_fallback', 'shmem_fallback_charge', ...stillNames, 'split', 'split_failed'];
 const shmemWords = ['always', 'within_size', 'advise', 'never', 'deny', 'force'] as const;
 const shmemSizeWords = ['always', 'inherit', 'within_size', 'advise', 'never'] as const;
-/** Words that leave shared memory at base pages, as it always is here; with 'advise' a program's advice is heard, and nothing large is ever free for it. */
-const shmemPlain: readonly string[] = ['never', 'deny', 'inherit', 'advise'];
+/** Every order that a folio of a file can have, but single pages. */
+const FILE_ORDERS = 0b11_1111_1110;
 
 const orders = [2, 3, 4, 5, 6, 7, 8, 9] as const;
 const folderOf = (order: number): string => `hugepages-${4 << order}kB`;
@@ -46,6 +46,18 @@ const showWords = (words: readonly string[], now: string): string => `${words.ma
 const strip = (text: string): string => (text.endsWith('\n') ? text.slice(0, -1) : text);
 const pick = <Word extends string>(words: readonly Word[], text: string): Word | null => words.find((word) => word === strip(text)) ?? null;
 
+/** Who asks for a page of a file in memory. */
+export interface ShmemRequest {
+  /** Shared anonymous memory, or a file without a name: the sizes' own words govern its mappings. */
+  readonly isAnonymous: boolean;
+  /** On the kernel's own mount (memfd, shared anonymous memory), which the top-level word governs; other mounts have huge=never. */
+  readonly onKernelMount: boolean;
+  /** A fault through a mapping; false: a write. */
+  readonly isFault: boolean;
+  /** MADV_HUGEPAGE. */
+  readonly advised: boolean;
+}
+
 export class ThpControls {
   /** Linux's defaults without boot options: the top-level switch at madvise, 2 MiB inherits it, every other size is off. */
   enabled: ThpGlobalMode = 'madvise';
@@ -53,10 +65,11 @@ export class ThpControls {
   useZeroPage = true;
   /** Are folios of 2 MiB queued from the start, to be split when they turn out to hold mostly zeros? */
   shrinkUnderused = true;
-  private readonly shmem = new Map<string, string>(['', SHMEM_FOLDER, ...orders.map(folderOf)].map((folder) => [folder, folder === folderOf(PMD_ORDER) ? 'inherit' : 'never']));
+  /** shmem_enabled: the top-level word under order 0, and one for each order. */
+  private readonly shmem: string[] = Array.from({ length: PMD_ORDER + 1 }, (_, order) => (order === PMD_ORDER ? 'inherit' : 'never'));
   readonly khugepaged = new KhugepagedControls();
   private readonly modes: ThpSizeMode[] = orders.map((order) => (order === PMD_ORDER ? 'inherit' : 'never'));
-  private readonly counts = new Float64Array(orders.length * statNames.length);
+  private readonly counts = new Float64Array(PMD_ORDER * statNames.length);
   // The modes once more, as sets: every first touch asks.
   private always: OrderSet = 0;
   private madvised: OrderSet = 0;
@@ -79,12 +92,32 @@ export class ThpControls {
     return this.always | (advised ? this.madvised : 0) | (inherits ? this.inherits : 0);
   }
 
+  /** The orders that shmem_enabled allows a page of a file in memory, at a fault or a write. Mirrors shmem_allowable_huge_orders() and
+   *  shmem_huge_global_enabled(). @param fitsSize of a set of orders, those whose window lies inside the file */
+  shmemOrdersFor(asked: ShmemRequest, fitsSize: (orders: OrderSet) => OrderSet): OrderSet {
+    const word = this.shmem[0]!;
+    if (word === 'deny') return 0;
+    const global = this.shmemGlobal(word, asked, fitsSize);
+    if (!asked.isAnonymous || !asked.isFault) return global;
+    const setOf = (wanted: string): OrderSet => this.shmem.reduce((set, mode, order) => (order > 0 && mode === wanted ? set | (1 << order) : set), 0);
+    if (word === 'force') return setOf('inherit');
+    return setOf('always') | fitsSize(setOf('within_size')) | (asked.advised ? setOf('advise') : 0) | (global !== 0 ? setOf('inherit') : 0);
+  }
+  private shmemGlobal(word: string, { isFault, advised, onKernelMount }: ShmemRequest, fitsSize: (orders: OrderSet) => OrderSet): OrderSet {
+    if (word === 'force') return 1 << PMD_ORDER;
+    if (!onKernelMount) return 0; // mounted without huge=
+    if (word === 'always') return FILE_ORDERS;
+    const within = word === 'within_size' ? fitsSize(isFault ? 1 << PMD_ORDER : FILE_ORDERS) : 0;
+    if (within !== 0) return within;
+    return advised && word !== 'never' ? 1 << PMD_ORDER : 0;
+  }
+
   /** @param stat ThpStat.something */
   count(order: number, stat: number, n = 1): void {
-    if (order >= 2 && order <= PMD_ORDER) this.counts[(order - 2) * statNames.length + stat]! += n;
+    if (order >= 1 && order <= PMD_ORDER) this.counts[(order - 1) * statNames.length + stat]! += n;
   }
   stat(order: number, name: ThpStatName): number {
-    return this.counts[(order - 2) * statNames.length + ThpStat[name]]!;
+    return this.counts[(order - 1) * statNames.length + ThpStat[name]]!;
   }
   /** 'hugepages-64kB' -> {anon_fault_alloc: 3, ...}: for reports. */
   stats(): Record<string, Record<ThpStatName, number>> {
@@ -104,15 +137,15 @@ export class ThpControls {
       case 'defrag': return showWords(defragWords, this.defrag);
       case 'shrink_underused': return this.shrinkUnderused ? '1\n' : '0\n';
       case 'use_zero_page': return this.useZeroPage ? '1\n' : '0\n';
-      case 'shmem_enabled': return showWords(shmemWords, this.shmem.get('')!);
+      case 'shmem_enabled': return showWords(shmemWords, this.shmem[0]!);
       case 'hpage_pmd_size': return `${4096 << PMD_ORDER}\n`;
     }
     const [folder = '', ...rest] = path.split('/');
     if (folder === 'khugepaged' && rest.length === 1) return this.khugepaged.get(rest[0]!);
-    if (rest.length === 1 && rest[0] === 'shmem_enabled' && this.shmem.has(folder)) return showWords(shmemSizeWords, this.shmem.get(folder)!);
     const isStat = rest.length === 2 && rest[0] === 'stats';
-    if (folder === SHMEM_FOLDER) return isStat && shmemFolderStats.includes(rest[1]!) ? '0\n' : null;
-    const order = orderOfFolder.get(folder);
+    const order = folder === SHMEM_FOLDER ? 1 : orderOfFolder.get(folder);
+    if (rest.length === 1 && rest[0] === 'shmem_enabled' && order !== undefined) return showWords(shmemSizeWords, this.shmem[order]!);
+    if (order === 1 && !(isStat && shmemFolderStats.includes(rest[1]!))) return null;
     if (order === undefined) return null;
     if (rest.length === 1 && rest[0] === 'enabled') return showWords(sizeWords, this.modeOf(order));
     if (isStat && stillNames.includes(rest[1]!)) return '0\n';
@@ -134,9 +167,13 @@ export class ThpControls {
       this.enabled = word;
     } else if (path.endsWith('shmem_enabled')) {
       const folder = path.includes('/') ? path.split('/')[0]! : '';
-      const word = pick(folder === '' ? shmemWords : shmemSizeWords, text);
-      if (word === null || !shmemPlain.includes(word)) return -Errno.EINVAL;
-      this.shmem.set(folder, word);
+      const order = folder === '' ? 0 : folder === SHMEM_FOLDER ? 1 : orderOfFolder.get(folder)!;
+      const word = pick(order === 0 ? shmemWords : shmemSizeWords, text);
+      if (word === null) return -Errno.EINVAL;
+      // Force is for 2 MiB alone: no other size may follow it, before or after.
+      const others = this.shmem.some((mode, at) => at > 0 && at < PMD_ORDER && mode === 'inherit');
+      if (order === 0 ? word === 'force' && (others || this.shmem[PMD_ORDER] !== 'inherit') : word === 'inherit' && order !== PMD_ORDER && this.shmem[0] === 'force') return -Errno.EINVAL;
+      this.shmem[order] = word;
     } else if (path === 'defrag') {
       const word = pick(defragWords, text);
       if (word === null) return -Errno.EINVAL;
@@ -156,7 +193,7 @@ export class ThpControls {
 
   hash(into: StateHash): void {
     for (const path of ['enabled', 'defrag', 'shrink_underused', 'use_zero_page']) into.text(this.get(path)!);
-    for (const word of this.shmem.values()) into.text(word);
+    for (const word of this.shmem) into.text(word);
     for (const mode of this.modes) into.text(mode);
     into.numbers(this.counts);
     this.khugepaged.hash(into);
