@@ -31,7 +31,9 @@ describe('transparent_hugepage', () => {
     expect([thp.modeOf(4), thp.enabled, thp.useZeroPage]).toEqual(['always', 'never', false]);
     // Shared memory is base pages: a word that promises more is refused.
     expect([thp.set('shmem_enabled', 'advise'), thp.get('shmem_enabled')]).toEqual([0, 'always within_size [advise] never deny force\n']);
-    expect([thp.set('shmem_enabled', 'deny'), thp.set('shmem_enabled', 'always'), thp.set('hugepages-64kB/shmem_enabled', 'inherit\n'), thp.set('hugepages-64kB/shmem_enabled', 'deny')]).toEqual([0, -22, 0, -22]);
+    expect([thp.set('shmem_enabled', 'deny'), thp.set('shmem_enabled', 'always'), thp.set('hugepages-64kB/shmem_enabled', 'inherit\n'), thp.set('hugepages-64kB/shmem_enabled', 'deny')]).toEqual([0, 0, 0, -22]);
+    // force means 2 MiB, and no size that follows it.
+    expect([thp.set('shmem_enabled', 'force'), thp.set('hugepages-64kB/shmem_enabled', 'never'), thp.set('shmem_enabled', 'force'), thp.set('hugepages-64kB/shmem_enabled', 'inherit')]).toEqual([-22, 0, 0, -22]);
   });
   test('madvise and inherit follow the advice and the top-level word', () => {
     const { program, system: { thp } } = boot();
