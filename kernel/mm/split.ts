@@ -19,7 +19,7 @@ import { PMD_ORDER, ThpStat } from './thp.ts';
  *  as large as halving leaves them. The caller holds one reference, which afterwards is one to the piece that holds `at` (without: to the
  *  first); all other pieces live by their mappings, and those that nobody maps are free. Single pages of zeros are given up for the zero page.
  *  @param reason what the outside is told
- *  @returns 0; -EINVAL: no such split (anonymous folios have no order 1; those of files may); -EAGAIN: somebody holds the folio; -ENOMEM: no memory for descriptors */
+ *  @returns 0; -EINVAL: no such split (anonymous folios have no order 1; those of files may); -EAGAIN: somebody holds the folio; -EBUSY: it is a disk's, and dirty; -ENOMEM: no memory for descriptors */
 export function splitFolio(system: MmSystem, folio: Folio, newOrder = 0, at: Pfn | null = null, reason: ReasonCode = 'split-asked'): number {
   const { folios, thp, vmstat } = system;
   const order = folios.order(folio);
@@ -29,6 +29,11 @@ export function splitFolio(system: MmSystem, folio: Folio, newOrder = 0, at: Pfn
     if (order === PMD_ORDER) vmstat.add(VmItem.thp_split_page_failed, 1);
     thp.count(order, ThpStat.split_failed);
     return -Errno.EAGAIN;
+  }
+  // What a file system keeps for a folio can be let go only when it is clean: filemap_release_folio().
+  if (!isAnon && folios.test(folio, FolioFlag.Dirty) && system.addressSpaces.get(folios.mapping(folio))?.ops !== null) {
+    thp.count(order, ThpStat.split_failed);
+    return -Errno.EBUSY;
   }
   const orders = pieces(order, newOrder, at === null ? null : at - folio, isAnon);
   if (!system.descriptors.split(folio, folios.typeOf(folio), order, orders)) {

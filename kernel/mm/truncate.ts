@@ -2,7 +2,8 @@
 // (the format's own). Mirrors mm/truncate.c, 6.18.
 //
 //   folios     [ 4 ][ 4 ][      16      ]      truncated in the middle of the large one: its tail is zeroed, then it is split towards the
-//   kept       [ 4 ][ 4 ][ 8 ][ 2 ][1]         cut, so that what lies behind can be freed; if it cannot be split, it stays, zeros and all
+//   kept       [ 4 ][ 4 ][ 8 ][ 2 ][1]         cut, so that what lies behind can be freed; if it cannot be split, a clean one goes whole, to be
+//                                              read again, and a dirty one stays whole, zeros and all
 import { PAGE_SIZE, asPfn } from '#base';
 import type { Folio } from '#base';
 import type { AddressSpace } from './filemap.ts';
@@ -89,7 +90,11 @@ function cutFolio(space: AddressSpace, folio: Folio, start: number, end: number)
   }
   unlockAll(space, first / PAGE_SIZE, (first + size) / PAGE_SIZE);
   system.putFolio(held);
-  if (!isSplit) return;
+  if (!isSplit) {
+    const whole = space.folioAt(first / PAGE_SIZE);
+    if (whole !== 0 && space.ops !== null && folios.nrPages(whole) * PAGE_SIZE === size && !folios.test(whole, FolioFlag.Dirty)) dropFolio(space, whole);
+    return;
+  }
   for (let at = Math.ceil(Math.max(start, first) / PAGE_SIZE), last = Math.floor(Math.min(end, first + size) / PAGE_SIZE); at < last; ) {
     const piece = space.folioAt(at);
     if (piece === 0) {
