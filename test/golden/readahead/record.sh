@@ -24,7 +24,7 @@ echo 0 > $trace/tracing_on
 echo 32768 > $trace/buffer_size_kb
 for event in page_cache_async_ra page_cache_sync_ra page_cache_ra_order page_cache_ra_unbounded; do echo 1 > "$trace/events/readahead/$event/enable"; done
 echo 1 > $trace/events/filemap/mm_filemap_add_to_page_cache/enable
-echo "# Linux $(uname -r), $(stat -f -c %T .), bash test/golden/readahead/record.sh $device"
+echo "# Linux $(uname -r | cut -d- -f1), $(stat -f -c %T .), bash test/golden/readahead/record.sh $device"
 echo "# io_pages $(($(cat "/sys/block/$device/queue/max_sectors_kb") / 4))"
 for kb in 128 1024; do
   echo "$kb" > "$setting"
