@@ -12,13 +12,16 @@ const chosen = process.env['QUIRE_STORM_ORDERS']?.split(';');
 const settings: readonly Setting[] = [
   { orders: [], memmap: 64 }, { orders: [2], memmap: 32 }, { orders: [4], memmap: 16 }, { orders: [9], memmap: 64 }, { orders: [2, 4, 5, 9], memmap: 8 },
 ];
-/** In the last setting, which can come by all of them, a run of this length has seen every site refused. */
+/** Where files on disks get their folios; all files of the storm live in memory. */
+const onDisks = ['mm/readahead.ts', 'mm/filemap-read.ts'];
+const wanted = [...allocSites.values()].filter((site) => !onDisks.some((file) => site.startsWith(file)));
+/** In the last setting, which can come by all others, a run of this length has seen every site refused. */
 const ENOUGH = 20_000;
 
 for (const setting of settings.filter(({ orders }) => chosen?.includes(orders.join(',')) ?? true)) {
   test(`${stormName(setting)}: invariants and contents hold under ${operations} operations, and no frame is lost`, () => {
     const world = storm(seed, setting, operations);
     if (process.env['QUIRE_STORM'] !== undefined) console.log([...world.failedSites].sort().map(([name, n]) => `${n} ${name}`).join('\n'));
-    if (operations >= ENOUGH && setting === settings.at(-1)) expect([...allocSites.values()].filter((site) => !world.failedSites.has(site)), 'sites that never failed').toEqual([]);
+    if (operations >= ENOUGH && setting === settings.at(-1)) expect(wanted.filter((site) => !world.failedSites.has(site)), 'sites that never failed').toEqual([]);
   }, 10 * 3600_000);
 }
