@@ -13,6 +13,7 @@ import type { MmSystem } from '#kernel/mm/system.ts';
 import { allocStrategies } from '#kernel/params.ts';
 
 const defrags = ['always', 'defer', 'defer+madvise', 'madvise', 'never'] as const;
+const shmemWords = ['always', 'within_size', 'advise', 'never', 'never'] as const;
 /** Settings that decide how memory is used and nothing else, with values worth having. */
 const tunables = { defrag_mode: [0, 0, 1], compact_large_folios: [0, 1, 1], compaction_proactiveness: [0, 20, 100], access_split: [0, 1], access_split_interval: [0, 1], access_split_min_used: [0, 25, 100], access_split_unmerge: [0, 1], compact_unevictable_allowed: [0, 1], extfrag_threshold: [0, 500], svnapot_fold: [0, 1, 1, 1], fault_around_bytes: [4096, 65536] } as const;
 const khugepaged = { max_ptes_none: [0, 1, 64, 255, 511, 511], max_ptes_shared: [0, 256, 511], any_order: [0, 1, 1], defrag: [0, 1], pages_to_scan: [1, 512, 4096], alloc_sleep_millisecs: [0, 60000] } as const;
@@ -123,7 +124,12 @@ export class Background {
   }
   private set(): string {
     const { thp, params } = this.system;
-    switch (this.random.below(6)) {
+    switch (this.random.below(7)) {
+      case 5: {
+        const [size, word] = [this.oneOf([16, 64, 128, 2048]), this.oneOf(shmemWords)];
+        thp.set(`hugepages-${size}kB/shmem_enabled`, word);
+        return `hugepages-${size}kB/shmem_enabled = ${word}`;
+      }
       case 0: {
         const name = this.oneOf(Object.keys(tunables) as (keyof typeof tunables)[]);
         return `${name} = ${params.vm[name] = this.oneOf<number>(tunables[name])}`;
