@@ -75,6 +75,8 @@ const costRows = [
   { name: 'exec', cycles: 6000, of: 'execve, beyond mapping and copying', source: 'assumed: path walk, headers, new tables' },
   { name: 'signal', cycles: 300, of: 'delivering one signal, beyond copying its frame', source: 'assumed' },
   { name: 'bio', cycles: 1500, of: 'one request to a disk, made, queued and ended, beyond the disk\'s own time', source: 'assumed: the block layer of an NVMe disk takes some 1 to 2 us of CPU time a request' },
+  { name: 'block_map', cycles: 300, of: 'one question to a file system where a block or an extent lies', source: 'assumed: a look-up in a tree or table in memory, with its locks' },
+  { name: 'buffer_head', cycles: 80, of: 'one buffer head made, or taken through one read or write', source: 'assumed: a slab object of 104 bytes, a handful of atomic bit operations' },
   { name: 'copy_byte', cycles: 0.25, of: 'one byte copied between kernel and user memory', source: 'assumed: 8 bytes in two cycles' },
 ] as const satisfies readonly CostRow[];
 export type CostName = (typeof costRows)[number]['name'];

@@ -8,6 +8,7 @@ import { bug } from '#base';
 import type { StateHash } from '#base';
 import type { IoClock } from '../mm/folio-wait.ts';
 import { VmItem } from '../mm/events.ts';
+import type { AddressSpace } from '../mm/filemap.ts';
 import type { MmSystem } from '../mm/system.ts';
 import { Errno } from '../syscall/errno.ts';
 import { type Bio, BioOp, type PhysRange, SECTOR_BYTES } from './bio.ts';
@@ -61,6 +62,8 @@ export class BlockDevice implements IoClock {
   /** Bios submitted, and pieces of RAM that they named: the articles' claim about ranges is bios and segments per byte. */
   bios = 0;
   segments = 0;
+  /** The page cache of the device itself, in which a mounted file system keeps its metadata. */
+  cache: AddressSpace | null = null;
   private readonly system: MmSystem;
   private plugDepth = 0;
   private readonly plugged: Request[] = [];

@@ -41,6 +41,18 @@ export class IoBuffer {
     while (n > 0) n -= this.advance(Math.min(n, this.here()));
   }
 
+  /** Takes back the last `nrBytes` that were moved: they will be moved again, and an address that was bad then is asked again. */
+  back(nrBytes: number): void {
+    this.faulted = false;
+    this.left += nrBytes;
+    for (let n = nrBytes; n > 0; ) {
+      const step = Math.min(n, this.offset);
+      this.offset -= step;
+      n -= step;
+      if (n > 0) this.offset = this.pieces[--this.piece]!.len;
+    }
+  }
+
   /** Gives up what lies beyond `nrBytes` from here. */
   shorten(nrBytes: number): void {
     this.left = Math.min(this.left, Math.max(0, nrBytes));

@@ -13,6 +13,7 @@ import { countMappings } from './rmap-walk.ts';
 import type { MmSystem } from './system.ts';
 import { PMD_ORDER } from './thp.ts';
 import { VmFlag } from './vma.ts';
+import { Mark } from './xarray.ts';
 
 export function checkSystem(system: MmSystem): void {
   checkBuddy(system);
@@ -70,6 +71,7 @@ function checkBuddy(system: MmSystem): void {
 /** What the frames say of themselves, to be held against the gauges. */
 interface Tally {
   used: number; tables: number; anonMapped: number; fileMapped: number; cached: number; shmem: number; hugeMapped: number; mlocked: number;
+  dirty: number; writeback: number;
   /** By order. */
   readonly anon: number[]; readonly partial: number[];
 }
@@ -78,7 +80,7 @@ interface Tally {
 function checkFolios(system: MmSystem, scan: Scan): void {
   const { folios, pages } = system;
   const noOrders = (): number[] => new Array<number>(MAX_PAGE_ORDER + 1).fill(0);
-  const tally: Tally = { used: 0, tables: 0, anonMapped: 0, fileMapped: 0, cached: 0, shmem: 0, hugeMapped: 0, mlocked: 0, anon: noOrders(), partial: noOrders() };
+  const tally: Tally = { used: 0, tables: 0, anonMapped: 0, fileMapped: 0, cached: 0, shmem: 0, hugeMapped: 0, mlocked: 0, dirty: 0, writeback: 0, anon: noOrders(), partial: noOrders() };
   const end = folios.firstPfn + folios.nrFrames;
   for (let at: number = folios.firstPfn; at < end; ) {
     const pfn = asPfn(at);
@@ -136,7 +138,7 @@ function checkFolio(system: MmSystem, scan: Scan, head: number, nr: number, tall
   if (nr > 1 && folios.nrPagesMapped(folio) !== expected) bug(`folio ${hex(head)} has nr_pages_mapped ${folios.nrPagesMapped(folio)}, should be ${expected}`);
   // A reference for each mapping, for whoever holds it besides, and one for the page cache if the folio is a file's.
   const cached = !anon && folios.mapping(folio) !== 0;
-  const held = system.heldFolios.get(folio) ?? 0;
+  const held = (system.heldFolios.get(folio) ?? 0) + (folios.test(folio, FolioFlag.Private) ? 1 : 0);
   if (folios.refCount(folio) !== total + held + (cached ? nr : 0)) bug(`folio ${hex(head)} has ${folios.refCount(folio)} references for ${total} mappings and ${held} holders`);
   if (nr > 1) {
     // "Exclusive" may be denied to a folio that is; "shared" must never be.
@@ -159,7 +161,24 @@ function checkFolio(system: MmSystem, scan: Scan, head: number, nr: number, tall
   if (cached) {
     tally.cached += nr;
     if (folios.test(folio, FolioFlag.SwapBacked)) tally.shmem += nr;
+    checkCached(system, head, nr, tally);
   }
+}
+
+/** A folio of a file is where its file looks for it, and marked there as its flags say. */
+function checkCached(system: MmSystem, head: number, nr: number, tally: Tally): void {
+  const { folios } = system;
+  const folio = asFolio(head);
+  const space = system.addressSpaces.get(folios.mapping(folio)) ?? bug(`folio ${hex(head)} is of a file that has none`);
+  const index = folios.index(folio);
+  if (space.folioAt(index) !== folio || space.folioAt(index + nr - 1) !== folio) bug(`folio ${hex(head)} is not where its file looks for it`);
+  if (space.ops === null) return;
+  const isDirty = folios.test(folio, FolioFlag.Dirty);
+  const isWriteback = folios.test(folio, FolioFlag.Writeback);
+  if (space.pages.isMarked(index, Mark.Dirty) !== isDirty) bug(`folio ${hex(head)} is dirty, or so marked, but not both`);
+  if (space.pages.isMarked(index, Mark.Writeback) !== isWriteback) bug(`folio ${hex(head)} is written, or so marked, but not both`);
+  if (isDirty) tally.dirty += nr;
+  if (isWriteback) tally.writeback += nr;
 }
 
 /** The gauges of /proc/vmstat and of the per-size files are what the frames say. */
@@ -167,6 +186,7 @@ function checkGauges({ vmstat, thp }: MmSystem, tally: Tally): void {
   const gauges: readonly [VmName, number][] = [
     ['nr_page_table_pages', tally.tables], ['nr_anon_pages', tally.anonMapped], ['nr_mapped', tally.fileMapped], ['nr_file_pages', tally.cached],
     ['nr_shmem', tally.shmem], ['nr_anon_transparent_hugepages', tally.hugeMapped], ['nr_mlock', tally.mlocked],
+    ['nr_dirty', tally.dirty], ['nr_writeback', tally.writeback], ['nr_zone_write_pending', tally.dirty + tally.writeback],
   ];
   for (const [name, found] of gauges) if (vmstat.get(name) !== found) bug(`${name} is ${vmstat.get(name)}, there are ${found}`);
   for (let order = 2; order <= PMD_ORDER; order++) {

@@ -43,7 +43,7 @@ export function fadvise(space: AddressSpace, ra: FileRa, offset: number, len: nu
 /** What is dirty begins to be written; whole clean pages of the range go, and the last one of the file with them. */
 function dontNeed(space: AddressSpace, offset: number, last: number): number {
   if (space.ops === null) return 0;
-  space.ops.writepages({ start: Math.floor(offset / PAGE_SIZE), end: Math.floor(last / PAGE_SIZE) + 1, isIntegrity: false, nrToWrite: Infinity });
+  space.ops.writepages({ start: Math.floor(offset / PAGE_SIZE), end: Math.floor(last / PAGE_SIZE) + 1, isIntegrity: false, isCyclic: false, nrToWrite: Infinity });
   const isWhole = (last + 1) % PAGE_SIZE === 0 || last === Infinity || last === space.sizeBytes - 1;
   invalidateMapping(space, Math.ceil(offset / PAGE_SIZE), Math.floor(last / PAGE_SIZE) + (isWhole ? 1 : 0));
   return 0;

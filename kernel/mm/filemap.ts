@@ -2,9 +2,10 @@
 // what stands behind the pages. Not here: reading with read-ahead (filemap-read.ts, readahead.ts), cutting (truncate.ts), files that live in
 // memory alone (shmem.ts), writing back (writeback.ts), faults on mappings (filefault.ts).
 // Mirrors struct address_space and mm/filemap.c, 6.18. A folio holds one reference of the cache's for each of its pages.
-import { PAGE_SIZE, asFolio, asPfn, bug } from '#base';
+import { PAGE_SIZE, asPfn, bug } from '#base';
 import type { Folio, Pfn, StateHash } from '#base';
 import { VmItem, mmFilemapAddToPageCache, mmFilemapDeleteFromPageCache } from './events.ts';
+import { ErrorSequence } from './errseq.ts';
 import { FenceBatch } from './fences.ts';
 import { FolioFlag } from './folio.ts';
 import type { IoBuffer } from '../fs/io-buffer.ts';
@@ -70,6 +71,8 @@ export interface WritebackControl {
   readonly isIntegrity: boolean;
   /** Base pages still to write; counts down. */
   nrToWrite: number;
+  /** Goes on where the last such run stopped, and starts over at the end (range_cyclic). Never with isIntegrity. */
+  readonly isCyclic: boolean;
 }
 
 /** What stands behind the pages of a file on a disk. Mirrors struct address_space_operations; null in an AddressSpace: memory alone. */
@@ -88,9 +91,18 @@ export interface AddressSpaceOps {
   writepages(wbc: WritebackControl): number;
   /** Bytes [offset, offset + len) of a locked folio are about to be cut off, or all of it leaves the cache: state kept for them goes. */
   invalidateFolio(folio: Folio, offset: number, len: number): void;
-  /** A folio was moved to other frames, or split into pieces: state kept by folio follows. */
-  folioMoved?(from: Folio, to: Folio): void;
-  folioSplit?(folio: Folio, pieces: readonly Folio[]): void;
+  /** Gives up the state that is kept for a folio, if that loses nothing; a folio with state (Private, which holds a reference) can be neither
+   *  split nor freed. Mirrors filemap_release_folio(). */
+  releaseFolio(folio: Folio): boolean;
+  /** An entry that mapped the folio was written through: all of it is dirty. dirtyFolio() of the space comes after. */
+  folioWritten(folio: Folio): void;
+  /** Bytes of the file become zeros, in memory and on the disk; what is a hole stays one. Waits where it must. @returns 0 or -errno */
+  zeroRange(pos: number, lenBytes: number): number;
+  /** The file is about to grow, to `sizeBytes` at most: what lies in memory behind its end, which a mapping may have written, becomes zeros. */
+  extending(sizeBytes: number): void;
+  /** A folio was moved to other frames: its state follows, and the reference of that. */
+  folioMoved(from: Folio, to: Folio): void;
+  hash(into: StateHash): void;
 }
 
 /** The inode behind a space, as traces name it. */
@@ -115,8 +127,8 @@ export class AddressSpace {
   promisedPages = 0;
   /** Where the flusher goes on: writeback_index. */
   writebackIndex = 0;
-  /** An error of a write-back that nobody has been told yet (wb_err): -EIO, -ENOSPC; 0: none. */
-  writebackError = 0;
+  /** What failed when it was written back, for those who ask by fsync: wb_err. */
+  readonly writebackErrors = new ErrorSequence();
   /** Of a file in memory: shared anonymous memory; on the kernel's own mount, as that and memfds are (ThpControls.shmemOrdersFor). */
   isAnonymousShmem = false;
   onKernelMount = false;
@@ -226,22 +238,21 @@ export class AddressSpace {
   }
   /** A folio has moved to another one of its size; the cache's references come and go with the caller. */
   replaceFolio(from: Folio, to: Folio): void {
-    const index = this.system.folios.index(to);
+    const { system } = this;
+    const index = system.folios.index(to);
     if (this.pages.load(index) !== from) bug(`no folio at page ${index}`);
     this.pages.replace(index, to);
-    this.ops?.folioMoved?.(from, to);
+    if (system.folios.test(to, FolioFlag.Private)) this.ops?.folioMoved(from, to);
   }
   /** A folio has been split into folios that follow each other. */
   splitFolio(folio: Folio, orders: readonly number[]): void {
     const index = this.system.folios.index(folio);
     let at: number = folio;
-    const pieces = orders.map((order) => {
+    this.pages.split(index, orders.map((order) => {
       const piece = { entry: at, order };
       at += 1 << order;
       return piece;
-    });
-    this.pages.split(index, pieces);
-    this.ops?.folioSplit?.(folio, pieces.map(({ entry }) => asFolio(entry)));
+    }));
   }
 
   // Dirt. What memory alone holds is dirty by nature, and nobody counts it.
@@ -265,6 +276,23 @@ export class AddressSpace {
     this.pages.clearMark(folios.index(folio), Mark.Dirty);
     writeback.folioCleaned(folio);
     return true;
+  }
+
+  /** A locked folio, clean by now, is on its way to the disk. Mirrors folio_start_writeback(). */
+  startWriteback(folio: Folio): void {
+    const { waits, writeback, folios } = this.system;
+    const index = folios.index(folio);
+    waits.startWriteback(folio);
+    this.pages.setMark(index, Mark.Writeback);
+    this.pages.clearMark(index, Mark.ToWrite);
+    writeback.folioWriting(folio);
+  }
+  /** It has arrived, or failed to. Mirrors folio_end_writeback(). */
+  endWriteback(folio: Folio): void {
+    const { waits, writeback, folios } = this.system;
+    this.pages.clearMark(folios.index(folio), Mark.Writeback);
+    writeback.folioWrote(folio);
+    waits.endWriteback(folio);
   }
 
   // Whole files.
@@ -349,7 +377,8 @@ export class AddressSpace {
     return this.vmas.size > 0;
   }
   hash(into: StateHash): void {
-    into.numbers([this.size, this.writebackIndex, this.writebackError]);
+    into.numbers([this.size, this.writebackIndex, this.writebackErrors.error, this.writebackErrors.seq]);
+    this.ops?.hash(into);
     for (const { index, entry, order } of this.pages) into.numbers([index, entry, order]);
   }
 }

@@ -21,6 +21,10 @@ export interface IoClock {
   hash(into: StateHash): void;
 }
 
+/** What the end of a request asks for and cannot be done there, since a file system may be in the middle of something while it waits for
+ *  another request: Linux's workqueues. Done between instructions, and by who waits for it. */
+export interface DeferredEnd { runDeferred(): void }
+
 /** Atomic operations on folios' flag words, by what they were for. One by folio_end_read() where three were needed (mark uptodate, unlock,
  *  look for waiters behind a barrier) is a claim of "State of the page". */
 export interface FolioAtomics { lock: number; unlock: number; endRead: number; endReadSaved: number; writeback: number; buffers: number }
@@ -31,6 +35,7 @@ export class FolioWaits {
   readonly clocks: IoClock[] = [];
   private readonly system: MmSystem;
   private readonly queues = new Map<Folio, WaitQueue>();
+  private readonly deferred: DeferredEnd[] = [];
 
   constructor(system: MmSystem) {
     this.system = system;
@@ -105,10 +110,23 @@ export class FolioWaits {
   complete(): void {
     for (const clock of this.clocks) if (clock.deadline <= this.system.machine.clockCycles) clock.complete();
   }
+  /** Puts off what the end of a request asks for. */
+  defer(work: DeferredEnd): void {
+    this.deferred.push(work);
+  }
+  get hasDeferred(): boolean {
+    return this.deferred.length > 0;
+  }
+  /** Does what was put off, where no file system is in the middle of something. @returns false: there was nothing */
+  runDeferred(): boolean {
+    const work = this.deferred.splice(0);
+    for (const each of work) each.runDeferred();
+    return work.length > 0;
+  }
   /** Goes forward in time until a folio's bit is clear, with nothing else running. */
   waitNow(folio: Folio, flag: number): void {
     const { folios } = this.system;
-    while (folios.test(folio, flag)) if (!this.passTime()) bug(`folio ${hex(folio)} waits for I/O that is not under way`);
+    while (folios.test(folio, flag)) if (!this.runDeferred() && !this.passTime()) bug(`folio ${hex(folio)} waits for I/O that is not under way`);
   }
   /** Moves the clock to the next end of a request, and ends it. @returns false: no request is under way */
   passTime(): boolean {

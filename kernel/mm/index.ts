@@ -21,7 +21,11 @@
 //   fault.ts         handlePageFault, handleMmFault: the decision; fault-record.ts its phases; stack.ts growing a stack
 //   folio-order.ts   which order a first touch gets; anon.ts the first touch; cow.ts writing to what is shared; huge.ts 2 MiB by one entry
 //   collapse.ts      single pages become one large folio; collapse-history.ts whether that works against reclaim; khugepaged.ts the thread that looks for them, and MADV_COLLAPSE; khugepaged-controls.ts
-//   filemap.ts       AddressSpace: the pages of a file; filefault.ts faults on mappings of it
+//   filemap.ts       AddressSpace: the pages of a file; xarray.ts where they stand; filefault.ts faults on mappings of it; truncate.ts cutting
+//   folio-wait.ts    locks of folios, and who waits for I/O; mapping-counts.ts what files ask of formats and disks
+//   filemap-read.ts  reading through the page cache; readahead.ts what is read together, and into folios of which order
+//   writeback.ts     what is dirty, and when it is written; writeback-iter.ts which folios; mkclean.ts so that the next write is known of;
+//                    errseq.ts telling what failed meanwhile
 //   mmap.ts          mmap, munmap, brk; mprotect.ts, mremap.ts, madvise.ts, mlock.ts; unmap.ts takes pages out, populate.ts puts them in
 //   pte-marker.ts    guards; mseal.ts what may not change any more
 //   fork.ts          dupMm: copying an address space

@@ -90,9 +90,9 @@ function splitAside(system: MmSystem, folio: Folio, list: Folio[], stats: Migrat
 export function isMigratable(system: MmSystem, folio: Folio): boolean {
   const { folios } = system;
   const mapped = folios.folioMapcount(folio);
-  // The page cache holds a reference for each page.
-  const cached = folios.isAnon(folio) ? 0 : folios.nrPages(folio);
-  return folios.mapping(folio) !== 0 && !folios.test(folio, FolioFlag.Writeback) && folios.refCount(folio) === mapped + cached + 1
+  // The page cache holds a reference for each page, and one for state that its back end keeps.
+  const cached = folios.isAnon(folio) ? 0 : folios.nrPages(folio) + (folios.test(folio, FolioFlag.Private) ? 1 : 0);
+  return folios.mapping(folio) !== 0 && !folios.test(folio, FolioFlag.Writeback | FolioFlag.Locked) && folios.refCount(folio) === mapped + cached + 1
     && countMappings(system, folio) === mapped;
 }
 

@@ -31,7 +31,8 @@ export function splitFolio(system: MmSystem, folio: Folio, newOrder = 0, at: Pfn
     return -Errno.EAGAIN;
   }
   // What a file system keeps for a folio can be let go only when it is clean: filemap_release_folio().
-  if (!isAnon && folios.test(folio, FolioFlag.Dirty) && system.addressSpaces.get(folios.mapping(folio))?.ops !== null) {
+  const ops = isAnon ? null : (system.addressSpaces.get(folios.mapping(folio))?.ops ?? null);
+  if (ops !== null && (folios.test(folio, FolioFlag.Dirty) || !ops.releaseFolio(folio))) {
     thp.count(order, ThpStat.split_failed);
     return -Errno.EBUSY;
   }
@@ -96,7 +97,7 @@ function tell(system: MmSystem, entries: readonly MigrationEntry[], reason: Reas
 /** References are the mappings', the page cache's and the caller's, and every mapping can be found: folio_expected_ref_count() + 1. */
 function canSplit(system: MmSystem, folio: Folio): boolean {
   const { folios } = system;
-  const cached = folios.isAnon(folio) ? 0 : folios.nrPages(folio);
+  const cached = folios.isAnon(folio) ? 0 : folios.nrPages(folio) + (folios.test(folio, FolioFlag.Private) ? 1 : 0);
   if (folios.mapping(folio) === 0) return false;
   return !folios.test(folio, FolioFlag.Writeback) && folios.refCount(folio) === folios.folioMapcount(folio) + cached + 1
     && countMappings(system, folio) === folios.folioMapcount(folio);

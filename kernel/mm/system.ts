@@ -24,6 +24,8 @@ import type { FolioOrderPolicy } from './folio-order.ts';
 import { Kcompactd } from './kcompactd.ts';
 import { Khugepaged } from './khugepaged.ts';
 import { Gfp, migrateTypeOf } from './gfp.ts';
+import { newMappingCounts } from './mapping-counts.ts';
+import type { MappingCounts } from './mapping-counts.ts';
 import { Descriptors } from './memdesc.ts';
 import type { MemmapLayout } from './memdesc.ts';
 import type { Mm } from './mm.ts';
@@ -82,6 +84,8 @@ export class MmSystem {
   /** Locks of folios, and who waits for I/O. */
   readonly waits = new FolioWaits(this);
   readonly writeback = new Writeback(this);
+  /** What files ask of their formats and disks. */
+  readonly mapping: MappingCounts = newMappingCounts();
   /** Disks, in order of their names: vda, vdb ... */
   readonly disks: BlockDevice[] = [];
   /** Large folios that are worth splitting when memory gets tight. */
@@ -255,7 +259,10 @@ export class MmSystem {
   dirtyFolio(folio: Folio): void {
     const space = this.addressSpaces.get(this.folios.mapping(folio));
     if (space === undefined) this.folios.set(folio, FolioFlag.Dirty);
-    else space.dirtyFolio(folio);
+    else {
+      space.ops?.folioWritten(folio);
+      space.dirtyFolio(folio);
+    }
   }
   /** A frame for descriptors. */
   takeSlab(): Pfn | 0 {

@@ -18,11 +18,29 @@ export class Writeback {
     const { vmstat, folios, machine } = this.system;
     const nr = folios.nrPages(folio);
     vmstat.add(VmItem.nr_dirty, nr);
+    vmstat.add(VmItem.nr_zone_write_pending, nr);
     vmstat.add(VmItem.nr_dirtied, nr);
     if (!this.dirty.has(space)) this.dirty.set(space, machine.clockCycles);
   }
   folioCleaned(folio: Folio): void {
-    this.system.vmstat.add(VmItem.nr_dirty, -this.system.folios.nrPages(folio));
+    const nr = this.system.folios.nrPages(folio);
+    this.system.vmstat.add(VmItem.nr_dirty, -nr);
+    this.system.vmstat.add(VmItem.nr_zone_write_pending, -nr);
+  }
+  folioWriting(folio: Folio): void {
+    const nr = this.system.folios.nrPages(folio);
+    this.system.vmstat.add(VmItem.nr_writeback, nr);
+    this.system.vmstat.add(VmItem.nr_zone_write_pending, nr);
+  }
+  folioWrote(folio: Folio): void {
+    const nr = this.system.folios.nrPages(folio);
+    this.system.vmstat.add(VmItem.nr_writeback, -nr);
+    this.system.vmstat.add(VmItem.nr_zone_write_pending, -nr);
+    this.system.vmstat.add(VmItem.nr_written, nr);
+  }
+  /** Whoever dirties folios should stop and see how much is dirty (balance_dirty_pages_ratelimited). */
+  get wantsPause(): boolean {
+    return false;
   }
   hash(into: StateHash): void {
     for (const [space, since] of this.dirty) into.numbers([space.id, since]);

@@ -33,7 +33,9 @@ export function timerNow(k: Kernel, p: Process, timer: KernelTimer): number {
 
 /** Ends the sleeps and fires the timers that are due, earliest first, then in order of creation. */
 export function expire(k: Kernel): void {
-  if (k.system.waits.deadline <= k.machine.clockCycles) k.system.waits.complete();
+  const { waits } = k.system;
+  if (waits.deadline <= k.machine.clockCycles) waits.complete();
+  if (waits.hasDeferred) waits.runDeferred();
   if (k.system.daemonDeadline <= k.machine.clockCycles) runDaemons(k);
   const { clockCycles } = k.machine;
   if (k.load.isDue(clockCycles)) k.load.sample(clockCycles, [...k.runQueue].length + (k.current === null ? 0 : 1));

@@ -58,6 +58,15 @@ export class SlowDisk implements AddressSpaceOps, IoClock {
     return 0;
   }
   invalidateFolio(): void {}
+  releaseFolio(): boolean {
+    return true;
+  }
+  folioWritten(): void {}
+  zeroRange(): number {
+    return 0;
+  }
+  extending(): void {}
+  folioMoved(): void {}
   hash(into: StateHash): void {
     into.number(this.inFlight.length);
   }

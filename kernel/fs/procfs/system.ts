@@ -20,10 +20,10 @@ function meminfo({ view }: SystemSubject): string {
   const pages = (label: string, nr: number): string => line(label, nr * (PAGE_SIZE / 1024));
   const free = system.buddy.freePages;
   const hugeTotals = ['Total', 'Free', 'Rsvd', 'Surp'].map((name) => `${`HugePages_${name}:`.padEnd(16)}${'0'.padStart(8)}\n`).join('');
-  // Everything in the page cache is tmpfs here: Cached counts it, and nothing of it can be reclaimed without swap.
+  const buffers = system.disks.reduce((sum, { cache }) => sum + (cache?.nrPages ?? 0), 0);
   return pages('MemTotal', system.managedPages) + pages('MemFree', free) + pages('MemAvailable', Math.max(0, free - system.watermarks.high)) +
-    pages('Buffers', 0) + pages('Cached', vmstat.get('nr_file_pages')) + pages('SwapCached', 0) +
-    pages('Mlocked', vmstat.get('nr_mlock')) + pages('SwapTotal', 0) + pages('SwapFree', 0) + pages('Dirty', 0) + pages('Writeback', 0) +
+    pages('Buffers', buffers) + pages('Cached', vmstat.get('nr_file_pages') - buffers) + pages('SwapCached', 0) +
+    pages('Mlocked', vmstat.get('nr_mlock')) + pages('SwapTotal', 0) + pages('SwapFree', 0) + pages('Dirty', vmstat.get('nr_dirty')) + pages('Writeback', vmstat.get('nr_writeback')) +
     pages('AnonPages', vmstat.get('nr_anon_pages')) + pages('Mapped', vmstat.get('nr_mapped')) + pages('Shmem', vmstat.get('nr_shmem')) +
     pages('KReclaimable', 0) + pages('Slab', vmstat.get('nr_slab_unreclaimable')) + pages('SReclaimable', 0) + pages('SUnreclaim', vmstat.get('nr_slab_unreclaimable')) +
     pages('PageTables', vmstat.get('nr_page_table_pages')) + pages('CommitLimit', system.commitLimitPages) + pages('Committed_AS', system.committedPages) +
