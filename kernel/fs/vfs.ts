@@ -73,14 +73,17 @@ export class Vfs {
     for (const [fd, name] of ['stdin', 'stdout', 'stderr'].entries()) this.symlink(`/proc/self/fd/${fd}`, `/dev/${name}`);
   }
 
-  private mount(source: string, path: string, root: Dentry): void {
+  /** Mounts a file system over a directory, which is made if need be. @returns 0 or -errno */
+  mount(source: string, path: string, root: Dentry): number {
     this.mkdirs(path);
     const at = this.lookup(path);
-    if (typeof at === 'number') bug(`no place to mount ${path}`);
+    if (typeof at === 'number') return at;
+    if (!at.inode.isDirectory) return -Errno.ENOTDIR;
     at.mounted = root;
     root.covers = at;
     root.inode.users++;
     this.mounts.push({ source, root });
+    return 0;
   }
 
   /** Where a task stands; the machine itself stands at the root. */

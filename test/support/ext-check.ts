@@ -203,6 +203,10 @@ export function checkExt(image: Uint8Array, options: { contents?: boolean } = {}
       complain(`directory ${ino} has two names, ${path} is one`);
       return;
     }
+    if (type === 0o120000 && known !== undefined) {
+      tree.set(path, 'link');
+      return;
+    }
     if (type === 0o120000) {
       const isFast = inode.size < 60 && inode.sectors === 0;
       const bytes = isFast ? inode.raw.subarray(0x28, 0x28 + inode.size) : readFile(inode, mapInode(inode));
@@ -305,6 +309,8 @@ export function checkExt(image: Uint8Array, options: { contents?: boolean } = {}
       const ino = g * inodesPerGroup + i + 1;
       if (!inodeUsed(ino)) {
         freeHere++;
+        const isWritten = (group.flags & 1) === 0 && !(hasGroupCsum && i >= inodesPerGroup - group.unused);
+        if (isWritten && readInode(ino).links !== 0) complain(`inode ${ino} is marked as free, but has links`);
         continue;
       }
       if (ino >= firstIno && !seen.has(ino)) complain(`inode ${ino} is marked as used, but has no name`);

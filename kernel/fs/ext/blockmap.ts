@@ -130,7 +130,7 @@ export class BlockMap implements BlockMapper, FileMap {
     if (level === 0 || isWhole) {
       this.store(slot, 0);
       const buffer = level === 0 ? null : volume.meta.read(block);
-      const error = allocator.freeBlocks(block, 1);
+      const error = allocator.freeBlocks(block, 1, level === 0 && this.owner.holdsMetadata);
       if (error !== 0) return error; // freed before: another part of the tree has named it
       this.owner.countBlocks(-1);
       if (level === 0) return 0;

@@ -176,7 +176,7 @@ export class ExtentTree implements IomapSource, FileMap {
       const rest = [part(extent, extent.index, from), part(extent, to, extent.index + extent.count)].filter((p) => p.count > 0);
       const failed = this.replace(extent.index, rest);
       if (failed !== 0) return failed;
-      error = this.owner.allocator.freeBlocks(extent.block + from - extent.index, to - from) || error;
+      error = this.owner.allocator.freeBlocks(extent.block + from - extent.index, to - from, this.owner.holdsMetadata) || error;
       this.owner.countBlocks(from - to);
       end = from;
     }

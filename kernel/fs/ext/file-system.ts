@@ -226,6 +226,7 @@ export class ExtFileSystem implements FileSystem {
     this.releaseAttributes(gone);
     gone.size = 0;
     gone.ctime = this.volume.now();
+    gone.mapChanged(); // whatever else is new of it, that it is gone must be written
     gone.write();
     this.forget(gone);
     this.allocator.freeInode(gone.ino, gone.isDirectory);

@@ -10,6 +10,8 @@ export interface MapOwner extends Toucher {
   readonly allocator: Allocator;
   /** Begins the checksums of what belongs to the inode. */
   readonly seed: number;
+  /** Its blocks hold metadata (a directory's entries, a link's text): what was to be written of them is nothing once they are free. */
+  readonly holdsMetadata: boolean;
   /** i_block: fifteen block numbers, or the root of the tree. */
   readonly iBlock: Uint8Array;
   /** i_block was changed. */

@@ -73,6 +73,9 @@ export class ExtInode extends Inode implements MapOwner {
   get allocator(): Allocator {
     return this.fs.allocator;
   }
+  get holdsMetadata(): boolean {
+    return this.type !== FileType.Regular;
+  }
   get iBlock(): Uint8Array {
     return this.raw.subarray(In.Block, In.Block + I_BLOCK_BYTES);
   }

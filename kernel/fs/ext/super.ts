@@ -49,9 +49,9 @@ function judgeFeatures(sb: Superblock, isReadOnly: boolean): MountFailure | null
   if (sb.has('incompat', Incompat.Recover)) return refuse('The journal holds changes that must be replayed first, and journals are not replayed here. Run e2fsck on the image.');
   const incompat = sb.incompat & ~KNOWN_INCOMPAT;
   if (incompat !== 0) return foreign(`The image needs features that are not there: ${unknownNames(incompat, Incompat)}.`);
+  if (sb.has('roCompat', RoCompat.Bigalloc)) return foreign('The image needs a feature that is not there: Bigalloc.');
   const roCompat = sb.roCompat & ~KNOWN_RO_COMPAT;
   if (roCompat !== 0 && !isReadOnly) return refuse(`The image can only be mounted read-only: it has ${unknownNames(roCompat, RoCompat)}.`, Errno.EROFS);
-  if (sb.has('roCompat', RoCompat.Bigalloc)) return foreign('The image needs a feature that is not there: Bigalloc.');
   if (sb.hasMetadataCsum) {
     if (sb.bytes[Sb.ChecksumType] !== CRC32C_TYPE) return foreign('The image has checksums of an unknown type.');
     if (superSum(sb) !== sb.u32(Sb.Checksum)) return refuse('The superblock does not match its checksum.');
