@@ -9,7 +9,7 @@ import { Dentry } from '#kernel/fs/dentry.ts';
 import { ExtentTree } from '#kernel/fs/ext/extents.ts';
 import { ExtFileSystem, type ExtInode } from '#kernel/fs/ext/index.ts';
 import type { MkfsEntry, MkfsOptions } from '#kernel/fs/ext/mkfs.ts';
-import { dropInode, FileType } from '#kernel/fs/inode.ts';
+import { type DirEntry, dropInode, FileType } from '#kernel/fs/inode.ts';
 import type { Kernel } from '#kernel/kernel.ts';
 import { Errno, errnoName } from '#kernel/syscall/errno.ts';
 import { crc32c, crc32cWord } from '#kernel/fs/ext/checksum.ts';
@@ -80,7 +80,7 @@ function targetsOf(bytes: Uint8Array): [number, number][] {
       return true;
     });
     if (!inode.isDirectory) return;
-    for (const { name } of inode.dir!.list(at, 2, null) as { name: string }[]) visit(inode.dir!.lookup(at, name, null) as Dentry);
+    for (const { name } of inode.dir!.list(at, 2, null) as readonly DirEntry[]) visit(inode.dir!.lookup(at, name, null) as Dentry);
   };
   visit(fs.root);
   return ranges;

@@ -34,10 +34,10 @@ export function e2fsck(bytes: Uint8Array): string {
     return status === 0 ? 'clean' : `exit ${status}: ${stdout}`;
   });
 }
-/** Repairs an image as e2fsck -fy does. @returns its bytes, and whether nothing was left to repair */
-export function repair(bytes: Uint8Array): { bytes: Uint8Array; isRepaired: boolean; log: string } {
+/** Repairs an image as e2fsck -fy does. @param more options besides @returns its bytes, and whether nothing was left to repair */
+export function repair(bytes: Uint8Array, more: readonly string[] = []): { bytes: Uint8Array; isRepaired: boolean; log: string } {
   return onImage(bytes, (path) => {
-    const { status, stdout } = spawnSync(tools.e2fsck!, ['-fy', path], { encoding: 'utf8' });
+    const { status, stdout } = spawnSync(tools.e2fsck!, ['-fy', ...more, path], { encoding: 'utf8' });
     return { bytes: new Uint8Array(readFileSync(path)), isRepaired: status !== null && status < 4, log: stdout };
   });
 }

@@ -214,9 +214,9 @@ export function checkExt(image: Uint8Array, options: { contents?: boolean } = {}
       return;
     }
     if (type === 0o100000) {
-      const bytes = known === undefined ? readFile(inode, mapInode(inode)) : null;
+      const map = known === undefined ? mapInode(inode) : null;
       tree.set(path, `file ${ino} ${inode.size}`);
-      if (bytes !== null && options.contents === true) contents.set(path, bytes);
+      if (map !== null && options.contents === true) contents.set(path, readFile(inode, map));
       return;
     }
     if (type !== 0o040000) {

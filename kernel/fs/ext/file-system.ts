@@ -54,10 +54,13 @@ export class ExtFileSystem implements FileSystem {
   private readonly orphans: ExtInode[] = [];
   private stateBefore = 0;
   private isMounted = true;
+  /** Mounted for writing: what was changed is written in the end, even if damage has made it read-only since. */
+  private readonly hasWritten: boolean;
 
   private constructor(volume: Volume, options: DriverOptions) {
     this.volume = volume;
     this.allocator = new Allocator(volume);
+    this.hasWritten = !volume.isReadOnly;
     this.devMajor = options.devMajor;
     this.devMinor = options.devMinor;
     this.contentOf = (inode) => options.contentOf(inode);
@@ -344,7 +347,7 @@ export class ExtFileSystem implements FileSystem {
 
   /** Puts everything that is kept in memory into blocks of the device, which are written when the device's are. @returns 0 or -EIO */
   writeBack(): number {
-    if (this.volume.isReadOnly) return 0;
+    if (!this.hasWritten) return 0;
     let error = 0;
     for (const inode of [...this.dirty]) {
       const failed = inode.write();
@@ -355,7 +358,7 @@ export class ExtFileSystem implements FileSystem {
   }
   /** Writes all metadata, and waits. @returns 0 or -EIO */
   sync(): number {
-    if (this.volume.isReadOnly) return 0;
+    if (!this.hasWritten) return 0;
     const error = this.writeBack();
     for (const inode of this.inodes.values()) {
       inode.touched.clear();
@@ -367,7 +370,7 @@ export class ExtFileSystem implements FileSystem {
   unmount(): number {
     if (!this.isMounted) return 0;
     this.isMounted = false;
-    if (this.volume.isReadOnly) return 0;
+    if (!this.hasWritten) return 0;
     return this.sync() || endWriting(this.volume, this.stateBefore);
   }
   /** Was damage found since the mount, or before it? */

@@ -75,7 +75,7 @@ function judgeGeometry(sb: Superblock): MountFailure | null {
   const { nrBlocks } = sb;
   if (!Number.isSafeInteger(nrBlocks) || nrBlocks <= first) return refuse(`A file system of ${nrBlocks} blocks is impossible.`);
   const nrGroups = Math.ceil((nrBlocks - first) / blocksPerGroup);
-  if (sb.nrInodes !== nrGroups * inodesPerGroup) return refuse(`${sb.nrInodes} inodes are not ${nrGroups} groups of ${inodesPerGroup}.`);
+  if (sb.nrInodes !== nrGroups * inodesPerGroup) return refuse(`There are ${sb.nrInodes} inodes, not ${nrGroups} groups of ${inodesPerGroup}.`);
   if (sb.firstIno < Ino.FirstOfOld || sb.firstIno > inodesPerGroup) return refuse(`Inode ${sb.firstIno} cannot be the first one for files.`);
   if (sb.u16(Sb.ReservedGdtBlocks) > blockSize / 4) return refuse('More blocks are set aside for group descriptors than can be.');
   if (sb.bytes[Sb.LogGroupsPerFlex]! > 31) return refuse('The size of flexible groups is impossible.');

@@ -162,6 +162,7 @@ export class Volume {
     const policy = sb.u16(Sb.Errors);
     if (policy === OnError.RemountReadOnly || policy === OnError.Panic) {
       this.writeSuper();
+      this.meta.syncBlock(Math.floor(SUPER_OFFSET / this.blockSize));
       this.isReadOnly = true;
       this.note('ext: remounted read-only');
     }

@@ -7,7 +7,7 @@ import { MemoryImage } from '#kernel/block/image.ts';
 import { Dentry } from '#kernel/fs/dentry.ts';
 import type { ExtFileSystem, ExtInode } from '#kernel/fs/ext/index.ts';
 import type { MkfsOptions } from '#kernel/fs/ext/mkfs.ts';
-import { dropInode, FileType, type Inode } from '#kernel/fs/inode.ts';
+import { type DirEntry, dropInode, FileType, type Inode } from '#kernel/fs/inode.ts';
 import { errnoName } from '#kernel/syscall/errno.ts';
 import { Errno } from '#kernel/syscall/errno.ts';
 import { e2fsck, hasE2fsprogs } from '../../../support/e2fsprogs.ts';
@@ -75,7 +75,7 @@ class World {
     const found: [string, number][] = [];
     const visit = (dentry: Dentry, at: string): void => {
       found.push([at, dentry.inode.type]);
-      for (const { name } of (dentry.inode.dir?.list(dentry, 2, null) ?? []) as { name: string }[]) visit(dentry.inode.dir!.lookup(dentry, name, null) as Dentry, `${at}/${name}`);
+      for (const { name } of (dentry.inode.dir?.list(dentry, 2, null) ?? []) as readonly DirEntry[]) visit(dentry.inode.dir!.lookup(dentry, name, null) as Dentry, `${at}/${name}`);
     };
     visit(this.place('/model', '') as Dentry, '');
     return found;
