@@ -23,7 +23,6 @@ import { VmFlag } from './vma.ts';
 export function doFileFault(fault: Fault): FaultResult {
   const { mm, vma } = fault;
   if (fault.write && !vma.has(VmFlag.Shared)) return copyFromFile(fault);
-  if (mm.tables.makeTableAt(fault.vpn, 0) === 0) return FaultResult.OutOfMemory;
   if (!fault.write && faultAround(fault)) return FaultResult.Done;
   const folio = folioFor(fault);
   if (folio === 'again') return doFileFault(fault);
@@ -32,11 +31,21 @@ export function doFileFault(fault: Fault): FaultResult {
     const result = pageMkwrite(fault, folio);
     if (result !== FaultResult.Done) return result;
   }
+  if (!makeTable(fault, folio)) return FaultResult.OutOfMemory;
   const nr = mapFolio(fault, folio);
   fault.kind = fault.write ? 'file-shared' : 'file-read';
   const { faults } = mm.system;
   if (faults.current !== null) faults.phase('map', { pages: nr, pfn: folio }, `${nr === 1 ? 'one entry' : `${nr} entries`}${fault.write ? ', writable and dirty' : ''}`, 'file-page');
   return FaultResult.Done;
+}
+
+/** A page table is made only for a page that is there: a fault beyond the end of the file leaves none behind. The folio is held while memory for
+ *  the table is sought. */
+function makeTable({ mm: { system, tables }, vpn }: Fault, folio: Folio): boolean {
+  system.folios.get(folio);
+  const isMade = tables.makeTableAt(vpn, 0) !== 0;
+  system.putFolio(folio);
+  return isMade;
 }
 
 /** The file's folio at the fault, read in or made, up to date; or why not. 'again': the next window has been started, for which Linux lets go
@@ -157,6 +166,7 @@ function mapAround(fault: Fault, start: number, end: number): number {
     const stop = Math.min(first + nr, lastIndex);
     const isReady = (folios.flags(folio) & (FolioFlag.Uptodate | FolioFlag.Locked | FolioFlag.Reclaim)) === FolioFlag.Uptodate;
     if (isReady) {
+      if (!makeTable(fault, folio)) break;
       const at = vma.start / PAGE_SIZE + first - vma.pgoff;
       // 6.18 maps the file's last folio around a fault only as far as the window goes, unless one PMD entry would do.
       const inside = first + nr < space.sizePages || (nr === 512 && first + nr === space.sizePages);

@@ -135,6 +135,7 @@ export function splitHugePmd(mm: Mm, vma: Vma, vpn: number, reason: ReasonCode):
     for (let i = 0; i < PMD_PAGES; i++) tables.storeInto(table, i, makePte(system.zeroPage, vma.pageProt | PteSoft.Special));
   } else {
     for (let i = 0; i < PMD_PAGES; i++) tables.storeInto(table, i, makePte(asPfn(first + i), bitsOf(low)));
+    if ((low & Pte.D) !== 0) system.folios.set(asFolio(first), FolioFlag.Dirty);
     splitPmdRmap(mm, asFolio(first));
   }
   tables.clearPmdLeaf(start);

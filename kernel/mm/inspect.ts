@@ -33,12 +33,14 @@ export function smapsOf(mm: Mm, vma: VmaView): Smaps {
   }
   return s;
 }
+/** Bits behind the point of a page's share; what is finer is lost page by page. */
+const PSS_SHIFT = 12;
 /** smaps_account() for one page. */
 function addPage({ folios }: MmSystem, s: Smaps, page: Pfn, low: number, locked: boolean): void {
   const folio = folios.folioOf(page);
   const mapcount = folios.pageMapcount(page);
   const dirty = (low & Pte.D) !== 0 || folios.test(folio, FolioFlag.Dirty);
-  const share = PAGE_SIZE / mapcount;
+  const share = Math.floor((PAGE_SIZE << PSS_SHIFT) / mapcount) / (1 << PSS_SHIFT);
   s.rss += PAGE_SIZE;
   s.pss += share;
   if (folios.isAnon(folio)) {
@@ -78,7 +80,8 @@ export function pagemapWord(mm: Mm, va: number): bigint {
   const { folios } = mm.system;
   const page = leaf !== 0 ? asPfn(ptePfn(leaf) + (vpn & 511)) : ptePfn(low);
   let word = (1n << 63n) | BigInt(page);
-  if ((low & PteSoft.Special) !== 0) return word;
+  // The zero page has no struct page to be asked; the huge zero folio has one, and it is not anonymous.
+  if ((low & PteSoft.Special) !== 0) return leaf !== 0 ? word | (1n << 61n) : word;
   // The page's own count, though its folio be shared. Under a PMD, 6.18 asks the first page for all 512: __folio_page_mapped_exclusively() is given that one.
   if (folios.pageMapcount(leaf !== 0 ? ptePfn(leaf) : page) === 1) word |= 1n << 56n;
   if (!folios.isAnon(folios.folioOf(page))) word |= 1n << 61n;

@@ -66,7 +66,7 @@ function adviseVma(mm: Mm, vma: Vma, start: number, end: number, advice: number)
       return lazyFree(mm, start / PAGE_SIZE, end / PAGE_SIZE);
     case Madvise.Remove: {
       if (vma.file === null || vma.has(VmFlag.Locked)) return -Errno.EINVAL;
-      if ((vma.flags & (VmFlag.Shared | VmFlag.Write)) !== (VmFlag.Shared | VmFlag.Write)) return -Errno.EACCES;
+      if ((vma.flags & (VmFlag.Shared | VmFlag.MayWrite)) !== (VmFlag.Shared | VmFlag.MayWrite)) return -Errno.EACCES;
       const from = vma.pgoffOf(start) * PAGE_SIZE;
       vma.file.space.punchHole(from, from + end - start);
       return 0;
@@ -118,12 +118,10 @@ function zap(mm: Mm, vma: Vma, start: number, end: number): number {
   batch.flush();
   return 0;
 }
-/** MADV_FREE: the pages may be dropped under pressure as long as they stay clean. They lose A and D and PG_swapbacked; nothing else happens,
- *  for there is no reclaim yet. A large folio of which only a part is meant is split first; if others map it too, it is left alone. */
-function lazyFree(mm: Mm, start: number, end: number): number {
-  const { tables, system } = mm;
-  const { folios, vmstat } = system;
-  const batch = new FenceBatch(mm.fences);
+/** Visits what is mapped in a range, folio by folio: `vpn` and the `nr` pages that one folio has there. A large folio of which only a part lies
+ *  there in order is split first, if nobody else maps it, and else left alone; so is what cannot be split. Mirrors the walks of madvise_free_pte_range(). */
+function forFoliosIn(mm: Mm, start: number, end: number, visit: (folio: Folio, vpn: number, nr: number, isPmd: boolean) => void): void {
+  const { tables, system: { folios } } = mm;
   for (let vpn = tables.skipAbsent(start, end); vpn < end; vpn = tables.skipAbsent(vpn, end)) {
     const leaf = tables.pmdLeaf(vpn);
     const low = leaf !== 0 ? leaf : tables.get(vpn);
@@ -131,45 +129,51 @@ function lazyFree(mm: Mm, start: number, end: number): number {
     if (low !== 0 && ptePresent(low) && (low & PteSoft.Special) === 0) {
       const folio = folios.folioOf(ptePfn(low));
       const nr = folios.nrPages(folio);
-      const whole = ptePfn(low) === folio && vpn + nr <= end && (leaf === 0 || vpn % 512 === 0) && tables.isRun(vpn, folio, nr);
-      if (folios.isAnon(folio) && whole && !folios.maybeMappedShared(folio)) {
-        if (leaf !== 0) tables.setPmdLeaf(vpn, low & ~(Pte.A | Pte.D));
-        else for (let at = vpn; at < vpn + nr; ) at = clearAccess(mm, at, vpn + nr, Pte.A | Pte.D);
-        batch.add(vpn, nr, leaf !== 0);
-        folios.clear(folio, FolioFlag.SwapBacked | FolioFlag.Dirty);
-        vmstat.add(VmItem.pglazyfree, nr);
+      const isWhole = ptePfn(low) === folio && vpn + nr <= end && (leaf === 0 || vpn % 512 === 0) && tables.isRun(vpn, folio, nr);
+      if (isWhole && (leaf === 0 || !folios.maybeMappedShared(folio))) {
+        visit(folio, vpn, nr, leaf !== 0);
         step = nr;
-      } else if (splitPart(mm, folio)) step = 0;
+      } else if (!isWhole && splitPart(mm, folio)) step = 0;
     }
     vpn += step;
   }
+}
+/** MADV_FREE: the pages may be dropped under pressure as long as they stay clean. They lose A and D and PG_swapbacked; nothing else happens,
+ *  for there is no reclaim yet. What others map too loses these as well, unless the folio itself is marked dirty. */
+function lazyFree(mm: Mm, start: number, end: number): number {
+  const { folios, vmstat } = mm.system;
+  const batch = new FenceBatch(mm.fences);
+  forFoliosIn(mm, start, end, (folio, vpn, nr, isPmd) => {
+    if (folios.test(folio, FolioFlag.Dirty)) {
+      if (folios.folioMapcount(folio) !== (isPmd ? 1 : nr)) return;
+      folios.clear(folio, FolioFlag.Dirty);
+    }
+    clearAccess(mm, vpn, nr, isPmd, Pte.A | Pte.D);
+    batch.add(vpn, nr, isPmd);
+    if (!folios.isAnon(folio) || !folios.test(folio, FolioFlag.SwapBacked) || folios.test(folio, FolioFlag.Unevictable)) return;
+    folios.clear(folio, FolioFlag.SwapBacked);
+    vmstat.add(VmItem.pglazyfree, nr);
+  });
   batch.flush();
   return 0;
 }
-/** MADV_COLD and MADV_PAGEOUT: the pages have not been used; khugepaged then leaves them alone. Without swap there is nowhere to put them, but
- *  PAGEOUT drops what was freed lazily. What others map too is theirs to judge; a large folio of which only a part is meant is split first. Mirrors madvise_cold_or_pageout_pte_range(). */
+/** MADV_COLD and MADV_PAGEOUT: the pages have not been used; khugepaged then leaves cold ones alone. Without swap there is nowhere to put them,
+ *  but PAGEOUT drops what was freed lazily, and splits the others on its way, as Linux does before it tries them page by page. What others map
+ *  too is theirs to judge. Mirrors madvise_cold_or_pageout_pte_range(). */
 function cool(mm: Mm, vma: Vma, start: number, end: number, pageOut: boolean): number {
-  const { tables, system: { folios } } = mm;
+  const { folios } = mm.system;
   const batch = new FenceBatch(mm.fences);
-  for (let vpn = tables.skipAbsent(start, end); vpn < end; vpn = tables.skipAbsent(vpn, end)) {
-    const leaf = tables.pmdLeaf(vpn);
-    const low = leaf !== 0 ? leaf : tables.get(vpn);
-    let step = leaf !== 0 ? 512 - (vpn % 512) : 1;
-    if (low !== 0 && ptePresent(low) && (low & PteSoft.Special) === 0) {
-      const folio = folios.folioOf(ptePfn(low));
-      const nr = folios.nrPages(folio);
-      const whole = ptePfn(low) === folio && vpn + nr <= end && (leaf === 0 || vpn % 512 === 0) && tables.isRun(vpn, folio, nr);
-      if (whole && !folios.maybeMappedShared(folio)) {
-        if (leaf !== 0) tables.setPmdLeaf(vpn, low & ~Pte.A);
-        else for (let at = vpn; at < vpn + nr; ) at = clearAccess(mm, at, vpn + nr, Pte.A);
-        batch.add(vpn, nr, leaf !== 0);
-        folios.clear(folio, FolioFlag.Referenced);
-        if (pageOut) dropLazyFree(mm, vma, vpn, folio, batch);
-        step = nr;
-      } else if (splitPart(mm, folio)) step = 0;
+  forFoliosIn(mm, start, end, (folio, vpn, nr, isPmd) => {
+    if (folios.folioMapcount(folio) !== (isPmd ? 1 : nr)) return;
+    if (!pageOut) {
+      clearAccess(mm, vpn, nr, isPmd, Pte.A);
+      batch.add(vpn, nr, isPmd);
     }
-    vpn += step;
-  }
+    folios.clear(folio, FolioFlag.Referenced);
+    if (!pageOut || folios.test(folio, FolioFlag.Unevictable)) return;
+    if (folios.test(folio, FolioFlag.SwapBacked)) splitPart(mm, folio);
+    else dropLazyFree(mm, vma, vpn, folio, batch);
+  });
   batch.flush();
   return 0;
 }
@@ -197,10 +201,15 @@ function splitPart({ system }: Mm, folio: Folio): boolean {
   system.putFolio(folio);
   return failed === 0;
 }
-function clearAccess({ tables }: Mm, vpn: number, end: number, bits: number): number {
-  const nr = tables.unitAt(vpn, end);
-  tables.setUnit(vpn, tables.get(vpn) & ~bits, nr);
-  return vpn + nr;
+function clearAccess({ tables }: Mm, start: number, pages: number, isPmd: boolean, bits: number): void {
+  if (isPmd) {
+    tables.setPmdLeaf(start, tables.pmdLeaf(start) & ~bits);
+    return;
+  }
+  for (let vpn = start, nr = 0; vpn < start + pages; vpn += nr) {
+    nr = tables.unitAt(vpn, start + pages);
+    tables.setUnit(vpn, tables.get(vpn) & ~bits, nr);
+  }
 }
 
 /** MADV_POPULATE_READ and _WRITE: unlike MAP_POPULATE they report what goes wrong. Mirrors faultin_page_range(). */

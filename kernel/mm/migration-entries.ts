@@ -4,7 +4,7 @@
 //
 // Linux leaves migration entries in the page tables meanwhile, on which faults wait. Here one hart runs, and a split or a migration is one
 // step that nothing can interrupt: the entries are remembered beside the tables, and no fault, fork or unmapping ever meets one. What they
-// carry is the same: whether the page was writable, exclusive, young, dirty.
+// carry is the same: whether the page was writable, exclusive, young, dirty; a dirty entry marks the folio dirty, which it stays.
 import { asFolio, asPfn } from '#base';
 import type { Folio, Pfn } from '#base';
 import { NAPOT_ORDER, Pte, PteSoft, makePte } from '#mmu';
@@ -60,6 +60,7 @@ function takeOutPmd(mapping: Mapping, batch: FenceBatch): MigrationEntry {
   const folio = asFolio(page);
   const entry: MigrationEntry = { mm, vma, vpn, page, nr, kind, bits: bitsOf(low), exclusive: [mm.system.folios.isAnonExclusive(folio)] };
   mm.tables.setPmdLeaf(vpn, 0);
+  if ((low & Pte.D) !== 0) mm.system.dirtyFolio(folio);
   batch.add(vpn, nr, true);
   suspendPmdRmap(mm, folio);
   if (setMigrationPmd.enabled) setMigrationPmd.emit(vpn * 4096, low);
@@ -76,6 +77,7 @@ function takeOutPtes({ mm, vma, vpn: start, page: first, nr: count }: Mapping, b
     const page = asPfn(first + at);
     const exclusive: boolean[] = [];
     tables.setUnit(vpn, 0, nr);
+    if ((low & Pte.D) !== 0) mm.system.dirtyFolio(folios.folioOf(page));
     batch.add(vpn, nr);
     for (let i = 0; i < nr; i++) {
       exclusive.push(folios.isAnonExclusive(asPfn(page + i)));

@@ -1,5 +1,6 @@
 // Touching pages on a program's behalf: MAP_POPULATE, mlock, MADV_POPULATE_*. Mirrors populate_vma_page_range() (mm/gup.c).
 import { PAGE_SIZE, asVpn } from '#base';
+import { Pte, PteSoft, ptePfn } from '#mmu';
 import { FaultResult, handleMmFault, newFault } from './fault.ts';
 import type { Mm } from './mm.ts';
 import { ptePresent, pteWritable } from './pagetable.ts';
@@ -24,8 +25,17 @@ export function populateVma(mm: Mm, vma: Vma, start: number, end: number, write:
       const result = handleMmFault(newFault(mm, vma, asVpn(vpn), write), mm.counts);
       if (result !== FaultResult.Done) return result;
     }
+    if (write) markDirty(mm, vpn);
   }
   return FaultResult.Done;
+}
+/** Pages that were present and clean count as written: FOLL_TOUCH with FOLL_WRITE. A 2 MiB entry says so itself, a page is marked. */
+function markDirty({ tables, system }: Mm, vpn: number): void {
+  const leaf = tables.pmdLeaf(vpn);
+  const low = leaf !== 0 ? leaf : tables.get(vpn);
+  if ((low & (Pte.D | PteSoft.Special)) !== 0) return;
+  if (leaf !== 0) tables.setPmdLeaf(vpn - (vpn % 512), leaf | Pte.A | Pte.D);
+  else system.dirtyFolio(system.folios.folioOf(ptePfn(low)));
 }
 function isPresent(mm: Mm, vpn: number, write: boolean): boolean {
   const low = mm.tables.pmdLeaf(vpn) || mm.tables.get(vpn);

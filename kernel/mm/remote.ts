@@ -32,7 +32,7 @@ export function accessRemoteVm(mm: Mm, counts: FaultCounts, va: number, bytes: U
     const part = bytes.subarray(done, done + chunk);
     if (write) {
       machine.writeFrame(pfn, at % PAGE_SIZE, part);
-      folios.set(folios.folioOf(pfn), FolioFlag.Dirty);
+      mm.system.dirtyFolio(folios.folioOf(pfn));
     } else machine.readFrame(pfn, at % PAGE_SIZE, part);
     done += chunk;
   }

@@ -255,9 +255,9 @@ export class MmSystem {
     if (mmPageFree.enabled) mmPageFree.emit(folio, order);
     if (batched && mmPageFreeBatched.enabled && isPcpOrder(order)) mmPageFreeBatched.emit(folio);
   }
-  /** A folio of a file holds what the disk does not (folio_mark_dirty()): found so in an entry that mapped it. */
+  /** A folio holds what the disk, or swap, does not (folio_mark_dirty()): found so in an entry that mapped it, or written by the kernel. */
   dirtyFolio(folio: Folio): void {
-    const space = this.addressSpaces.get(this.folios.mapping(folio));
+    const space = this.folios.isAnon(folio) ? undefined : this.addressSpaces.get(this.folios.mapping(folio));
     if (space === undefined) this.folios.set(folio, FolioFlag.Dirty);
     else {
       space.ops?.folioWritten(folio);

@@ -3,43 +3,11 @@
 // After the step each line has what has changed: "64:anon_fault_alloc+16,nr_anon+16 thp_split_pmd+1", or "-"; a step of a child counts with what
 // its end changes. COLLAPSE lines end in the errno of MADV_COLLAPSE, 0 for none.
 #include "steps.h"
+#include "counts.h"
 
 #ifndef MADV_COLLAPSE
 #define MADV_COLLAPSE 25
 #endif
-#define STATS "/sys/kernel/mm/transparent_hugepage/hugepages-%dkB/stats/%s"
-
-static const int kbytes[] = { 16, 32, 64, 128, 256, 512, 1024, 2048 };
-static const char *const stats[] = { "anon_fault_alloc", "anon_fault_fallback", "split", "split_failed", "split_deferred", "nr_anon", "nr_anon_partially_mapped" };
-static const char *const lines[] = { "thp_fault_alloc", "thp_fault_fallback", "thp_collapse_alloc", "thp_collapse_alloc_failed", "thp_deferred_split_page", "thp_split_pmd" };
-struct counts { long size[COUNT_OF(kbytes)][COUNT_OF(stats)], line[COUNT_OF(lines)]; };
-
-static void read_file(const char *path, char *text, size_t room) {
-    int fd = open(path, O_RDONLY);
-    must(fd < 0, path);
-    size_t have = 0;
-    ssize_t got;
-    while ((got = read(fd, text + have, room - 1 - have)) > 0) have += (size_t)got;
-    must(got < 0, path);
-    close(fd);
-    text[have] = '\0';
-}
-static void count(struct counts *counts) {
-    static char text[16 * KIB], path[128];
-    for (size_t s = 0; s < COUNT_OF(kbytes); s++)
-        for (size_t i = 0; i < COUNT_OF(stats); i++) {
-            snprintf(path, sizeof path, STATS, kbytes[s], stats[i]);
-            read_file(path, text, sizeof text);
-            counts->size[s][i] = strtol(text, NULL, 10);
-        }
-    read_file("/proc/vmstat", text, sizeof text);
-    for (size_t i = 0; i < COUNT_OF(lines); i++) {
-        size_t length = strlen(lines[i]);
-        counts->line[i] = 0;
-        for (const char *at = text; (at = strstr(at, lines[i])) != NULL; at += length)
-            if (at[length] == ' ') counts->line[i] = strtol(at + length, NULL, 10);
-    }
-}
 
 static int collapse_error;
 static void collapse(struct region *r) { collapse_error = madvise(r->base, r->pages * PAGE_BYTES, MADV_COLLAPSE) == 0 ? 0 : errno; }
@@ -94,24 +62,6 @@ static void run_step(const struct step *step, struct region *region) {
     int status;
     must(waitpid(child, &status, 0) != child || !WIFEXITED(status), "the child");
     collapse_error = WEXITSTATUS(status);
-}
-static void print_change(const struct counts *before, const struct counts *after) {
-    int any = 0;
-    for (size_t s = 0; s < COUNT_OF(kbytes); s++) {
-        int here = 0;
-        for (size_t i = 0; i < COUNT_OF(stats); i++) {
-            long change = after->size[s][i] - before->size[s][i];
-            if (change == 0) continue;
-            if (here++) printf(",%s%+ld", stats[i], change);
-            else printf(" %d:%s%+ld", kbytes[s], stats[i], change);
-        }
-        any |= here;
-    }
-    for (size_t i = 0; i < COUNT_OF(lines); i++) {
-        long change = after->line[i] - before->line[i];
-        if (change != 0) any = 1, printf(" %s%+ld", lines[i], change);
-    }
-    if (!any) printf(" -");
 }
 static void run_case(const struct pattern *pattern, u64 first_page, u64 pages) {
     struct counts before, after;
