@@ -16,6 +16,8 @@
 //   console.ts     the host's stdin, stdout, stderr; tty.ts the terminal: line editing, echo, settings, keys that are signals; dev.ts devices
 //   locks.ts       record locks, flock, deadlock
 //   pseudo.ts      files that are told, not stored; procfs/ (its index.ts has the order), sysfs.ts
+//   buffers.ts, mapping.ts   what stands between the page cache and an on-disk format: metadata blocks, and where the bytes of a file are
+//   ext/           ext2 and ext4 on a disk (its index.ts has the order)
 //   view.ts        what all this needs of the kernel around it
 //
 // How a call sleeps. An operation that can do nothing now answers -EAGAIN; OpenFile.read and write put the task on the file's queues and

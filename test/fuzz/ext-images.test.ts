@@ -212,17 +212,19 @@ function exercise(kernel: Kernel, bytes: Uint8Array, isReadOnly: boolean, random
   for (let i = 0; i < 25; i++) {
     const { path, dentry } = found[random.below(found.length)]!;
     const other = found[random.below(found.length)]!;
+    const dirs = found.filter((f) => f.dentry.inode.isDirectory);
+    const dir = dirs[random.below(dirs.length)]!.path;
     const inode = dentry.inode as ExtInode;
     const isFile = inode.type === FileType.Regular && inode.nlink > 0 && !fs.isReadOnly;
     switch (random.below(12)) {
-      case 0: check(ends(names.make(who, root, `${path}/new-${i}`, FileType.Regular | 0o644)), 'create'); break;
-      case 1: check(ends(names.make(who, root, `${path}/dir-${i}`, FileType.Directory | 0o755)), 'mkdir'); break;
+      case 0: check(ends(names.make(who, root, `${dir}/new-${i}`, FileType.Regular | 0o644)), 'create'); break;
+      case 1: check(ends(names.make(who, root, `${dir}/dir-${i}`, FileType.Directory | 0o755)), 'mkdir'); break;
       case 2: check(names.unlink(who, root, path), 'unlink'); break;
       case 3: check(names.rmdir(who, root, path), 'rmdir'); break;
       case 4: check(names.rename(who, root, path, root, other.path, random.below(3)), 'rename'); break;
-      case 5: check(names.rename(who, root, path, root, `${other.path}/moved-${i}`, 0), 'rename'); break;
-      case 6: check(names.symlink(who, root, `${path}/link-${i}`, 'z'.repeat(1 + random.below(100)), 1), 'symlink'); break;
-      case 7: check(names.link(who, dentry, root, `${other.path}/hard-${i}`), 'link'); break;
+      case 5: check(names.rename(who, root, path, root, `${dir}/moved-${i}`, 0), 'rename'); break;
+      case 6: check(names.symlink(who, root, `${dir}/link-${i}`, 'z'.repeat(1 + random.below(100)), 1), 'symlink'); break;
+      case 7: check(names.link(who, dentry, root, `${dir}/hard-${i}`), 'link'); break;
       case 8: if (isFile) check(writeAt(image, inode, random.below(600_000), new Uint8Array(1 + random.below(9000)).fill(i)), 'write'); break;
       case 9: if (isFile) check(truncateTo(image, inode, random.below(100_000)), 'truncate'); break;
       case 10: if (isFile && inode.map instanceof ExtentTree) check(inode.zeroRange(random.below(100_000), 100_000 + random.below(100_000)), 'zero'); else if (isFile) check(inode.punch(random.below(100_000), 200_000), 'punch'); break;

@@ -5,6 +5,10 @@
 //
 // A file that grows has a window after its last block, in memory only, which others leave alone while there is room elsewhere: so two files that
 // grow at once stay in long pieces (struct ext4_prealloc_space).
+//
+// What was freed is not given to others before the disk knows: until then a crash would bring back the old owner, and e2fsck, which finds the block or
+// the inode in two places, might repair the wrong one. Linux has its journal for this, and without one at least keeps deleted inodes for some seconds
+// (recently_deleted()). When there is nothing else left, everything is written first.
 import { Errno } from '../../syscall/errno.ts';
 import type { MetaBuffer } from '../buffers.ts';
 import { GroupFlag } from './layout.ts';
@@ -28,19 +32,32 @@ export class Allocator {
   private readonly longest = new Map<number, number>();
   /** By inode: where a growing file goes on. */
   private readonly windows = new Map<number, Run>();
+  /** By group: blocks that are free, but perhaps not yet on the disk. */
+  private readonly freedBlocks = new Map<number, Uint8Array>();
+  private readonly freedInodes = new Set<number>();
+  /** Writes all metadata: afterwards the disk knows what is free. false: it could not. */
+  private readonly settle: () => boolean;
 
-  constructor(volume: Volume) {
+  constructor(volume: Volume, settle: () => boolean) {
     this.volume = volume;
+    this.settle = settle;
+  }
+  /** Everything that was freed until now is free on the disk too. */
+  settled(): void {
+    this.freedBlocks.clear();
+    this.freedInodes.clear();
+    this.longest.clear();
   }
 
   // --- Blocks ---
 
   /**
    * Takes up to `want` blocks in one piece, at `goal` if it is free, else after it or in the groups behind. @param ino whose window may be used;
-   * 0: nobody's @returns the run, or -ENOSPC, -EIO
+   * 0: nobody's @returns the run, or -ENOSPC, -EROFS, -EIO
    */
   takeBlocks(goal: number, want: number, ino = 0): Run | number {
     const { volume } = this;
+    if (volume.isReadOnly) return -Errno.EROFS;
     if (volume.sb.freeBlocks === 0) return -Errno.ENOSPC;
     const from = volume.isData(goal) ? goal : volume.firstDataBlock;
     const exact = this.takeAt(from, want, ino);
@@ -59,7 +76,7 @@ export class Allocator {
       this.longest.clear();
       return this.takeBlocks(goal, want, ino);
     }
-    return -Errno.ENOSPC;
+    return this.freedBlocks.size > 0 && this.settle() ? this.takeBlocks(goal, want, ino) : -Errno.ENOSPC;
   }
   /** Takes what is free from `block` on, if that block is. */
   private takeAt(block: number, want: number, ino: number): Run | null {
@@ -95,7 +112,8 @@ export class Allocator {
   /** Free bits from `bit` on, up to `max`, not in another file's window. */
   private freeRun(bits: Uint8Array, bit: number, max: number, start: number, ino: number): number {
     let count = 0;
-    while (count < max && (bits[(bit + count) >> 3]! & (1 << ((bit + count) & 7))) === 0) count++;
+    const freed = this.freedBlocks.get(this.volume.groupOf(start));
+    while (count < max && !testBit(bits, bit + count) && (freed === undefined || !testBit(freed, bit + count))) count++;
     for (const [owner, window] of this.windows) {
       if (owner === ino) continue;
       const at = start + bit;
@@ -141,9 +159,12 @@ export class Allocator {
     const bitmap = this.blockBitmap(group);
     if (bitmap === null) return -Errno.EIO;
     let freed = 0;
+    let recent = this.freedBlocks.get(group);
+    if (recent === undefined) this.freedBlocks.set(group, recent = new Uint8Array(volume.blockSize));
     for (let i = bit; i < bit + count; i++) {
       if (!testBit(bitmap.data, i)) continue;
       setBits(bitmap.data, i, 1, false);
+      setBits(recent, i, 1, true);
       freed++;
     }
     this.longest.delete(group);
@@ -216,6 +237,7 @@ export class Allocator {
    */
   takeInode(parentIno: number, isDir: boolean, isUsed: (ino: number) => boolean): number {
     const { volume } = this;
+    if (volume.isReadOnly) return -Errno.EROFS;
     if (volume.sb.freeInodes === 0) return -Errno.ENOSPC;
     const parentGroup = Math.floor((parentIno - 1) / volume.inodesPerGroup);
     const first = isDir ? this.directoryGroup(parentGroup, parentIno === 2) : parentGroup;
@@ -224,9 +246,11 @@ export class Allocator {
       if (volume.groups.freeInodes(group) === 0) continue;
       const bitmap = this.inodeBitmap(group);
       if (bitmap === null) continue;
-      const bit = nextClear(bitmap.data, 0, volume.inodesPerGroup);
+      const base = group * volume.inodesPerGroup + 1;
+      let bit = nextClear(bitmap.data, 0, volume.inodesPerGroup);
+      while (this.freedInodes.has(base + bit)) bit = nextClear(bitmap.data, bit + 1, volume.inodesPerGroup);
       if (bit >= volume.inodesPerGroup) continue;
-      const ino = group * volume.inodesPerGroup + bit + 1;
+      const ino = base + bit;
       if (ino < volume.sb.firstIno || isUsed(ino)) {
         setBits(bitmap.data, bit, 1, true);
         this.countInodes(group, bitmap, 0, 0);
@@ -237,7 +261,7 @@ export class Allocator {
       this.countInodes(group, bitmap, -1, isDir ? 1 : 0);
       return ino;
     }
-    return -Errno.ENOSPC;
+    return this.freedInodes.size > 0 && this.settle() ? this.takeInode(parentIno, isDir, isUsed) : -Errno.ENOSPC;
   }
   /** Where a new directory goes: spread at the top, else the parent's group or the next one that is not fuller than most. */
   private directoryGroup(parentGroup: number, isTop: boolean): number {
@@ -276,6 +300,7 @@ export class Allocator {
     const bit = (ino - 1) % volume.inodesPerGroup;
     if (!testBit(bitmap.data, bit)) return volume.corrupt(`inode ${ino} was freed before`);
     setBits(bitmap.data, bit, 1, false);
+    this.freedInodes.add(ino);
     this.countInodes(group, bitmap, 1, isDir ? -1 : 0);
     return 0;
   }

@@ -59,7 +59,7 @@ export class ExtFileSystem implements FileSystem {
 
   private constructor(volume: Volume, options: DriverOptions) {
     this.volume = volume;
-    this.allocator = new Allocator(volume);
+    this.allocator = new Allocator(volume, () => this.hasWritten && this.sync() === 0);
     this.hasWritten = !volume.isReadOnly;
     this.devMajor = options.devMajor;
     this.devMinor = options.devMinor;
@@ -364,7 +364,9 @@ export class ExtFileSystem implements FileSystem {
       inode.touched.clear();
       inode.unsyncedParent = null;
     }
-    return this.volume.syncAll() || error;
+    const failed = this.volume.syncAll() || error;
+    if (failed === 0) this.allocator.settled();
+    return failed;
   }
   /** The end: everything is written, and the disk says that it was left in order. Nobody uses a file any more. @returns 0 or -EIO */
   unmount(): number {
@@ -383,7 +385,8 @@ export class ExtFileSystem implements FileSystem {
 function judgeInode(inode: ExtInode): string | null {
   const { volume, size, map } = inode;
   if (inode.fileAcl !== 0 && !volume.isData(inode.fileAcl)) return `attributes in block ${inode.fileAcl}`;
-  if (inode.isDirectory && size % volume.blockSize !== 0) return `a directory of ${size} bytes`;
+  // Directories have no holes: one larger than the device would be read for ever.
+  if (inode.isDirectory && (size % volume.blockSize !== 0 || size > volume.nrBlocks * volume.blockSize)) return `a directory of ${size} bytes`;
   if (inode.type === FileType.Symlink && map !== null && size >= volume.blockSize) return `a link of ${size} bytes`;
   if (inode.type === FileType.Regular && size > inode.maxBytes) return `${size} bytes are more than it can hold`;
   return map instanceof ExtentTree ? map.judgeRoot() : null;
