@@ -29,6 +29,13 @@ export type Topic = keyof typeof topics;
 
 const vmstatMeanings: Readonly<Record<string, string>> = {
   nr_free_pages: 'pages that the buddy allocator holds free, now',
+  nr_zone_write_pending: 'pages that are dirty or on their way to a disk, now',
+  nr_dirty: 'pages of files on disks that differ from the disk, now',
+  nr_writeback: 'pages on their way to a disk, now',
+  nr_dirtied: 'pages that became dirty',
+  nr_written: 'pages that reached their disk',
+  nr_dirty_threshold: 'pages that may be dirty before writers pause, when last asked',
+  nr_dirty_background_threshold: 'pages that may be dirty before the flusher writes, when last asked',
   nr_mlock: 'pages that mlock() keeps in memory, now',
   nr_anon_pages: 'anonymous pages that are mapped, now',
   nr_mapped: 'pages of files that are mapped, now',

@@ -46,6 +46,8 @@ export interface Faults {
   readonly crashAtWrite?: number;
   /** Writes are in a cache until a flush: a crash loses any of them, in whole or in part, in any order. false: each is durable at once. */
   readonly isVolatile?: boolean;
+  /** Where a write may tear: at multiples of this, from the beginning of the disk. A disk of 4096-byte sectors writes those whole. Absent: 512. */
+  readonly tearBytes?: number;
   readonly seed?: number;
 }
 
@@ -61,6 +63,7 @@ export class FaultyImage implements DiskImage {
   private readonly crashAt: number;
   private readonly isVolatile: boolean;
   private readonly random: Prng;
+  private readonly tearBytes: number;
   /** What a crash cannot take any more. */
   private readonly durable: Uint8Array;
   /** Written since the last flush. */
@@ -72,6 +75,7 @@ export class FaultyImage implements DiskImage {
     this.crashAt = faults.crashAtWrite ?? Infinity;
     this.isVolatile = faults.isVolatile ?? true;
     this.random = new Prng(faults.seed ?? 1, 'faulty-image');
+    this.tearBytes = faults.tearBytes ?? SECTOR_BYTES;
     this.durable = inner.bytes.slice();
   }
   get sizeBytes(): number {
@@ -82,13 +86,18 @@ export class FaultyImage implements DiskImage {
     for (let sector = offset / SECTOR_BYTES; sector < (offset + lenBytes) / SECTOR_BYTES; sector++) if (this.bad.has(sector)) return true;
     return false;
   }
+  /** How much of a write arrives. */
+  private tear(offset: number, lenBytes: number): number {
+    const at = offset + this.random.below(lenBytes / SECTOR_BYTES + 1) * SECTOR_BYTES;
+    return at === offset + lenBytes ? lenBytes : Math.max(0, at - (at % this.tearBytes) - offset);
+  }
   read(offset: number, into: Uint8Array): boolean {
     return !this.isBad(offset, into.length) && this.inner.read(offset, into);
   }
   write(offset: number, from: Uint8Array): boolean {
     if (this.isBad(offset, from.length)) return false;
     const isLast = ++this.nrWrites === this.crashAt;
-    const bytes = isLast ? from.slice(0, this.random.below(from.length / SECTOR_BYTES + 1) * SECTOR_BYTES) : from.slice();
+    const bytes = isLast ? from.slice(0, this.tear(offset, from.length)) : from.slice();
     if (this.isVolatile) this.unflushed.push({ offset, bytes });
     else this.durable.set(bytes, offset);
     if (!isLast) return this.inner.write(offset, from);
@@ -112,7 +121,7 @@ export class FaultyImage implements DiskImage {
       const { offset, bytes: from } = write!;
       // Lost, torn, or whole.
       const fate = this.random.below(3);
-      const kept = fate === 0 ? 0 : fate === 1 ? this.random.below(from.length / SECTOR_BYTES + 1) * SECTOR_BYTES : from.length;
+      const kept = fate === 0 ? 0 : fate === 1 ? this.tear(offset, from.length) : from.length;
       bytes.set(from.subarray(0, kept), offset);
     }
     return bytes;

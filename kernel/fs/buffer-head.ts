@@ -212,7 +212,8 @@ export class BufferHeadOps implements AddressSpaceOps, FolioIoOwner {
         return { moved: at - pos, ...stop };
       }
       at += got;
-      if (this.system.writeback.wantsPause) break;
+      const until = this.system.writeback.balanceRatelimited();
+      if (until !== null) return { moved: at - pos, error: 0, wait: 0, until };
     }
     return { moved: at - pos, error: at === pos && io.faulted ? -Errno.EFAULT : 0, wait: 0 };
   }

@@ -65,6 +65,9 @@ export interface FileOps {
   readonly seekable: boolean;
   /** lseek does nothing and succeeds, but there are no positions (eventfd and its like: noop_llseek on a stream). */
   readonly isStream?: boolean;
+  /** Waits for disks: read and write may answer BLOCK once `t` sleeps, with t.restart.moved bytes done (the answer counts them in); without
+   *  `t` they wait with nothing else running. */
+  readonly sleepsOnIo?: boolean;
   read?(file: OpenFile, io: IoBuffer, pos: number, t: Task | null): number;
   write?(file: OpenFile, io: IoBuffer, pos: number, t: Task | null): number;
   /** Where the position goes, -errno, or null for the common rule, which goes by the inode's size. */
@@ -169,7 +172,7 @@ export class OpenFile {
 
   /** Reads at the position and moves it. @returns bytes, 0 at the end, -errno, or BLOCK once `t` sleeps on the file. */
   read(t: Task | null, into: Uint8Array | IoBuffer): number {
-    const n = this.readAt(t, into, this.pos);
+    const n = this.readOrSleep(t, into, this.pos);
     if (n > 0 && this.ops.seekable) this.pos += n;
     if (n !== -Errno.EAGAIN || t === null || this.nonBlocking) return n;
     t.sleepOn(this.waitQueues(), this.ops.deadline?.(this) ?? null);
@@ -185,8 +188,8 @@ export class OpenFile {
     const io = from instanceof IoBuffer ? from : IoBuffer.of(from);
     if (this.ops.seekable) {
       const at = (this.flags & Open.APPEND) !== 0 ? sizeOf(this.inode) : this.pos;
-      const n = this.writeAt(t, io, at);
-      if (n > 0) this.pos = at + n;
+      const n = this.writeOrSleep(t, io, at);
+      if (n > 0) this.pos = (this.flags & Open.APPEND) !== 0 ? sizeOf(this.inode) : at + n;
       return n;
     }
     const before = t?.restart?.moved ?? 0;
@@ -201,14 +204,21 @@ export class OpenFile {
     return BLOCK;
   }
 
-  /** Reads at `pos` and leaves the position alone; never sleeps: -EAGAIN where it would. */
+  /** Reads at `pos` and leaves the position alone; never sleeps: -EAGAIN where it would, but for disks, which are waited for. */
   readAt(t: Task | null, into: Uint8Array | IoBuffer, pos: number): number {
+    return this.readOrSleep(this.ops.sleepsOnIo === true ? null : t, into, pos);
+  }
+  /** The same for a call that can begin again: BLOCK when `t` sleeps on a disk. */
+  readOrSleep(t: Task | null, into: Uint8Array | IoBuffer, pos: number): number {
     if (!this.canRead) return -Errno.EBADF;
     if (this.ops.read === undefined) return this.inode.isDirectory ? -Errno.EISDIR : -Errno.EINVAL;
     return this.ops.read(this, into instanceof IoBuffer ? into : IoBuffer.of(into), pos, t);
   }
-  /** Writes at `pos` and leaves the position alone; never sleeps: -EAGAIN where it would. */
+  /** Writes at `pos` and leaves the position alone; never sleeps: -EAGAIN where it would, but for disks, which are waited for. */
   writeAt(t: Task | null, from: Uint8Array | IoBuffer, pos: number): number {
+    return this.writeOrSleep(this.ops.sleepsOnIo === true ? null : t, from, pos);
+  }
+  writeOrSleep(t: Task | null, from: Uint8Array | IoBuffer, pos: number): number {
     if (!this.canWrite) return -Errno.EBADF;
     if (this.ops.write === undefined) return -Errno.EINVAL;
     return this.ops.write(this, from instanceof IoBuffer ? from : IoBuffer.of(from), pos, t);

@@ -11,6 +11,7 @@
 //   tmpfs.ts       directories and links in memory; regular.ts regular files over mm's AddressSpace, with seals
 //   mapping.ts     what an on-disk format answers to the page cache: extents (iomap.ts) or a block at a time (buffer-head.ts); folio-io.ts
 //                  what both do with folios and a disk; buffers.ts, meta-blocks.ts a format's own blocks, in the page cache of its device
+//   disk-file.ts   a regular file on a disk; disk-sync.ts the steps of fsync; disk-mount.ts where device, cache, format and names meet
 //   pipe.ts        bytes on their way, in frames of RAM; fifo.ts two sides that wait for each other; socket.ts AF_UNIX pairs
 //   eventfd.ts, timerfd.ts, pidfd.ts, epoll.ts; anonymous.ts where files without a path live
 //   console.ts     the host's stdin, stdout, stderr; tty.ts the terminal: line editing, echo, settings, keys that are signals; dev.ts devices

@@ -58,6 +58,8 @@ export interface FileSystem {
   readonly maxDirectories?: number;
   /** Attributes of the inode have changed, nlink among them: a file system on a disk writes them some time. Mirrors mark_inode_dirty(). */
   dirtyInode?(inode: Inode): void;
+  /** Writes all that a file system on a disk keeps in memory but for the data of files, and waits. @returns 0 or -errno */
+  sync?(): number;
   /** Neither a name nor a user of the inode is left: gives back what it holds. */
   evict?(inode: Inode): void;
   /** Names beyond an inode's first take room too. reserveName: false, there is none. */
@@ -113,6 +115,8 @@ export interface Openable {
   blocks?(inode: Inode): number;
   /** Cuts or grows a regular file; without it EINVAL. */
   truncate?(inode: Inode, size: number): number;
+  /** The inode is about to be deleted: what is in memory of it goes. */
+  evict?(inode: Inode): void;
 }
 
 export interface InodeFacets {

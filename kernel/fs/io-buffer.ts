@@ -1,7 +1,10 @@
 // The other side of a read or a write: bytes of the host, or pieces of a program's memory. Here: moving bytes and knowing how far one got.
 // A read that meets a bad address after some bytes is short, not failed, and takes no more from the file than it could deliver; that is why
 // files hand bytes to a buffer instead of filling an array. Mirrors struct iov_iter (lib/iov_iter.c).
+import type { PhysRange } from '../block/bio.ts';
 import type { UserMemory } from '../mm/uaccess.ts';
+
+const PAGE_BYTES = 4096;
 
 /** A piece of user memory, as readv and writev name them. */
 export interface IoVec { readonly base: number; readonly len: number }
@@ -39,6 +42,34 @@ export class IoBuffer {
   skip(nrBytes: number): void {
     let n = Math.min(nrBytes, this.left);
     while (n > 0) n -= this.advance(Math.min(n, this.here()));
+  }
+
+  /** Memory of a program, not bytes of the host. */
+  get isUser(): boolean {
+    return this.user !== null;
+  }
+  /** Do all pieces begin and end at multiples of `nrBytes`? */
+  isAligned(nrBytes: number): boolean {
+    return this.pieces.every(({ base, len }) => base % nrBytes === 0 && len % nrBytes === 0);
+  }
+  /** Passes over up to `nrBytes`, and answers the frames behind them, made present (and writable): fewer at a bad address. Whoever uses them
+   *  holds them (MmSystem.holdPage). */
+  pin(nrBytes: number, forWrite: boolean): PhysRange[] {
+    const ranges: PhysRange[] = [];
+    for (let left = Math.min(nrBytes, this.left); left > 0 && !this.faulted; ) {
+      const here = Math.min(this.here(), left);
+      const va = this.pieces[this.piece]!.base + this.offset;
+      const length = Math.min(here, PAGE_BYTES - (va % PAGE_BYTES));
+      const pfn = this.user?.frameAt(va, forWrite) ?? 0;
+      if (pfn === 0) {
+        this.faulted = true;
+        break;
+      }
+      ranges.push({ pfn, offset: va % PAGE_BYTES, lenBytes: length });
+      this.advance(length);
+      left -= length;
+    }
+    return ranges;
   }
 
   /** Takes back the last `nrBytes` that were moved: they will be moved again, and an address that was bad then is asked again. */

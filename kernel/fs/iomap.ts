@@ -210,7 +210,8 @@ export class IomapOps implements AddressSpaceOps, FolioIoOwner {
         io.back(got - done);
         return { moved: at - pos, ...step };
       }
-      if (this.system.writeback.wantsPause) break;
+      const until = this.system.writeback.balanceRatelimited();
+      if (until !== null) return { moved: at - pos, error: 0, wait: 0, until };
     }
     return { moved: at - pos, error: at === pos && io.faulted ? -Errno.EFAULT : 0, wait: 0 };
   }

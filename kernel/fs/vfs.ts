@@ -6,7 +6,11 @@ import type { MmSystem } from '../mm/system.ts';
 import type { Task } from '../proc/task.ts';
 import { Errno } from '../syscall/errno.ts';
 import { bareFilePath, Dentry } from './dentry.ts';
+import type { BlockDevice } from '../block/device.ts';
 import { deviceNodes } from './dev.ts';
+import { diskFileOf } from './disk-file.ts';
+import { DiskMount, type DiskMountOptions } from './disk-mount.ts';
+import type { MountFailure } from './ext/index.ts';
 import { type FileOps, FileRegistry, type FileTable, Open, OpenFile, Seek, sizeOf } from './file.ts';
 import { Fifo } from './fifo.ts';
 import { attributesChanged, deviceNumber, FileType, type Inode } from './inode.ts';
@@ -39,6 +43,8 @@ export class Vfs {
   readonly names: Names;
   readonly registry: FileRegistry;
   readonly mounts: Mount[] = [];
+  /** The disks among them. */
+  readonly disks: DiskMount[] = [];
   readonly lockWaiters = new LockWaiters();
   /** Homes of files without names: pipes, sockets, eventfds and their like, memfds. */
   readonly pipefs: AnonymousFs;
@@ -84,6 +90,21 @@ export class Vfs {
     root.inode.users++;
     this.mounts.push({ source, root });
     return 0;
+  }
+
+  /** Mounts a disk of the machine. @returns why not: -errno and a sentence; null: it is mounted */
+  mountDisk(device: BlockDevice, path: string, options: DiskMountOptions): MountFailure | null {
+    const mount = DiskMount.mount(this.view, device, options);
+    if (!(mount instanceof DiskMount)) return mount;
+    this.mount(`/dev/${device.name}`, path, mount.fs.root);
+    this.disks.push(mount);
+    return null;
+  }
+  /** The end of the machine: disks are left in order. @returns 0 or the first -errno */
+  unmountDisks(): number {
+    let error = 0;
+    for (const mount of this.disks.splice(0)) error ||= mount.unmount();
+    return error;
   }
 
   /** Where a task stands; the machine itself stands at the root. */
@@ -181,9 +202,8 @@ export class Vfs {
     if (error !== 0) return error;
     const ops = inode.content?.open(inode, flags, who.t) ?? (inode.isDirectory ? directoryOps : -Errno.ENXIO);
     if (typeof ops === 'number') return ops;
-    const regular = regularOf(inode);
-    if (regular !== null && (flags & Open.TRUNC) !== 0 && !isNew) {
-      const cut = regular.truncate(inode, 0);
+    if (inode.type === FileType.Regular && (flags & Open.TRUNC) !== 0 && !isNew) {
+      const cut = inode.content?.truncate?.(inode, 0) ?? 0;
       if (cut !== 0) return cut;
     }
     return this.newFile(at, ops, (flags & ~ONLY_AT_OPEN) | (inode.type === FileType.Fifo ? 0 : Open.LARGEFILE));
@@ -203,7 +223,7 @@ export class Vfs {
   }
   /** Does some process run this file? Then nobody may write it (deny_write_access). */
   isExecuted(inode: Inode): boolean {
-    const pages = regularOf(inode)?.pages;
+    const pages = regularOf(inode)?.pages ?? diskFileOf(inode)?.space;
     if (pages === undefined || !pages.isMapped) return false;
     for (const { hasMm, mm } of this.view.tasks.values()) if (hasMm && mm.findVma(mm.startCode)?.file?.space === pages) return true;
     return false;

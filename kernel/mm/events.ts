@@ -6,7 +6,7 @@ import type { StateHash } from '#base';
 /** The modelled lines of /proc/vmstat, in the order in which Linux 6.18 prints them. nr_* are gauges in pages, the rest count events. */
 const names = [
   'nr_free_pages', 'nr_zone_write_pending', 'nr_mlock', 'nr_slab_unreclaimable', 'nr_anon_pages', 'nr_mapped', 'nr_file_pages', 'nr_dirty', 'nr_writeback', 'nr_shmem', 'nr_anon_transparent_hugepages',
-  'nr_dirtied', 'nr_written', 'nr_page_table_pages', 'nr_memmap_boot_pages',
+  'nr_dirtied', 'nr_written', 'nr_page_table_pages', 'nr_dirty_threshold', 'nr_dirty_background_threshold', 'nr_memmap_boot_pages',
   'pgpgin', 'pgpgout', 'pgalloc_normal', 'allocstall_normal', 'pgfree', 'pglazyfree', 'pgfault', 'pgmajfault', 'pglazyfreed', 'pgreuse', 'oom_kill',
   'pgmigrate_success', 'pgmigrate_fail', 'thp_migration_success', 'thp_migration_fail', 'thp_migration_split',
   'compact_migrate_scanned', 'compact_free_scanned', 'compact_isolated', 'compact_stall', 'compact_fail', 'compact_success',
@@ -99,6 +99,14 @@ export const pageCacheSyncRa = tracepoint('page_cache_sync_ra', 'readahead', { m
 export const pageCacheAsyncRa = tracepoint('page_cache_async_ra', 'readahead', { major: 'dec', minor: 'dec', ino: 'hex', ...window });
 export const pageCacheRaOrder = tracepoint('page_cache_ra_order', 'readahead', { major: 'dec', minor: 'dec', ino: 'hex', index: 'dec', order: 'dec', size: 'dec', async_size: 'dec', ra_pages: 'dec' });
 export const pageCacheRaUnbounded = tracepoint('page_cache_ra_unbounded', 'readahead', { major: 'dec', minor: 'dec', ino: 'hex', index: 'dec', nr_to_read: 'dec', lookahead_size: 'dec' });
+// writeback. Linux names the backing device as major:minor; rates are in kB a second, pauses in milliseconds.
+const wbWork = { major: 'dec', minor: 'dec', nr_pages: 'dec', sync_mode: 'dec', kupdate: 'dec', range_cyclic: 'dec', background: 'dec', reason: 'dec' } as const;
+export const writebackDirtyFolio = tracepoint('writeback_dirty_folio', 'writeback', { major: 'dec', minor: 'dec', ino: 'dec', index: 'dec' });
+export const writebackStart = tracepoint('writeback_start', 'writeback', wbWork);
+export const writebackWritten = tracepoint('writeback_written', 'writeback', wbWork);
+export const balanceDirtyPages = tracepoint('balance_dirty_pages', 'writeback', { limit: 'dec', setpoint: 'dec', dirty: 'dec', dirty_ratelimit: 'dec', task_ratelimit: 'dec',
+  dirtied: 'dec', dirtied_pause: 'dec', paused: 'dec', pause: 'dec', period: 'dec', think: 'dec' });
+export const globalDirtyState = tracepoint('global_dirty_state', 'writeback', { dirty: 'dec', writeback: 'dec', bg_thresh: 'dec', thresh: 'dec', limit: 'dec', dirtied: 'dec', written: 'dec' });
 // exceptions: error_code is scause, as riscv has it.
 export const pageFaultUser = tracepoint('page_fault_user', 'exceptions', { address: 'va', ip: 'va', error_code: 'hex' });
 export const pageFaultKernel = tracepoint('page_fault_kernel', 'exceptions', { address: 'va', ip: 'va', error_code: 'hex' });

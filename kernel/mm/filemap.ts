@@ -59,8 +59,8 @@ export interface PageQuota {
 }
 
 /** Where a call got to that may have to wait for I/O: `moved` bytes are done; then `error` (-errno), or `wait`: a folio to sleep on (its lock
- *  or writeback) before the rest is tried; both 0: done. */
-export interface IoProgress { readonly moved: number; readonly error: number; readonly wait: Folio | 0 }
+ *  or writeback) before the rest is tried, or `until`: so much is dirty that the writer pauses until this clock cycle; none of them: done. */
+export interface IoProgress { readonly moved: number; readonly error: number; readonly wait: Folio | 0; readonly until?: number }
 
 /** How much a write-back run should do. Mirrors struct writeback_control. */
 export interface WritebackControl {
@@ -105,6 +105,13 @@ export interface AddressSpaceOps {
   hash(into: StateHash): void;
 }
 
+/** The file that a space is the pages of, as far as mappings of it concern it. */
+export interface SpaceOwner {
+  /** The first VMA maps the file; the last one is gone. */
+  mapped(): void;
+  unmapped(): void;
+}
+
 /** The inode behind a space, as traces name it. */
 export interface SpaceHost { readonly ino: number; readonly devMajor: number; readonly devMinor: number }
 
@@ -122,6 +129,7 @@ export class AddressSpace {
   private nr = 0;
   /** Every VMA that maps the file, with its address space: i_mmap. */
   private readonly vmas = new Map<Vma, Mm>();
+  owner: SpaceOwner | null = null;
   private ownerGone = false;
   /** Pages of Committed_AS. */
   promisedPages = 0;
@@ -274,7 +282,7 @@ export class AddressSpace {
     folios.clear(folio, FolioFlag.Dirty);
     if (this.ops === null) return true;
     this.pages.clearMark(folios.index(folio), Mark.Dirty);
-    writeback.folioCleaned(folio);
+    writeback.folioCleaned(this, folio);
     return true;
   }
 
@@ -352,10 +360,12 @@ export class AddressSpace {
   }
   addVma(mm: Mm, vma: Vma): void {
     this.vmas.set(vma, mm);
+    if (this.vmas.size === 1) this.owner?.mapped();
   }
   removeVma(vma: Vma): void {
-    this.vmas.delete(vma);
+    const wasMapped = this.vmas.delete(vma);
     this.freeIfUnused();
+    if (wasMapped && this.vmas.size === 0) this.owner?.unmapped();
   }
   private freeIfUnused(): void {
     if (!this.ownerGone || this.vmas.size > 0) return;

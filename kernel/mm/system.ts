@@ -346,7 +346,7 @@ export class MmSystem {
 
   /** The clock cycle at which runDaemons() has something to do; Infinity: never as things stand. */
   get daemonDeadline(): number {
-    return this.pressure.isKswapdAwake ? 0 : Math.min(this.khugepaged.deadline, this.kcompactd.deadline, this.accessSplit.deadline);
+    return this.pressure.isKswapdAwake ? 0 : Math.min(this.writeback.deadline, this.khugepaged.deadline, this.kcompactd.deadline, this.accessSplit.deadline);
   }
   /** Those that are due do their work. Called where nothing is half done: before a program runs on, and while all sleep. */
   runDaemons(): void {
@@ -355,6 +355,7 @@ export class MmSystem {
     if (this.accessSplit.deadline <= clockCycles) this.accessSplit.judge();
     if (this.pressure.isKswapdAwake) this.pressure.kswapd();
     if (this.kcompactd.deadline <= clockCycles) this.kcompactd.run();
+    if (this.writeback.deadline <= clockCycles) this.writeback.run();
   }
 
   // Faults by what they turned out to be.
@@ -386,6 +387,7 @@ export class MmSystem {
     this.deferredSplit.hash(into);
     this.waits.hash(into);
     this.writeback.hash(into);
+    for (const space of this.addressSpaces.values()) if (space.ops !== null) space.hash(into);
     this.accessSplit.hash(into);
     this.collapseHistory.hash(into);
     for (const mm of this.mms) mm.hash(into);

@@ -44,6 +44,10 @@ export class UserMemory {
     }
     return 0;
   }
+  /** The same for who reads or writes the frame by itself, as a disk does; he holds it meanwhile. */
+  frameAt(va: number, write: boolean): Pfn | 0 {
+    return this.frameFor(va, write);
+  }
   /** Of a folded run any one entry may carry the bits; the one touched does. */
   private mark(vpn: number, isLeaf: boolean, low: number): void {
     if (isLeaf) this.mm.tables.setPmdLeaf(vpn, low);

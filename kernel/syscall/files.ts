@@ -7,7 +7,8 @@ import { ioctlSyscalls } from './ioctl.ts';
 import type { SyscallRow } from './row.ts';
 import { socketSyscalls } from './socket.ts';
 import { statSyscalls } from './stat.ts';
+import { syncSyscalls } from './sync.ts';
 
 export const fileSyscalls: readonly SyscallRow[] = [
-  ...descriptorSyscalls, ...ioSyscalls, ...statSyscalls, ...dirSyscalls, ...fcntlSyscalls, ...ioctlSyscalls, ...socketSyscalls,
+  ...descriptorSyscalls, ...ioSyscalls, ...statSyscalls, ...dirSyscalls, ...fcntlSyscalls, ...ioctlSyscalls, ...socketSyscalls, ...syncSyscalls,
 ];

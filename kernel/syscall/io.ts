@@ -1,11 +1,10 @@
-// Reading and writing: read, write and their vectors and positions, lseek, sendfile, copy_file_range, and the calls that promise what is so
-// anyway on files in memory (fsync and its like). Here: arguments, limits, signals. Not here: what a file does with it (fs/). Mirrors
-// fs/read_write.c and fs/sync.c.
+// Reading and writing: read, write and their vectors and positions, lseek, sendfile, copy_file_range. Here: arguments, limits,
+// signals. Not here: what a file does with it (fs/), making it safe (sync.ts). Mirrors fs/read_write.c.
 import { MAX_OFFSET, MAX_RW_COUNT, Open, type OpenFile, Seek, sizeOf } from '../fs/file.ts';
+import { diskFileOf } from '../fs/disk-file.ts';
 import { IoBuffer, type IoVec } from '../fs/io-buffer.ts';
 import { PipeEnd } from '../fs/pipe.ts';
 import { regularOf } from '../fs/regular.ts';
-import { Tmpfs } from '../fs/tmpfs.ts';
 import type { Kernel } from '../kernel.ts';
 import type { Task } from '../proc/task.ts';
 import { BLOCK } from '../proc/wait.ts';
@@ -48,11 +47,15 @@ export function vector(t: Task, at: number, count: number): IoBuffer | number {
   return typeof pieces === 'number' ? pieces : IoBuffer.user(t.user, pieces);
 }
 
+/** A regular file of a file system that has files of its own. */
+const isRegular = ({ inode }: OpenFile): boolean => regularOf(inode) !== null || diskFileOf(inode) !== null;
+
 /** What RLIMIT_FSIZE leaves of a write at `pos`; a negative answer is the call's. Only regular files have a size to limit. */
 function limitWrite(k: Kernel, t: Task, file: OpenFile, pos: number, io: IoBuffer): number {
   const limit = fsizeLimit(t);
-  if (limit === Number.POSITIVE_INFINITY || regularOf(file.inode) === null) return 0;
-  const at = (file.flags & Open.APPEND) !== 0 ? sizeOf(file.inode) : pos;
+  if (limit === Number.POSITIVE_INFINITY || !isRegular(file)) return 0;
+  // What a write that slept has moved already is no longer to be judged.
+  const at = (file.flags & Open.APPEND) !== 0 ? sizeOf(file.inode) - (t.restart?.moved ?? 0) : pos;
   if (io.left > 0 && at >= limit) return refuseSize(k, t);
   io.shorten(limit - at);
   return 0;
@@ -79,7 +82,7 @@ function doPread(t: Task, fd: number, io: IoBuffer | number, pos: number): numbe
   if (file === null) return -Errno.EBADF;
   if (!file.hasPositions) return -Errno.ESPIPE;
   if (!file.canRead) return -Errno.EBADF;
-  return typeof io === 'number' ? io : file.readAt(t, io, pos);
+  return typeof io === 'number' ? io : file.readOrSleep(t, io, pos);
 }
 function doPwrite(k: Kernel, t: Task, fd: number, io: IoBuffer | number, pos: number): number {
   if (pos < 0) return -Errno.EINVAL;
@@ -89,11 +92,11 @@ function doPwrite(k: Kernel, t: Task, fd: number, io: IoBuffer | number, pos: nu
   if (!file.canWrite) return -Errno.EBADF;
   if (typeof io === 'number') return io;
   const at = (file.flags & Open.APPEND) !== 0 ? sizeOf(file.inode) : pos;
-  return limitWrite(k, t, file, at, io) || file.writeAt(t, io, at);
+  return limitWrite(k, t, file, at, io) || file.writeOrSleep(t, io, at);
 }
 
 const Rwf = { Hipri: 1, Dsync: 2, Sync: 4, NoWait: 8, Append: 0x10, NoAppend: 0x20 } as const;
-/** preadv2 and pwritev2: position -1 is the file's own. Nothing here is ever on its way to a disk, so most flags ask for what is so. */
+/** preadv2 and pwritev2: position -1 is the file's own. Most flags ask for what is so, or for what open(2) can ask for, for this call alone. */
 function vectored(k: Kernel, t: Task, a: readonly number[], isWrite: boolean): number {
   const [fd, at, count, pos, , flags] = a as [number, number, number, number, number, number];
   const known = Rwf.Hipri | Rwf.Dsync | Rwf.Sync | (isWrite ? Rwf.Append | Rwf.NoAppend : Rwf.NoWait);
@@ -102,10 +105,10 @@ function vectored(k: Kernel, t: Task, a: readonly number[], isWrite: boolean): n
   if (file === null) return -Errno.EBADF;
   const io = vector(t, at, count);
   if (!isWrite) return pos === -1 ? doRead(t, fd, io) : doPread(t, fd, io, pos);
-  if ((flags & Rwf.Append) === 0) return pos === -1 ? doWrite(k, t, fd, io) : doPwrite(k, t, fd, io, pos);
-  const end = sizeOf(file.inode);
-  const n = doPwrite(k, t, fd, io, end);
-  if (n > 0 && pos === -1) file.pos = end + n;
+  const { flags: before } = file;
+  file.flags |= ((flags & Rwf.Dsync) !== 0 ? Open.DSYNC : 0) | ((flags & Rwf.Sync) !== 0 ? Open.SYNC : 0) | ((flags & Rwf.Append) !== 0 ? Open.APPEND : 0);
+  const n = pos === -1 ? doWrite(k, t, fd, io) : doPwrite(k, t, fd, io, pos);
+  file.flags = before;
   return n;
 }
 
@@ -195,7 +198,7 @@ function copyFileRange(k: Kernel, t: Task, [inFd, inAt, outFd, outAt, len, flags
   }
   if (flags !== 0) return -Errno.EINVAL;
   if (from.inode.isDirectory || to.inode.isDirectory) return -Errno.EISDIR;
-  if (regularOf(from.inode) === null || regularOf(to.inode) === null) return -Errno.EINVAL;
+  if (!isRegular(from) || !isRegular(to)) return -Errno.EINVAL;
   if (!from.canRead || !to.canWrite || (to.flags & Open.APPEND) !== 0) return -Errno.EBADF;
   if (len! < 0) return -Errno.EOVERFLOW;
   const [inPos, outPos] = offsets as [number, number];
@@ -222,31 +225,6 @@ function copyFileRange(k: Kernel, t: Task, [inFd, inAt, outFd, outAt, len, flags
   return done;
 }
 
-/** Files and directories in memory are as safe as they will be; nothing else can be asked. */
-function fsync(_k: Kernel, t: Task, [fd]: readonly number[]): number {
-  const file = fileAt(t, fd!);
-  if (file === null) return -Errno.EBADF;
-  const isStored = file.inode.fs instanceof Tmpfs && (file.inode.isDirectory || regularOf(file.inode) !== null);
-  return isStored ? 0 : -Errno.EINVAL;
-}
-function syncFileRange(_k: Kernel, t: Task, [fd, offset, len, flags]: readonly number[]): number {
-  const file = fileAt(t, fd!);
-  if (file === null) return -Errno.EBADF;
-  if ((flags! & ~7) !== 0 || offset! < 0 || len! < 0) return -Errno.EINVAL;
-  return file.inode.isDirectory || regularOf(file.inode) !== null ? 0 : -Errno.ESPIPE;
-}
-function fadvise(_k: Kernel, t: Task, [fd, , len, advice]: readonly number[]): number {
-  const file = fileAt(t, fd!);
-  if (file === null) return -Errno.EBADF;
-  if (file.ops.seekable === false && file.ops.seek === undefined) return -Errno.ESPIPE;
-  return len! < 0 || advice! < 0 || advice! > 5 ? -Errno.EINVAL : 0;
-}
-function readahead(_k: Kernel, t: Task, [fd]: readonly number[]): number {
-  const file = fileAt(t, fd!);
-  if (file === null || !file.canRead) return -Errno.EBADF;
-  return regularOf(file.inode) === null ? -Errno.EINVAL : 0;
-}
-
 export const ioSyscalls: readonly SyscallRow[] = [
   { nr: 62, name: 'lseek', args: 'fd off seek', run: (_k, t, [fd, offset, whence]) => lseek(t, fd!, offset!, whence! >>> 0) },
   { nr: 63, name: 'read', args: 'fd buf len', run: (_k, t, [fd, base, len]) => doRead(t, fd!, single(t, base!, len!)) },
@@ -258,13 +236,6 @@ export const ioSyscalls: readonly SyscallRow[] = [
   { nr: 69, name: 'preadv', args: 'fd iovec int off', run: (_k, t, [fd, at, count, pos]) => doPread(t, fd!, vector(t, at!, count!), pos!) },
   { nr: 70, name: 'pwritev', args: 'fd iovec int off', run: (k, t, [fd, at, count, pos]) => doPwrite(k, t, fd!, vector(t, at!, count!), pos!) },
   { nr: 71, name: 'sendfile', args: 'fd fd ptr len', run: sendfile },
-  { nr: 81, name: 'sync', args: '', run: () => 0 },
-  { nr: 82, name: 'fsync', args: 'fd', run: fsync },
-  { nr: 83, name: 'fdatasync', args: 'fd', run: fsync },
-  { nr: 84, name: 'sync_file_range', args: 'fd off off flags', run: syncFileRange },
-  { nr: 213, name: 'readahead', args: 'fd off len', run: readahead },
-  { nr: 223, name: 'fadvise64', args: 'fd off len int', run: fadvise },
-  { nr: 267, name: 'syncfs', args: 'fd', run: (_k, t, [fd]) => (fileAt(t, fd!) === null ? -Errno.EBADF : 0) },
   { nr: 285, name: 'copy_file_range', args: 'fd ptr fd ptr len flags', run: copyFileRange },
   { nr: 286, name: 'preadv2', args: 'fd iovec int off int flags', run: (k, t, a) => vectored(k, t, a, false) },
   { nr: 287, name: 'pwritev2', args: 'fd iovec int off int flags', run: (k, t, a) => vectored(k, t, a, true) },

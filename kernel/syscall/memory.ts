@@ -90,17 +90,6 @@ function mincore(_k: Kernel, t: Task, [addr, len, vec]: readonly number[]): numb
   return 0;
 }
 
-const MS_ASYNC = 1;
-const MS_INVALIDATE = 2;
-const MS_SYNC = 4;
-function msync(_k: Kernel, t: Task, [addr, len, flags]: readonly number[]): number {
-  if ((flags! & ~(MS_ASYNC | MS_INVALIDATE | MS_SYNC)) !== 0 || !isAligned(addr!)) return -Errno.EINVAL;
-  if ((flags! & MS_ASYNC) !== 0 && (flags! & MS_SYNC) !== 0) return -Errno.EINVAL;
-  if (len === 0) return 0;
-  if (!inUser(t, addr!, len!)) return -Errno.ENOMEM;
-  return t.mm.msync(addr!, len!, flags! | 0);
-}
-
 function mlock(_k: Kernel, t: Task, [addr, len]: readonly number[], onFault = false): number {
   if (len === 0) return 0;
   if (addr! < 0 || len! < 0) return -Errno.EINVAL;
@@ -140,7 +129,6 @@ export const memorySyscalls: readonly SyscallRow[] = [
   { nr: 216, name: 'mremap', args: 'ptr size size mremap-flags ptr', run: mremap },
   { nr: 222, name: 'mmap', args: 'ptr size prot mmap-flags fd off', run: mmap },
   { nr: 226, name: 'mprotect', args: 'ptr size prot', run: mprotect },
-  { nr: 227, name: 'msync', args: 'ptr size msync-flags', run: msync },
   { nr: 228, name: 'mlock', args: 'ptr size', run: (k, t, a) => mlock(k, t, a) },
   { nr: 229, name: 'munlock', args: 'ptr size', run: munlock },
   { nr: 230, name: 'mlockall', args: 'hex', run: mlockall },

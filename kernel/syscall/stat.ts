@@ -3,7 +3,6 @@
 import type { Dentry } from '../fs/dentry.ts';
 import { MAX_OFFSET, sizeOf } from '../fs/file.ts';
 import { attributesChanged, deviceMajor, deviceMinor, deviceNumber, FileType, type Inode, S_IFMT, S_ISGID, S_ISUID, type Timespec } from '../fs/inode.ts';
-import { regularOf } from '../fs/regular.ts';
 import { Access, mayAccess, ownsInode, Walk } from '../fs/walk.ts';
 import { stamp } from '../fs/view.ts';
 import type { Kernel } from '../kernel.ts';
@@ -232,10 +231,9 @@ function utimensat(k: Kernel, t: Task, [dirfd, path, at, flags]: readonly number
 
 function cut(k: Kernel, t: Task, inode: Inode, size: number): number {
   if (inode.isDirectory) return -Errno.EISDIR;
-  const regular = regularOf(inode);
-  if (regular === null) return -Errno.EINVAL;
+  if (inode.type !== FileType.Regular || inode.content?.truncate === undefined) return -Errno.EINVAL;
   if (size > sizeOf(inode) && size > fsizeLimit(t)) return refuseSize(k, t);
-  return size > MAX_OFFSET ? -Errno.EFBIG : regular.truncate(inode, size);
+  return size > MAX_OFFSET ? -Errno.EFBIG : inode.content.truncate(inode, size);
 }
 function truncate(k: Kernel, t: Task, [pathAt, size]: readonly number[]): number {
   if (size! < 0) return -Errno.EINVAL;

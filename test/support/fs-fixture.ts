@@ -3,12 +3,13 @@
 import { utf8Decode, utf8Encode } from '#base';
 import { Console, type ConsoleOptions } from '#kernel/fs/console.ts';
 import { FileTable, FsContext } from '#kernel/fs/file.ts';
-import { Kernel } from '#kernel/kernel.ts';
+import { type DiskInput, Kernel } from '#kernel/kernel.ts';
 import { Mm } from '#kernel/mm/mm.ts';
 import { MapFlag, Prot } from '#kernel/mm/mman.ts';
 import { UserMemory } from '#kernel/mm/uaccess.ts';
-import { defaultParams } from '#kernel/params.ts';
+import { defaultParams, type KernelParams } from '#kernel/params.ts';
 import { rootCredentials } from '#kernel/proc/credentials.ts';
+import { expire, nextWork } from '#kernel/proc/expiry.ts';
 import { Process } from '#kernel/proc/process.ts';
 import { defaultLimits } from '#kernel/proc/rlimit.ts';
 import { SignalHandlers } from '#kernel/proc/sigset.ts';
@@ -92,6 +93,26 @@ export class GuestTask {
     task.restart = null;
     return n < 0 && n > -4096 ? errnoName(-n) : n;
   }
+  /** The same, and lets time pass for as long as the call sleeps. */
+  patiently(name: string, ...args: readonly Argument[]): Outcome {
+    let outcome = this.call(name, ...args);
+    while (outcome === 'asleep') {
+      this.passTime();
+      outcome = this.again();
+    }
+    return outcome;
+  }
+  /** All sleep: the clock goes on until this task wakes. */
+  private passTime(): void {
+    const { kernel, task } = this;
+    if (task.deadline !== null) kernel.timedSleepers.add(task);
+    while (this.isAsleep) {
+      const next = nextWork(kernel);
+      if (next === Infinity) throw new Error('the task sleeps for ever');
+      kernel.machine.charge(Math.max(0, next - kernel.machine.clockCycles));
+      expire(kernel);
+    }
+  }
   get isAsleep(): boolean {
     return this.task.state === TaskState.Sleeping;
   }
@@ -159,10 +180,12 @@ export class GuestTask {
   }
 }
 
-export interface FsOptions { readonly ramBytes?: number; readonly console?: ConsoleOptions }
+export interface FsOptions { readonly ramBytes?: number; readonly console?: ConsoleOptions; readonly disks?: readonly DiskInput[]; readonly params?: (params: KernelParams) => void }
 
 export function bootGuest(options: FsOptions = {}): GuestTask {
   const machine = new FakeMachine({ ramBytes: options.ramBytes ?? 32 << 20 });
-  const kernel = new Kernel(machine, defaultParams(), { console: new Console(options.console), seed: 1, epochSeconds: 1_700_000_000, hostname: 'quire' });
+  const params = defaultParams();
+  options.params?.(params);
+  const kernel = new Kernel(machine, params, { console: new Console(options.console), seed: 1, epochSeconds: 1_700_000_000, hostname: 'quire', disks: options.disks ?? [] });
   return new GuestTask(kernel, 2, null);
 }

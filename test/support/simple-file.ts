@@ -151,8 +151,9 @@ export class SimpleFile {
   private finish(step: (done: number) => IoProgress): number {
     let done = 0;
     for (;;) {
-      const { moved, error, wait } = step(done);
+      const { moved, error, wait, until } = step(done);
       done += moved;
+      if (until !== undefined) continue; // no pause here
       if (wait === 0) return done > 0 ? done : error;
       const busy = FolioFlag.Locked | FolioFlag.Writeback;
       while (this.system.folios.test(wait, busy)) if (!this.system.waits.runDeferred() && !this.system.waits.passTime()) throw new Error('a call waits for nothing');

@@ -71,6 +71,10 @@ const migrationPte: Fields = ([addr, pte, order]) => `addr=${unsigned(addr ?? 0)
 const migrationPmd: Fields = ([addr, pmd]) => `addr=${unsigned(addr ?? 0)}, pmd=${unsigned(pmd ?? 0)}`;
 const scanResult = (status: number | undefined): string => scanResults[status ?? 0] ?? `${status}`;
 const bioFields: Fields = ([major, minor, sector, nr, code], comm) => `${major},${minor} ${rwbs(code ?? 0)} ${sector} + ${nr} [${comm}]`;
+/** enum wb_reason, as writeback events print it. */
+const wbReasons = ['background', 'vmscan', 'sync', 'periodic', 'laptop_timer', 'fs_free_space'];
+const wbWork: Fields = ([major, minor, nr, mode, kupdate, cyclic, background, reason]) =>
+  `bdi ${major}:${minor}: sb_dev 0:0 nr_pages=${nr} sync_mode=${mode} kupdate=${kupdate} range_cyclic=${cyclic} background=${background} reason=${wbReasons[reason ?? 0] ?? reason} cgroup_ino=1`;
 /** Events that Linux prints in another way than name=value. */
 const special: Readonly<Record<string, Fields>> = {
   mm_page_alloc: ([pfn, order, type, gfp]) => `pfn=${hex(pfn)} order=${order} migratetype=${type} gfp_flags=${showGfpFlags(gfp ?? 0)}`,
@@ -108,6 +112,11 @@ const special: Readonly<Record<string, Fields>> = {
   block_unplug: ([nr], comm) => `[${comm}] ${nr}`,
   block_rq_issue: ([major, minor, sector, nr, code, bytes], comm) => `${major},${minor} ${rwbs(code ?? 0)} ${bytes} () ${sector} + ${nr} none,0,0 [${comm}]`,
   block_rq_complete: ([major, minor, sector, nr, code, error]) => `${major},${minor} ${rwbs(code ?? 0)} () ${sector} + ${nr} none,0,0 [${error}]`,
+  writeback_dirty_folio: ([major, minor, ino, index]) => `bdi ${major}:${minor}: ino=${ino} index=${index}`,
+  writeback_start: wbWork,
+  writeback_written: wbWork,
+  balance_dirty_pages: ([limit, setpoint, dirty, ratelimit, task, dirtied, dirtiedPause, paused, pause, period, think]) =>
+    `limit=${limit} setpoint=${setpoint} dirty=${dirty} dirty_ratelimit=${ratelimit} task_ratelimit=${task} dirtied=${dirtied} dirtied_pause=${dirtiedPause} paused=${paused} pause=${pause} period=${period} think=${think}`,
   rss_stat: ([mmId, curr, member, size]) => `mm_id=${mmId} curr=${curr} type=${members[member ?? 0]} size=${size}B`,
 };
 /** The fields of an event, as the trace file shows them. */

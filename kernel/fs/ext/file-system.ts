@@ -219,6 +219,7 @@ export class ExtFileSystem implements FileSystem {
   /** No name and no user is left: blocks, attributes and number go back. */
   evict(inode: Inode): void {
     const gone = inode as ExtInode;
+    gone.content?.evict?.(gone);
     if (this.volume.isReadOnly) {
       this.forget(gone);
       return;

@@ -1,5 +1,6 @@
 // /proc/sys: settings by name. Here: which there are, how a write is judged. The numbers live in params.ts, which names the paths of those
 // that Linux shows. Mirrors kernel/sysctl.c: a number outside its range is EINVAL, a read-only entry cannot be opened for writing.
+import { invalidateMapping } from '../../mm/truncate.ts';
 import { setTunable, tunables, type TunableRow } from '../../params.ts';
 import { Errno } from '../../syscall/errno.ts';
 import { UTS } from '../../syscall/misc.ts';
@@ -39,8 +40,16 @@ export function sysctlRows(view: KernelView, vfs: Vfs): Readonly<Record<string, 
         return 0;
       },
     },
-    // Clean pages of disks would be dropped; there are none, and pages of tmpfs are not dropped by Linux either.
-    'vm/drop_caches': { mode: 0o200, store: (_s, word) => inRange(parseNumber(word), 1, 4) },
+    // 1 drops clean pages of disks (those of tmpfs are not dropped by Linux either); 2, objects of the kernel's, of which none are kept.
+    'vm/drop_caches': {
+      mode: 0o200,
+      store(_s, word) {
+        const n = parseNumber(word);
+        const error = inRange(n, 1, 4);
+        if (error === 0 && (n! & 1) !== 0) for (const space of [...view.system.addressSpaces.values()]) invalidateMapping(space, 0, Infinity);
+        return error;
+      },
+    },
   };
 }
 
@@ -50,9 +59,14 @@ export function tunableFile(view: KernelView, row: TunableRow): TextRow<null> {
   const name = row.name as keyof typeof params.vm;
   return tunableOf(() => params.vm[name], (n) => {
     setTunable(params, name, n);
-    // One limit in two units: the last one written counts (overcommit_ratio_handler, overcommit_kbytes_handler).
+    // One limit in two units: the last one written counts (overcommit_ratio_handler, dirty_ratio_handler and their sisters).
     if (name === 'overcommit_ratio') params.vm.overcommit_kbytes = 0;
     if (name === 'overcommit_kbytes') params.vm.overcommit_ratio = 0;
+    if (name === 'dirty_writeback_centisecs') view.system.writeback.intervalChanged();
+    if (name === 'dirty_ratio') params.vm.dirty_bytes = 0;
+    if (name === 'dirty_bytes') params.vm.dirty_ratio = 0;
+    if (name === 'dirty_background_ratio') params.vm.dirty_background_bytes = 0;
+    if (name === 'dirty_background_bytes') params.vm.dirty_background_ratio = 0;
     if (name === 'compaction_proactiveness') view.system.kcompactd.proactivenessChanged();
     if (name === 'min_free_kbytes' || name === 'watermark_scale_factor') view.system.setupWatermarks();
   }, row.min, row.max);

@@ -72,7 +72,7 @@ const escaped = (word: string): string => word.replace(/[ \t\n\\#]/g, (c) => `\\
 export function mountsText(vfs: Vfs): string {
   return vfs.mounts.map(({ source, root }) => {
     const { type, options } = root.inode.fs;
-    return `${escaped(source)} ${escaped(bareFilePath(root))} ${type} rw,relatime${options} 0 0\n`;
+    return `${escaped(source)} ${escaped(bareFilePath(root))} ${type} ${root.inode.fs.isReadOnly ? 'ro' : 'rw'},relatime${options} 0 0\n`;
   }).join('');
 }
 
@@ -83,7 +83,7 @@ export const systemRows: Readonly<Record<string, TextRow<SystemSubject>>> = {
   buddyinfo: { mode: 0o444, show: ({ view }) => buddyinfo(view.system) },
   cpuinfo: { mode: 0o444, show: cpuinfo },
   diskstats: { mode: 0o444, show: ({ view }) => view.system.disks.map((disk) => disk.diskstatsLine()).join('') },
-  filesystems: { mode: 0o444, show: () => ['sysfs', 'tmpfs', 'proc', 'devtmpfs', 'sockfs', 'pipefs'].map((type) => `nodev\t${type}\n`).join('') },
+  filesystems: { mode: 0o444, show: () => ['sysfs', 'tmpfs', 'proc', 'devtmpfs', 'sockfs', 'pipefs'].map((type) => `nodev\t${type}\n`).join('') + '\text4\n\text2\n' },
   loadavg: { mode: 0o444, show: loadavg },
   meminfo: { mode: 0o444, show: meminfo },
   pagetypeinfo: { mode: 0o400, show: ({ view }) => pagetypeinfo(view.system) },
@@ -92,6 +92,12 @@ export const systemRows: Readonly<Record<string, TextRow<SystemSubject>>> = {
   swaps: { mode: 0o444, show: () => 'Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n' },
   uptime: { mode: 0o444, show: ({ view }) => `${hundredths(view.uptimeNs())} ${hundredths(view.idleCycles)}\n` },
   version: { mode: 0o444, show: () => `${UTS.sysname} version ${UTS.release} (quire@quire) ${UTS.version}\n` },
-  vmstat: { mode: 0o444, show: ({ view }) => `${view.system.vmstat.lines().join('\n')}\n` },
+  vmstat: {
+    mode: 0o444,
+    show({ view: { system } }) {
+      system.writeback.updateThresholds();
+      return `${system.vmstat.lines().join('\n')}\n`;
+    },
+  },
   zoneinfo: { mode: 0o444, show: ({ view }) => zoneinfo(view.system) },
 };

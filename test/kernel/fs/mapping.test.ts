@@ -137,7 +137,7 @@ describe.each(backEnds)('%s', (backEnd) => {
   test.each(blockSizes)('random work equals an array of bytes, blocks of %i', (blockSize) => {
     fc.assert(fc.property(fc.array(operation, { minLength: 1, maxLength: 30 }), fc.nat(backEnd === 'iomap' ? 9 : 0), fc.nat(1000), (operations, maxOrder, seed) => {
       play(backEnd, blockSize, maxOrder, seed, operations);
-    }), { numRuns: Number(process.env.QUIRE_FUZZ_RUNS ?? 100) });
+    }), { numRuns: Number(process.env.QUIRE_FUZZ_RUNS ?? 60) });
   });
 });
 
