@@ -10,6 +10,7 @@ import { MemdescType } from '../mm/folio.ts';
 import type { DeferredEnd } from '../mm/folio-wait.ts';
 import { Gfp, GfpFlag } from '../mm/gfp.ts';
 import { folioMkclean } from '../mm/mkclean.ts';
+import type { ReasonCode } from '../mm/reasons.ts';
 import type { MmSystem } from '../mm/system.ts';
 
 /** Ranges of one bio at most: BIO_MAX_VECS. */
@@ -124,15 +125,31 @@ function alignedOrder(index: number, most: number): number {
 export function folioForWrite(space: AddressSpace, index: number, lenBytes: number, maxOrder: number): Folio | 0 {
   const there = space.folioAt(index);
   if (there !== 0) return there;
+  const { cacheLog } = space.system;
   const wanted = Math.min(maxOrder, lenBytes > PAGE_SIZE ? log2(Math.floor(lenBytes / PAGE_SIZE)) : 0);
+  let reason: ReasonCode | null = null;
   for (let order = alignedOrder(index, wanted); order >= 0; order--) {
-    if (order > 0 && space.nextFolio(index, index + 2 ** order) !== 0) continue;
+    if (order > 0 && space.nextFolio(index, index + 2 ** order) !== 0) {
+      reason = 'neighbour-cached';
+      continue;
+    }
     const folio = space.system.allocFolio(order, MemdescType.FileFolio, order > 0 ? Gfp.User | GfpFlag.Noretry | GfpFlag.Nowarn : Gfp.User);
-    if (folio === 0) continue;
+    if (folio === 0) {
+      reason = 'fragmented';
+      continue;
+    }
     space.addFolio(folio, index);
+    if (cacheLog.isOn) cacheLog.made(folio, order, wanted, reason ?? writeReason(order, wanted, lenBytes, maxOrder));
     return folio;
   }
   return 0;
+}
+
+/** Why a folio that nothing stood in the way of has its order. */
+function writeReason(order: number, wanted: number, lenBytes: number, maxOrder: number): ReasonCode {
+  if (maxOrder === 0) return 'no-large-folios';
+  if (order < wanted) return 'index-alignment';
+  return lenBytes >= PAGE_SIZE * 2 ** (order + 1) ? 'order-largest' : 'write-length';
 }
 
 /** Zeros in a folio. */

@@ -53,7 +53,7 @@ function makeTable({ mm: { system, tables }, vpn }: Fault, folio: Folio): boolea
 function folioFor(fault: Fault): Folio | 'again' | { failed: FaultResult } {
   const { mm, vma, vpn } = fault;
   const { space, ra } = vma.file!;
-  const { folios, waits, faults, vmstat } = mm.system;
+  const { folios, waits, faults, vmstat, cacheLog } = mm.system;
   const index = vma.pgoffOf(vpn * PAGE_SIZE);
   if (index >= space.sizePages) return { failed: FaultResult.BusError };
   let folio = space.folioAt(index);
@@ -72,7 +72,7 @@ function folioFor(fault: Fault): Folio | 'again' | { failed: FaultResult } {
       if (!folios.test(folio, FolioFlag.Uptodate)) return waitFor(fault, folio);
     }
   }
-  if (faults.current !== null) faults.phase('allocate', { index, pfn: folio }, folio === 0 ? 'no page' : 'the page of the file', 'order-file');
+  if (faults.current !== null) faults.phase('allocate', { index, pfn: folio }, folio === 0 ? 'no page' : 'the page of the file', cacheLog.reasonOf(folio));
   return folio === 0 ? { failed: FaultResult.OutOfMemory } : folio;
 }
 function waitFor({ mm: { system }, vpn }: Fault, folio: Folio): { failed: FaultResult } {
@@ -116,6 +116,7 @@ function fitsWhole({ vma, vpn }: Fault, start: number, nr: number): boolean {
 function mapPages({ mm, vma, write }: Fault, start: number, folio: Folio, from: number, nr: number): number {
   const { tables, system } = mm;
   const flags = write ? vma.pageProt | Pte.W | Pte.D : vma.pageProt;
+  if (system.cacheLog.isOn) system.cacheLog.used(folio, from, nr);
   const order = system.folios.order(folio);
   let mapped = 0;
   for (let at = 0; at < nr; ) {
@@ -189,6 +190,7 @@ function copyFromFile(fault: Fault): FaultResult {
   if (source === 'again') return copyFromFile(fault);
   if (typeof source === 'object') return source.failed;
   const page = asPfn(source + vma.pgoffOf(vpn * PAGE_SIZE) - system.folios.index(source));
+  if (system.cacheLog.isOn) system.cacheLog.used(source, page - source, 1);
   if (mm.tables.makeTableAt(vpn, 0) === 0) return FaultResult.OutOfMemory;
   // Held while memory is sought.
   system.folios.get(source);

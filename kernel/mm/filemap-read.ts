@@ -17,7 +17,7 @@ const chunk = new Uint8Array(CHUNK_BYTES);
  *  has copied until then: call again, for the rest, when the folio is unlocked. */
 export function filemapRead(space: AddressSpace, ra: FileRa, pos: number, io: IoBuffer): IoProgress {
   const { system } = space;
-  const { folios, machine, params } = system;
+  const { folios, machine, params, cacheLog } = system;
   const end = Math.min(pos + io.left, space.sizeBytes);
   const lastIndex = Math.ceil((pos + io.left) / PAGE_SIZE);
   let at = pos;
@@ -35,6 +35,7 @@ export function filemapRead(space: AddressSpace, ra: FileRa, pos: number, io: Io
     }
     const first = folios.index(found) * PAGE_SIZE;
     const stop = Math.min(end, first + folios.nrPages(found) * PAGE_SIZE);
+    if (cacheLog.isOn) cacheLog.used(found, index - first / PAGE_SIZE, Math.ceil((stop - first) / PAGE_SIZE) - (index - first / PAGE_SIZE));
     // Held meanwhile: a fault of the program's buffer may want memory.
     folios.get(found);
     while (at < stop && !io.faulted) {
@@ -67,8 +68,11 @@ function getFolio(space: AddressSpace, ra: FileRa, index: number, lastIndex: num
 }
 /** One page, not read yet; 0: no memory. Mirrors filemap_create_folio(). */
 export function createFolio(space: AddressSpace, index: number): Folio | 0 {
-  const folio = space.system.allocFolio(0, MemdescType.FileFolio, Gfp.User);
-  if (folio !== 0) space.addFolio(folio, index);
+  const { system } = space;
+  const folio = system.allocFolio(0, MemdescType.FileFolio, Gfp.User);
+  if (folio === 0) return 0;
+  space.addFolio(folio, index);
+  if (system.cacheLog.isOn) system.cacheLog.made(folio, 0, 0, space.ops?.maxOrder === 0 ? 'no-large-folios' : 'read-alone');
   return folio;
 }
 /** An unlocked folio is not up to date: it was read ahead in vain, or never. Reads it for itself, once. @returns false: that has failed (EIO);

@@ -8,6 +8,7 @@ import { VmItem, mmFilemapAddToPageCache, mmFilemapDeleteFromPageCache } from '.
 import { ErrorSequence } from './errseq.ts';
 import { FenceBatch } from './fences.ts';
 import { FolioFlag } from './folio.ts';
+import type { Dentry } from '../fs/dentry.ts';
 import type { IoBuffer } from '../fs/io-buffer.ts';
 import type { Mm } from './mm.ts';
 import { setAsideShmem, shmemFolio, shmemWrite } from './shmem.ts';
@@ -140,6 +141,8 @@ export class AddressSpace {
   /** Of a file in memory: shared anonymous memory; on the kernel's own mount, as that and memfds are (ThpControls.shmemOrdersFor). */
   isAnonymousShmem = false;
   onKernelMount = false;
+  /** The name that it was last opened by, for reports; null: nobody has opened it. */
+  openedAs: Dentry | null = null;
   /** POSIX_FADV_NOREUSE: use through this space is no sign of use. */
   noReuse = false;
 
@@ -230,6 +233,7 @@ export class AddressSpace {
     const nr = 1 << order;
     if (mmFilemapDeleteFromPageCache.enabled) this.emit(mmFilemapDeleteFromPageCache, folio, index, order);
     this.cleanFolio(folio);
+    if (this.system.cacheLog.isOn) this.system.cacheLog.gone(folio);
     if (this.pages.erase(index) !== folio) bug(`folio of page ${index} is not in the cache`);
     this.nr -= nr;
     if (this.nr === 0) this.system.addressSpaces.delete(this.id);
@@ -250,11 +254,14 @@ export class AddressSpace {
     const index = system.folios.index(to);
     if (this.pages.load(index) !== from) bug(`no folio at page ${index}`);
     this.pages.replace(index, to);
+    if (system.cacheLog.isOn) system.cacheLog.moved(from, to);
     if (system.folios.test(to, FolioFlag.Private)) this.ops?.folioMoved(from, to);
   }
   /** A folio has been split into folios that follow each other. */
   splitFolio(folio: Folio, orders: readonly number[]): void {
-    const index = this.system.folios.index(folio);
+    const { folios, cacheLog } = this.system;
+    const index = folios.index(folio);
+    if (cacheLog.isOn) cacheLog.split(folio, orders);
     let at: number = folio;
     this.pages.split(index, orders.map((order) => {
       const piece = { entry: at, order };

@@ -31,6 +31,7 @@
 //   fork.ts          dupMm: copying an address space
 //   uaccess.ts       UserMemory: the kernel's own reads and writes of user memory, which fault like the program's
 //   remote.ts        other programs' memory, whatever its rights
+//   cache-record.ts  why folios of files have their orders, what read-ahead decided: recorded while somebody asks; cache-inspect.ts what is cached
 //   inspect.ts       the numbers of smaps, pagemap, kpageflags; clear-refs.ts forgetting what smaps calls referenced
 //   backing.ts       what lies behind one page, and who else maps it: for those who explain
 //   check.ts         invariants, for tests and fuzzers; check-mm.ts those of one address space
@@ -45,6 +46,8 @@ export * from './thp.ts';
 export * from './system.ts';
 export { faultKinds, faultPhases } from './fault-record.ts';
 export type { FaultKind, FaultLog, FaultPhase, FaultPhaseName, FaultRecord, PteChange } from './fault-record.ts';
+export type { CacheLog, FolioBirth, ReadaheadDecision, ReadaheadKind, ReadaheadPages } from './cache-record.ts';
+export * from './cache-inspect.ts';
 export { VM_ACCESS, VmFlag, Vma } from './vma.ts';
 export type { VmaView } from './vma.ts';
 export * from './mman.ts';

@@ -9,6 +9,7 @@ import { FolioFlag, MemdescType } from './folio.ts';
 import { gfpFor, isThpDisabled } from './folio-order.ts';
 import { Gfp } from './gfp.ts';
 import type { Mm } from './mm.ts';
+import type { ReasonCode } from './reasons.ts';
 import { PMD_ORDER, ThpStat, highestOrder } from './thp.ts';
 import type { OrderSet } from './thp.ts';
 import { VmFlag } from './vma.ts';
@@ -23,16 +24,52 @@ export function shmemFolio(space: AddressSpace, index: number, asker: ShmemAsker
   const { system } = space;
   const { folios } = system;
   let folio = space.folioAt(index);
-  if (folio === 0) folio = allocLarge(space, index, asker);
-  if (folio === 0) folio = allocAndAdd(space, index, 0, Gfp.UserZero);
+  if (folio === 0) folio = makeFolio(space, index, asker);
   if (folio !== 0) folios.set(folio, FolioFlag.Uptodate);
   return folio;
 }
 /** A page where there was a hole, which is a hole still: what fallocate promises. Mirrors shmem_get_folio(SGP_FALLOC). */
 export function setAsideShmem(space: AddressSpace, index: number): Pfn | 0 {
-  return allocAndAdd(space, index, 0, Gfp.UserZero);
+  const folio = allocAndAdd(space, index, 0, Gfp.UserZero);
+  const { cacheLog } = space.system;
+  if (folio !== 0 && cacheLog.isOn) cacheLog.made(folio, 0, 0, 'shmem-set-aside');
+  return folio;
 }
-
+function makeFolio(space: AddressSpace, index: number, asker: ShmemAsker): Folio | 0 {
+  const { cacheLog, folios } = space.system;
+  const allowed = cacheLog.isOn ? largestAllowed(space, index, asker) : null;
+  const folio = allocLarge(space, index, asker) || allocAndAdd(space, index, 0, Gfp.UserZero);
+  if (folio === 0 || allowed === null) return folio;
+  const order = folios.order(folio);
+  cacheLog.made(folio, order, allowed.wanted, order < allowed.most ? 'fragmented' : allowed.reason);
+  return folio;
+}
+/** For those who ask why: the order that settings allow, what is left of it at this page, and what has made the last difference. */
+function largestAllowed(space: AddressSpace, index: number, asker: ShmemAsker): { wanted: number; most: number; reason: ReasonCode } {
+  const { mm, vma } = asker;
+  const largest = (orders: OrderSet): number => (orders === 0 ? 0 : highestOrder(orders));
+  if (mm !== null && vma !== null && isThpDisabled(mm, vma)) return { wanted: 0, most: 0, reason: 'thp-no-vma' };
+  const wanted = largest(allowedOrders(space, asker, (orders) => orders));
+  let most = wanted;
+  let reason: ReasonCode = wanted === 0 ? 'shmem-off' : 'order-wanted';
+  const cutTo = (order: number, why: ReasonCode): void => {
+    if (order >= most) return;
+    most = order;
+    reason = why;
+  };
+  cutTo(largest(allowedOrders(space, asker, sizeFilter(space, index, asker))), 'shmem-size');
+  const suitable = suitableOrders(space, index, asker);
+  cutTo(largest(suitable), 'vma-too-small');
+  const isFree = (order: number): boolean => space.nextFolio(index - (index % 2 ** order), index - (index % 2 ** order) + 2 ** order) === 0;
+  const keep = (test: (order: number) => boolean): OrderSet => {
+    let kept = 0;
+    for (let left = suitable; left !== 0; left &= ~(1 << highestOrder(left))) if (test(highestOrder(left))) kept |= 1 << highestOrder(left);
+    return kept;
+  };
+  cutTo(largest(keep(isFree)), 'neighbour-cached');
+  cutTo(largest(keep((order) => isFree(order) && hasQuota(space, order))), 'shmem-quota');
+  return { wanted, most, reason };
+}
 /** One after the other the allowed orders, from the largest down, where nothing lies in the window. 0: none of them can be had. */
 function allocLarge(space: AddressSpace, index: number, asker: ShmemAsker): Folio | 0 {
   const { system } = space;
@@ -55,22 +92,28 @@ function allocLarge(space: AddressSpace, index: number, asker: ShmemAsker): Foli
   return 0;
 }
 /** Mirrors shmem_allowable_huge_orders() and shmem_suitable_orders(), but for what lies in the cache. */
-function suitableOrders(space: AddressSpace, index: number, { mm, vma, writeEnd }: ShmemAsker): OrderSet {
-  const { thp } = space.system;
-  if (vma === null && writeEnd === 0) return 0;
+function suitableOrders(space: AddressSpace, index: number, asker: ShmemAsker): OrderSet {
+  const { mm, vma } = asker;
   if (mm !== null && vma !== null && isThpDisabled(mm, vma)) return 0;
+  let orders = allowedOrders(space, asker, sizeFilter(space, index, asker));
+  while (vma !== null && orders !== 0 && !fitsVma(vma, index, highestOrder(orders))) orders &= ~(1 << highestOrder(orders));
+  return orders;
+}
+function allowedOrders({ system: { thp }, isAnonymousShmem, onKernelMount }: AddressSpace, { vma, writeEnd }: ShmemAsker, fitsSize: (orders: OrderSet) => OrderSet): OrderSet {
+  if (vma === null && writeEnd === 0) return 0;
+  return thp.shmemOrdersFor({ isAnonymous: isAnonymousShmem, onKernelMount, isFault: vma !== null, advised: vma?.has(VmFlag.HugePage) ?? false }, fitsSize);
+}
+/** Of a set of orders, those whose window around a page lies inside the file: within_size. */
+function sizeFilter(space: AddressSpace, index: number, { writeEnd }: ShmemAsker): (orders: OrderSet) => OrderSet {
   const sizePages = Math.max(space.sizePages, Math.ceil(writeEnd / PAGE_SIZE));
-  const fitsSize = (orders: OrderSet): OrderSet => {
+  return (orders) => {
     for (let left = orders; left !== 0; left &= ~(1 << highestOrder(left))) {
       if (sizePages >= index - (index % 2 ** highestOrder(left)) + 2 ** highestOrder(left)) return left;
     }
     return 0;
   };
-  let orders = thp.shmemOrdersFor({ isAnonymous: space.isAnonymousShmem, onKernelMount: space.onKernelMount, isFault: vma !== null,
-    advised: vma?.has(VmFlag.HugePage) ?? false }, fitsSize);
-  while (vma !== null && orders !== 0 && !fitsVma(vma, index, highestOrder(orders))) orders &= ~(1 << highestOrder(orders));
-  return orders;
 }
+const hasQuota = ({ quota }: AddressSpace, order: number): boolean => quota === null || quota.usedPages + 2 ** order <= quota.maxPages;
 /** thp_vma_suitable_order() for a file: the mapping is aligned as the file is, and holds the window whole. */
 function fitsVma(vma: Vma, index: number, order: number): boolean {
   const size = 2 ** order;
@@ -80,8 +123,8 @@ function fitsVma(vma: Vma, index: number, order: number): boolean {
 }
 /** Zeroed, in the cache, not up to date; 0: no memory or quota. Mirrors shmem_alloc_and_add_folio(). */
 function allocAndAdd(space: AddressSpace, index: number, order: number, gfp: number): Folio | 0 {
-  const { system, quota } = space;
-  if (quota !== null && quota.usedPages + 2 ** order > quota.maxPages) return 0;
+  const { system } = space;
+  if (!hasQuota(space, order)) return 0;
   const folio = system.allocZeroed(order, MemdescType.FileFolio, gfp);
   if (folio === 0) return 0;
   if (space.kind === 'shmem') system.folios.set(folio, FolioFlag.SwapBacked);

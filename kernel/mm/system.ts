@@ -24,6 +24,7 @@ import type { FolioOrderPolicy } from './folio-order.ts';
 import { Kcompactd } from './kcompactd.ts';
 import { Khugepaged } from './khugepaged.ts';
 import { Gfp, migrateTypeOf } from './gfp.ts';
+import { CacheLog } from './cache-record.ts';
 import { newMappingCounts } from './mapping-counts.ts';
 import type { MappingCounts } from './mapping-counts.ts';
 import { Descriptors } from './memdesc.ts';
@@ -61,6 +62,7 @@ export class MmSystem {
   /** What happens when memory gets short. */
   readonly pressure: Pressure;
   readonly faults: FaultLog;
+  readonly cacheLog: CacheLog;
   readonly asids: AsidAllocator;
   /** Which order the first touch of anonymous memory asks for. */
   orderPolicy: FolioOrderPolicy;
@@ -114,6 +116,7 @@ export class MmSystem {
     const memmapPages = this.memmapBytes / PAGE_SIZE;
     this.folios = new FolioTable(firstPfn, nrFrames);
     this.faults = new FaultLog(machine);
+    this.cacheLog = new CacheLog(machine);
     this.asids = new AsidAllocator(machine);
     this.orderPolicy = linuxFolioOrder;
     this.khugepaged = new Khugepaged(this);
