@@ -73,6 +73,11 @@ export class Session {
     if (first !== null) this.kernel.signalGroup(first.pgid, Signal.INT);
   }
 
+  /** The end: disks are written and left in order. @returns 0 or -errno */
+  shutdown(): number {
+    return this.kernel.vfs.unmountDisks();
+  }
+
   takeOutput(): OutputChunk[] {
     return this.console.takeOutput();
   }
@@ -116,7 +121,7 @@ export function boot(config: RunConfig, attach?: (session: Session) => Trace): S
   for (const [name, cycles] of Object.entries(m.costs)) setCost(params, name, cycles);
   const { stdin, stdout, stderr, rows, columns } = inputs.terminal;
   const console = new Console({ inputTty: stdin, outputTty: stdout, errorTty: stderr, rows, columns });
-  const kernel = new Kernel(machine, params, { console, seed: m.seed, epochSeconds: EPOCH_SECONDS, hostname: 'quire' });
+  const kernel = new Kernel(machine, params, { console, seed: m.seed, epochSeconds: EPOCH_SECONDS, hostname: 'quire', disks: inputs.disks.map(({ image }) => ({ image, latency: m.diskLatency })) });
 
   const { vfs } = kernel;
   for (const folder of inputs.folders) checkFile(folder, vfs.mkdirs(folder));
@@ -127,14 +132,29 @@ export function boot(config: RunConfig, attach?: (session: Session) => Trace): S
     const answer = vfs.writeWhole(path, utf8Encode(`${value}\n`));
     if (answer < 0) throw new UserError(`--set ${path}=${value}: ${settingError(-answer)}.`);
   }
+  mountDisks(kernel, inputs.disks);
   const session = new Session(config, machine, kernel, console);
   if (inputs.stdin !== null) {
     if (inputs.stdin.bytes.length > 0) session.feed(inputs.stdin.bytes);
     session.feed(new Uint8Array(0));
   }
   session.trace = attach?.(session) ?? null;
-  kernel.start([...inputs.argv], [...inputs.env], inputs.path);
+  try {
+    kernel.start([...inputs.argv], [...inputs.env], inputs.path);
+  } catch (error) {
+    session.shutdown();
+    throw error;
+  }
   return session;
+}
+
+function mountDisks({ vfs, system }: Kernel, disks: RunConfig['inputs']['disks']): void {
+  for (const [i, { name, path, isWritable }] of disks.entries()) {
+    const refused = vfs.mountDisk(system.disks[i]!, path, { isReadOnly: !isWritable });
+    if (refused === null) continue;
+    vfs.unmountDisks();
+    throw new UserError(`--disk ${name}: cannot be mounted at ${path}: ${refused.sentence}`);
+  }
 }
 
 /** A file that the guest cannot take is the user's to know. */

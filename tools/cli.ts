@@ -14,7 +14,8 @@ import { run } from './commands/run.ts';
 import { stat } from './commands/stat.ts';
 import { trace } from './commands/trace.ts';
 import { why } from './commands/why.ts';
-import { PipeClosed, toolVersion, writeOut } from './host.ts';
+import { shutdownSessions } from './drive.ts';
+import { closeDisks, PipeClosed, toolVersion, writeOut } from './host.ts';
 import { commandHelp, overview } from './help-text.ts';
 import { parseCommandLine } from './options.ts';
 import { didYouMean } from './suggest.ts';
@@ -66,13 +67,29 @@ function report(error: unknown): number {
 }
 
 let status: number;
+let isOurFault = false;
 try {
   status = await main(process.argv.slice(2));
 } catch (error) {
+  isOurFault = !(error instanceof UserError) && !(error instanceof PipeClosed);
   try {
     status = report(error);
   } catch {
     status = PIPE_STATUS; // standard error is closed too
+  }
+}
+// However the run ended, its disks are left in order, unless we can no longer trust what we would write.
+try {
+  for (const problem of isOurFault ? [] : shutdownSessions()) {
+    writeOut(2, `quire: ${problem}\n`);
+    status ||= 125;
+  }
+  closeDisks();
+} catch (error) {
+  try {
+    status = report(error);
+  } catch {
+    status = PIPE_STATUS;
   }
 }
 process.exit(status);

@@ -1,7 +1,8 @@
 // A run as data: everything that decides it, resolved, checked and readable without a host. boot.ts makes a machine of it, the report
 // shows it. Here: the shape, and making it from options. Not here: reading host files (host.ts), since the browser page has none.
 import { showSize, UserError } from '#base';
-import { costs as costTable } from '#kernel';
+import { costs as costTable, parseLatency } from '#kernel';
+import type { DiskImage, DiskLatency } from '#kernel';
 import { DEFAULT_PRESET, presetNamed } from '#mmu';
 import type { TlbDescription } from '#mmu';
 import type { Values } from './options.ts';
@@ -14,6 +15,14 @@ export interface GuestFile {
   /** Permission bits. */
   readonly mode: number;
   readonly sha256: string;
+}
+/** A disk of the machine, and where it is mounted. */
+export interface GuestDisk {
+  /** The host's name of the image, as the user wrote it. */
+  readonly name: string;
+  readonly path: string;
+  readonly isWritable: boolean;
+  readonly image: DiskImage;
 }
 export interface GuestLink { readonly path: string; readonly target: string }
 
@@ -34,6 +43,8 @@ export interface MachineConfig {
   /** Bytes of the memory map for each frame. */
   readonly memmap: 64 | 32 | 16 | 8;
   readonly allocStrategy: 'loop' | 'sizes' | 'largest';
+  /** How long disks take. */
+  readonly diskLatency: DiskLatency;
   /** Invariants are checked during the run. Changes nothing that is counted. */
   readonly sanitize: boolean;
 }
@@ -49,6 +60,7 @@ export interface InputConfig {
   readonly files: readonly GuestFile[];
   readonly folders: readonly string[];
   readonly links: readonly GuestLink[];
+  readonly disks: readonly GuestDisk[];
   /** Bytes of standard input; null: the host feeds it while the program runs. */
   readonly stdin: GuestStdin | null;
   readonly terminal: TerminalConfig;
@@ -91,6 +103,7 @@ export function machineConfig(values: Values, tlb: TlbDescription | null): Machi
     costs: costs(values.cost),
     memmap: Number(values.memmap) as 64 | 32 | 16 | 8,
     allocStrategy: values['alloc-strategy'],
+    diskLatency: parseLatency(values['disk-latency']),
     sanitize: values.sanitize === true,
   };
 }

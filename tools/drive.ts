@@ -1,5 +1,6 @@
 // Running a session on this host: slices of instructions, output as it comes, input as it is asked for, Ctrl-C, a progress line.
 // Here: the loop around Session.step(). Not here: the session (boot.ts). The size of a slice changes nothing that the guest can see.
+import { errnoName } from '#kernel';
 import type { Session } from './boot.ts';
 import { openStdin, type StdinReader, writeOut } from './host.ts';
 import type { Values } from './options.ts';
@@ -39,8 +40,20 @@ export interface Outcome {
   readonly stdinSha256: string | null;
 }
 
+/** Sessions whose disks are still mounted: reports come first. */
+const sessions: Session[] = [];
+/** Unmounts the disks of all sessions. @returns a sentence for each that could not be written */
+export function shutdownSessions(): string[] {
+  return sessions.splice(0).flatMap((session) => {
+    const errno = session.shutdown();
+    const names = session.config.inputs.disks.filter(({ isWritable }) => isWritable).map(({ name }) => name).join(', ');
+    return errno === 0 ? [] : [`--disk ${names}: not everything could be written (${errnoName(-errno)}); the image needs e2fsck.`];
+  });
+}
+
 /** Runs to the end. */
 export async function drive(session: Session, options: DriveOptions): Promise<Outcome> {
+  sessions.push(session);
   const started = performance.now();
   const stdin = openStdin(options.stdin, options.stdin === 'lines' && session.config.inputs.terminal.stdin);
   const end = await loop(session, options, stdin, started);

@@ -5,8 +5,9 @@ import { accessSync, closeSync, constants, existsSync, fstatSync, lstatSync, ope
 import { basename, delimiter, dirname, join, posix } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { UserError } from '#base';
-import type { GuestFile, GuestLink, GuestStdin, InputConfig, TerminalConfig } from './config.ts';
-import type { Values } from './options.ts';
+import type { GuestDisk, GuestFile, GuestLink, GuestStdin, InputConfig, TerminalConfig } from './config.ts';
+import { FileImage } from './image-file.ts';
+import type { DiskWords, Values } from './options.ts';
 import { didYouMean } from './suggest.ts';
 
 /** The checkout or the installed package: what holds package.json and userland/. */
@@ -182,6 +183,27 @@ export function findTool(name: string): string | null {
   return null;
 }
 
+// Disks. Images are opened for as long as the command runs; what is not asked for stays in the file.
+
+const openImages: FileImage[] = [];
+function openDisk({ image: name, isWritable, path }: DiskWords): GuestDisk {
+  const what = `--disk ${name}`;
+  try {
+    const kind = statSync(name);
+    if (!kind.isFile()) throw new UserError(`${what}: not a file. Write the name of an image; quire mkfs makes one.`);
+    if (kind.size === 0) throw new UserError(`${what}: the file is empty. quire mkfs makes an image.`);
+    const image = FileImage.open(name, !isWritable);
+    openImages.push(image);
+    return { name, path, isWritable, image };
+  } catch (error) {
+    if (error instanceof UserError) throw error;
+    throw new UserError(`${what}: cannot open it${isWritable ? ' for writing' : ''}: ${codeOf(error) === 'EACCES' && isWritable ? 'you may not write it. Leave :rw out to read it' : reasonOf(error)}.`);
+  }
+}
+export function closeDisks(): void {
+  for (const image of openImages.splice(0)) image.close();
+}
+
 // Programs.
 
 export const bundledFolder = join(packageRoot, 'userland/bin');
@@ -300,6 +322,6 @@ export function readInputs(values: Values, rest: readonly string[], terminal: Te
   return {
     argv: [word, ...args], path: program.path, programSha256: program.sha256,
     env: env.filter((line, i) => !env.slice(i + 1).some((after) => after.split('=', 1)[0] === line.split('=', 1)[0])),
-    files, folders: tree.folders, links, stdin, terminal,
+    files, folders: tree.folders, links, disks: values.disk.map(openDisk), stdin, terminal,
   };
 }

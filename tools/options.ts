@@ -41,6 +41,19 @@ const pair = (form: string, separator: string, example: string): Kind<Pair> => (
     return at <= 0 ? null : { name: t.slice(0, at), value: t.slice(at + separator.length) };
   },
 });
+export interface DiskWords { readonly image: string; readonly isWritable: boolean; readonly path: string }
+/** disk.img, disk.img:rw, disk.img@/data, disk.img:rw@/data. A guest path stands behind the last @/. */
+const disk: Kind<DiskWords> = {
+  form: 'IMAGE[:rw][@/path]', problem: 'no image', instead: 'Write a file, as in disk.img, disk.img:rw or disk.img:rw@/data',
+  read(t) {
+    const at = t.lastIndexOf('@/');
+    const path = at < 0 ? '/mnt' : t.slice(at + 1);
+    const before = at < 0 ? t : t.slice(0, at);
+    const isWritable = before.endsWith(':rw');
+    const image = isWritable ? before.slice(0, -':rw'.length) : before;
+    return image === '' ? null : { image, isWritable, path };
+  },
+};
 const mthpModes = ['always', 'inherit', 'madvise', 'never'];
 export interface FolioSizeMode { readonly kb: number; readonly mode: string }
 /** 64k=always,16k=madvise: sizes that Linux has a directory for, 16 kB to 2 MB. */
@@ -103,10 +116,11 @@ export const options = {
   sanitize: { kind: flag, group: 'kernel', help: 'check the kernel\'s invariants again and again while the program runs (slow)' },
   swap: { kind: later('swap is'), group: 'kernel', refused: true, help: 'swap space (not modelled yet)' },
   lru: { kind: later('reclaim is'), group: 'kernel', refused: true, help: 'reclaim policy (not modelled yet)' },
-  disk: { kind: later('a disk is'), group: 'kernel', refused: true, help: 'disk image (not modelled yet)' },
 
   root: { kind: text('DIR', './rootfs'), group: 'inputs', help: 'host folder, copied into the root of the guest\'s file system' },
   file: { kind: pair('HOST:GUEST', ':', 'data.csv:/tmp/data.csv'), group: 'inputs', repeat: true, help: 'host file, copied to a path of the guest' },
+  disk: { kind: disk, group: 'inputs', repeat: true, help: 'disk image, mounted at /mnt or at /path; only :rw changes it' },
+  'disk-latency': { kind: text('PRESET', 'hdd'), group: 'machine', byDefault: 'nvme', help: 'how long disks take: nvme, sata-ssd, hdd; figures by name, as hdd,channels=2' },
   env: { kind: pair('NAME=VALUE', '=', 'LANG=C'), group: 'inputs', repeat: true, help: 'environment variable of the program' },
   stdin: { kind: text('FILE', 'input.txt'), group: 'inputs', help: 'standard input of the program; default: what quire is given' },
 

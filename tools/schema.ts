@@ -22,6 +22,8 @@ export interface ConfigReport {
   readonly allocStrategy: string;
   readonly env: readonly string[];
   readonly files: readonly { readonly path: string; readonly sha256: string }[];
+  readonly disks: readonly { readonly path: string; readonly isWritable: boolean; readonly sizeBytes: number }[];
+  readonly diskLatency: Readonly<Record<string, string | number>>;
   readonly stdinSha256: string | null;
 }
 
@@ -77,6 +79,8 @@ export const statFields: readonly FieldRow[] = [
   ['config.allocStrategy', 'text', 'how a fault asks the allocator for a large folio'],
   ['config.env', 'texts', 'environment of the program'],
   ['config.files', 'free', 'host files that the guest was given: guest path and hash'],
+  ['config.disks', 'free', 'disks, with where they are mounted, whether the run may change them, and their size'],
+  ['config.diskLatency', 'free', 'how long the disks take: nanoseconds, bytes a second, channels'],
   ['config.stdinSha256', 'text?', 'hash of the standard input, null: none or interactive'],
   ['program.argv', 'texts', 'the program and its arguments, as the guest sees them'],
   ['program.sha256', 'text', 'hash of the program file'],

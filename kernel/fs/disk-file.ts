@@ -234,6 +234,14 @@ class OpenDiskFile implements FileOps {
   /** Moves bytes until all are, or something stops it; sleeps where it must, if there is somebody to sleep. */
   private move(t: Task | null, before: number, step: (done: number) => IoProgress, end: (done: number) => number): number {
     let done = before;
+    if (t?.restart?.paused !== undefined) {
+      // At the limit itself it waits on, until there is room.
+      const until = this.file.disk.system.writeback.balance();
+      if (until !== null) {
+        pause(t, done, until);
+        return BLOCK;
+      }
+    }
     for (;;) {
       const { moved, error, wait, until } = step(done);
       done += moved;
@@ -243,8 +251,7 @@ class OpenDiskFile implements FileOps {
       }
       if (until !== undefined) {
         if (t === null) continue;
-        t.restart = { moved: done };
-        sleepOnDisk(t, null, until);
+        pause(t, done, until);
         return BLOCK;
       }
       return done > 0 ? end(done) : error;
@@ -401,6 +408,11 @@ class OpenDiskFile implements FileOps {
     const { start, size, asyncSize, order, raPages, mmapMiss, prevPos } = this.ra;
     into.numbers([start, size, asyncSize, order, raPages, mmapMiss, prevPos, this.errorsSeen]);
   }
+}
+/** A writer sleeps for a while, with `done` bytes moved. */
+function pause(t: Task, done: number, until: number): void {
+  t.restart = { moved: done, paused: 1 };
+  sleepOnDisk(t, null, until);
 }
 function cutRanges<R extends { readonly lenBytes: number }>(ranges: readonly R[], lenBytes: number): R[] {
   const kept: R[] = [];

@@ -96,14 +96,18 @@ export class Vfs {
   mountDisk(device: BlockDevice, path: string, options: DiskMountOptions): MountFailure | null {
     const mount = DiskMount.mount(this.view, device, options);
     if (!(mount instanceof DiskMount)) return mount;
-    this.mount(`/dev/${device.name}`, path, mount.fs.root);
+    const error = this.mount(`/dev/${device.name}`, path, mount.fs.root);
+    if (error !== 0) {
+      mount.unmount();
+      return { error, sentence: 'The place is no directory.' };
+    }
     this.disks.push(mount);
     return null;
   }
   /** The end of the machine: disks are left in order. @returns 0 or the first -errno */
   unmountDisks(): number {
     let error = 0;
-    for (const mount of this.disks.splice(0)) error ||= mount.unmount();
+    for (const mount of this.disks.splice(0)) error = mount.unmount() || error;
     return error;
   }
 

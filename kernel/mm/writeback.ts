@@ -143,8 +143,10 @@ export class Writeback {
     const pending = nrDirty + vmstat.get('nr_writeback');
     if (nrDirty > background) this.wake(WbReason.Background);
     const freerun = Math.floor((background + limit) / 2);
+    // However fast a writer may be, it is looked at after a thirty-second part of the limit: ratelimit_pages.
+    const most = Math.max(16, Math.floor(limit / 32));
     if (pending <= freerun) {
-      this.lookAfter = Math.max(1, 2 ** Math.floor(Math.log2(Math.max(1, limit - pending)) / 2));
+      this.lookAfter = Math.min(most, Math.max(1, 2 ** Math.floor(Math.log2(Math.max(1, limit - pending)) / 2)));
       this.pausedAt = now;
       return null;
     }
@@ -155,11 +157,13 @@ export class Writeback {
     const posRatio = positionRatio(setpoint, pending, limit);
     this.estimate(now, posRatio, pending < setpoint);
     const rate = Math.floor(this.dirtyRatelimit * posRatio);
-    const period = rate === 0 ? MAX_PAUSE : Math.floor((SECOND * nrDirtied) / rate);
+    // No longer than an eighth of the time that the disk needs for what is pending, lest it run dry: wb_max_pause().
+    const longest = Math.min(MAX_PAUSE, (Math.floor(pending / (1 + this.bandwidth / 128)) + 1) * 1e6);
+    const period = rate === 0 ? longest : Math.floor((SECOND * nrDirtied) / rate);
     const think = now - this.pausedAt;
-    const pause = rate === 0 ? MAX_PAUSE : Math.min(period - think, MAX_PAUSE);
+    const pause = rate === 0 ? longest : Math.min(period - think, longest);
     // Few long pauses rather than many short ones: so many pages that the next one is about ten milliseconds.
-    this.lookAfter = Math.max(1, Math.floor((Math.max(rate, 1) * GOOD_PAUSE) / SECOND));
+    this.lookAfter = Math.min(most, Math.max(1, Math.floor((Math.max(rate, 1) * GOOD_PAUSE) / SECOND)));
     if (balanceDirtyPages.enabled) {
       const kb = (pages: number): number => Math.floor((pages * PAGE_SIZE) / 1024);
       balanceDirtyPages.emit(limit, Math.floor(setpoint), pending, kb(Math.floor(this.dirtyRatelimit)), kb(rate), nrDirtied, this.lookAfter, 0, millis(pause), millis(period), millis(think));

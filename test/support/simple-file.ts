@@ -132,6 +132,8 @@ export class SimpleFile {
   readonly map: SimpleMap;
   readonly space: AddressSpace;
   readonly ra: FileRa;
+  /** What a writer does that is to pause until a clock cycle; null: it goes on. */
+  pause: ((until: number) => void) | null = null;
   constructor(options: SimpleOptions) {
     const { machine, system } = bootSystem(options);
     this.machine = machine;
@@ -153,7 +155,10 @@ export class SimpleFile {
     for (;;) {
       const { moved, error, wait, until } = step(done);
       done += moved;
-      if (until !== undefined) continue; // no pause here
+      if (until !== undefined) {
+        this.pause?.(until);
+        continue;
+      }
       if (wait === 0) return done > 0 ? done : error;
       const busy = FolioFlag.Locked | FolioFlag.Writeback;
       while (this.system.folios.test(wait, busy)) if (!this.system.waits.runDeferred() && !this.system.waits.passTime()) throw new Error('a call waits for nothing');

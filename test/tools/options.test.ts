@@ -66,7 +66,7 @@ describe('what is refused, with what to write instead', () => {
     [['--json=yes'], '--json=yes: --json takes no value. Write --json alone.'],
     [['--swap', '128M'], '--swap: swap is not modelled yet. Leave this option out.'],
     [['--lru', 'mglru'], '--lru: reclaim is not modelled yet. Leave this option out.'],
-    [['--disk', 'x.img'], '--disk: a disk is not modelled yet. Leave this option out.'],
+    [['--disk', ':rw'], '--disk :rw: no image. Write a file, as in disk.img, disk.img:rw or disk.img:rw@/data.'],
   ])('%j', (words, start) => expect(complaint(...words)).toContain(start));
 
   test('no words whatever do more than raise a UserError', () => {

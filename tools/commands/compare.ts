@@ -40,6 +40,7 @@ export const compare: Command = {
     for (const name of ['thp', 'mthp'] as const) {
       if (given.has(name)) throw new UserError(`--${name}: quire compare sets folio sizes itself. Leave it out, or use quire stat --${name}.`);
     }
+    if (values.disk.some(({ isWritable }) => isWritable)) throw new UserError('--disk: quire compare runs the program several times, and each run would find what the last one wrote. Leave :rw out.');
     const base = prepare(values, rest.length === 0 ? MAIN_JOB : rest, NO_TERMINAL);
     const stdin = base.inputs.stdin ?? (rest.length === 0 ? null : readAllStdin()) ?? { bytes: new Uint8Array(0), sha256: sha256(new Uint8Array(0)) };
     const columns: Column[] = [];
