@@ -48,8 +48,8 @@ function makeTable({ mm: { system, tables }, vpn }: Fault, folio: Folio): boolea
   return isMade;
 }
 
-/** The file's folio at the fault, read in or made, up to date; or why not. 'again': the next window has been started, for which Linux lets go
- *  of the address space, and begins anew with what lies around. Mirrors filemap_fault() and shmem_fault(). */
+/** The file's folio at the fault, read in or made, up to date; or why not. 'again': something was read ahead, for which Linux lets go of the
+ *  address space, and begins anew with what lies around. Mirrors filemap_fault() and shmem_fault(). */
 function folioFor(fault: Fault): Folio | 'again' | { failed: FaultResult } {
   const { mm, vma, vpn } = fault;
   const { space, ra } = vma.file!;
@@ -66,6 +66,11 @@ function folioFor(fault: Fault): Folio | 'again' | { failed: FaultResult } {
       if (ra !== undefined) mmapMissed(space, ra, index, vma.flags);
       folio = space.folioAt(index);
       if (folio === 0) folio = createFolio(space, index);
+      else if (folios.test(folio, FolioFlag.Uptodate) && !fault.write) {
+        // A hole needed no I/O; Linux has let go of the address space all the same.
+        fault.tried = true;
+        return 'again';
+      }
     } else if (ra !== undefined && !fault.tried && mmapHit(space, ra, folio, index, vma.flags)) return 'again';
     if (folio !== 0 && !folios.test(folio, FolioFlag.Uptodate)) {
       if (!waits.isLocked(folio) && !readAlone(space, folio)) return { failed: FaultResult.BusError };

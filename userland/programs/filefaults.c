@@ -28,7 +28,6 @@ static long pages;
 static unsigned char vec[PAGES];
 static char buf[256 * PAGE] __attribute__((aligned(4096)));
 static volatile char *m;
-static char sum;
 
 static long faults(void) {
   struct rusage u;
@@ -58,7 +57,12 @@ static void step(const char *name, long before, long cached) {
   printf("%s: faults %ld cached %ld -> %ld\n", name, n, cached, incore());
 }
 #define STEP(name, code) do { long cached_ = incore(), before_ = faults(); code; step(name, before_, cached_); } while (0)
-static void readAll(long stride) { for (long i = 0; i < pages; i += stride) sum += m[i * PAGE]; }
+/** Reads a byte and stores it nowhere: a store would be a page of ours to fault. */
+static void look(long page) {
+  char byte = m[page * PAGE];
+  __asm__ volatile("" : : "r"(byte));
+}
+static void readAll(long stride) { for (long i = 0; i < pages; i += stride) look(i); }
 static void writeAll(long stride) { for (long i = 0; i < pages; i += stride) m[i * PAGE + 8] = (char)i; }
 
 /** The file, written in pieces of `n` pages, on disk, and no longer in memory unless `keep`. */
@@ -84,7 +88,7 @@ static void touchUntilBus(void) {
       printf("  page %ld: signal %d\n", i, got);
       return;
     }
-    sum += m[i * PAGE];
+    look(i);
   }
 }
 
@@ -132,6 +136,12 @@ int main(int argc, char **argv) {
   if (base == MAP_FAILED) die("mmap");
   munmap(base, 16 << 20);
   base = (char *)(((unsigned long)base + (4 << 20)) & ~((2UL << 20) - 1));
+  // What is measured with has been used before it measures.
+  map = buf;
+  m = buf;
+  pages = 2;
+  STEP("warm", readAll(1); writeAll(1));
+  map = NULL;
   cached("written by 1 MiB", 256);
   cached("written by 64 KiB", 16);
   cached("written by pages", 1);
@@ -139,12 +149,12 @@ int main(int argc, char **argv) {
   make(256, 0);
   mapped(PROT_READ, MAP_SHARED, 0, PAGES);
   printf("cold: cached %ld\n", incore());
-  sum += m[500 * PAGE];
+  look(500);
   printf("cold, one page touched: cached %ld\n", incore());
   make(256, 0);
   mapped(PROT_READ, MAP_SHARED, 0, PAGES);
   madvise(map, (size_t)(pages * PAGE), MADV_RANDOM);
-  sum += m[500 * PAGE];
+  look(500);
   printf("cold, random, one page touched: cached %ld\n", incore());
   madvise(map, (size_t)(pages * PAGE), MADV_POPULATE_READ);
   printf("populated: cached %ld\n", incore());
@@ -177,11 +187,11 @@ int main(int argc, char **argv) {
   if (ftruncate(fd, 300 * PAGE + 100) != 0) die("ftruncate");
   printf("truncated to 300 pages and a bit: cached %ld\n", incore());
   touchUntilBus();
-  STEP("what is left, read", for (long i = 0; i < 301; i++) sum += m[i * PAGE]);
+  STEP("what is left, read", for (long i = 0; i < 301; i++) look(i));
   if (fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 20 * PAGE + 5, 90 * PAGE) != 0) die("fallocate");
   printf("a hole: cached %ld\n", incore());
-  STEP("what is left, with the hole, read", for (long i = 0; i < 301; i++) sum += m[i * PAGE]);
+  STEP("what is left, with the hole, read", for (long i = 0; i < 301; i++) look(i));
   close(fd);
   unlink(path);
-  return sum == 127 ? 3 : 0;
+  return 0;
 }
