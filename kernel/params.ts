@@ -42,6 +42,7 @@ const tunableRows = [
   { name: 'access_split_interval', value: 1000, min: 0, max: 2 ** 31 - 1, path: '/sys/kernel/mm/quire/access_split/interval_millisecs', source: 'assumed: how long accessed bits gather before a folio is judged' },
   { name: 'access_split_min_used', value: 25, min: 0, max: 100, path: '/sys/kernel/mm/quire/access_split/min_used_percent', source: 'assumed: a folio of which a smaller share was used is split' },
   { name: 'access_split_unmerge', value: 0, min: 0, max: 1, path: '/sys/kernel/mm/quire/access_split/unmerge', source: 'not in Linux: 1 writes Svnapot runs and 2 MiB entries as single ones while folios are watched, for their merged bits tell nothing of pages' },
+  { name: 'file_folio_order', value: 9, min: 0, max: 9, path: '/sys/kernel/mm/quire/file_folio_order', source: 'not in Linux, where it is the file system\'s to say: largest order of a folio of files that are mapped by extents, for disks mounted after it is written' },
   { name: 'collapse_guard', value: 0, min: 0, max: 2 ** 31 - 1, path: '/sys/kernel/mm/quire/collapse/guard_millisecs', source: 'not in Linux: how long khugepaged leaves alone what memory pressure has split; 0: not at all' },
   { name: 'collapse_needs_referenced', value: 1, min: 0, max: 1, path: '/sys/kernel/mm/quire/collapse/needs_referenced', source: 'Linux: khugepaged collapses only where some page was used of late; 0 drops that rule' },
   { name: 'pid_max', value: 32768, min: 301, max: 4194304, path: '/proc/sys/kernel/pid_max', source: 'Linux default on small machines' },

@@ -29,7 +29,7 @@ export class DiskMount implements WritebackMount {
   private constructor(view: KernelView, device: BlockDevice, options: DiskMountOptions) {
     this.view = view;
     this.device = device;
-    this.maxOrder = options.maxOrder ?? 9;
+    this.maxOrder = options.maxOrder ?? view.params.vm.file_folio_order;
     this.flushes = new DiskFlushes(device);
   }
   /** Believes nothing of what is on the disk. */
