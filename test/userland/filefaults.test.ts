@@ -13,7 +13,7 @@ test.each([['ext4', 'linux-6.18-ext4'], ['ext2', 'linux-6.12-ext4']] as const)('
   const folder = mkdtempSync(join(tmpdir(), 'filefaults-'));
   try {
     const image = new MemoryImage(new Uint8Array(64 << 20));
-    expect(mkfs(image, { type, blockSize: 4096, inodeSize: 256, label: '', seed: 1, epochSeconds: 0, metadataCsum: true, is64: false })).toBe(null);
+    expect(mkfs(image, { type, blockSize: 4096, inodeSize: 256, label: '', seed: 1, epochSeconds: 0, metadataCsum: type === 'ext4', is64: false, reservedPercent: 5 })).toBe(null);
     const path = join(folder, 'disk.img');
     writeFileSync(path, image.bytes);
     const { stdout, stderr, status, session } = runGuest(['--disk', `${path}:rw`, '--', 'filefaults', '/mnt/file']);

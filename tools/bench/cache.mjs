@@ -31,7 +31,7 @@ try {
   const ask = (type, order, program) => {
     const image = join(folder, 'run.img');
     copyFileSync(images[type], image);
-    return JSON.parse(node(runner, '--mem', `${4 * mib + 128}M`, '--disk', `${image}:rw`, '--set', `/sys/kernel/mm/quire/file_folio_order=${order}`, '--', ...program));
+    return JSON.parse(node(runner, '--mem', `${4 * mib + 128}M`, '--disk', `${image}:rw`, '--set', `/sys/kernel/mm/quire/file_folio_order=${order}`, '--', join(here, '../../userland/bin', program[0]), ...program.slice(1)));
   };
   const workloads = {
     [`cold read of ${mib} MiB`]: ['sh', '-c', 'cat /mnt/data > /dev/null'],
