@@ -111,8 +111,9 @@ export class Session {
 
 /** Builds the machine, boots the kernel, fills the file system and starts the program.
  *  @param attach makes a trace, which then sees the start of the program too
+ *  @param watchCache why folios of files have their orders is recorded, of the files that are put in place before the start, too
  *  @throws UserError for what cannot be started (126, 127) or written (--set) */
-export function boot(config: RunConfig, attach?: (session: Session) => Trace): Session {
+export function boot(config: RunConfig, attach?: (session: Session) => Trace, watchCache = false): Session {
   const { machine: m, inputs } = config;
   const machine = new Machine({ ramBytes: m.memBytes, tlb: m.tlb, sv: m.sv, svadu: m.svadu, seed: m.seed });
   const params = defaultParams();
@@ -123,6 +124,7 @@ export function boot(config: RunConfig, attach?: (session: Session) => Trace): S
   const console = new Console({ inputTty: stdin, outputTty: stdout, errorTty: stderr, rows, columns });
   const kernel = new Kernel(machine, params, { console, seed: m.seed, epochSeconds: EPOCH_SECONDS, hostname: 'quire', disks: inputs.disks.map(({ image }) => ({ image, latency: m.diskLatency })) });
 
+  if (watchCache) kernel.system.cacheLog.start();
   const { vfs } = kernel;
   for (const folder of inputs.folders) checkFile(folder, vfs.mkdirs(folder));
   // Links come first: a file below a linked folder (/bin -> usr/bin) belongs where the link leads.

@@ -5,6 +5,7 @@ import { costs, reasons, syscallTable, tunables, VmStat } from '#kernel';
 import { presets } from '#mmu';
 import { exitStatuses } from './help-text.ts';
 import { optionRows } from './options.ts';
+import { cacheFields } from './cache.ts';
 import { statFields } from './schema.ts';
 
 export interface Entry {
@@ -14,6 +15,7 @@ export interface Entry {
 }
 export const topics = {
   counters: 'fields of the report quire.stat/1',
+  cache: 'fields of the report quire.cache/1 (quire mm cache)',
   vmstat: 'lines of /proc/vmstat',
   thp: 'files of hugepages-<size>kB/stats',
   options: 'options of the commands',
@@ -80,11 +82,14 @@ export const thpMeanings: Readonly<Record<string, string>> = {
   nr_anon_partially_mapped: 'of those, partially mapped ones, now',
 };
 
+/** Explained where quire.stat/1 is. */
+const ofEveryReport = new Set(['schema', 'tool', 'config', 'program']);
 /** Every entry, in the order of the topics. */
 export function glossary(): Entry[] {
   const entries: Entry[] = [];
   const add = (topic: Topic, name: string, text: string): void => { entries.push({ topic, name, text }); };
   for (const [path, , meaning] of statFields) add('counters', path, meaning);
+  for (const [path, , meaning] of cacheFields) if (!ofEveryReport.has(path)) add('cache', path, meaning);
   for (const [name] of new VmStat().entries()) add('vmstat', name, vmstatMeanings[name] ?? 'a line of /proc/vmstat');
   for (const [name, text] of Object.entries(thpMeanings)) add('thp', name, text);
   for (const [name, row] of optionRows()) add('options', `--${name}`, `${row.help}${row.byDefault === undefined ? '' : ` (default ${row.byDefault})`}`);

@@ -82,7 +82,7 @@ const later = (subject: string): Kind<never> => ({
 });
 
 /** Commands that run a guest share the machine's options. */
-export type OptionGroup = 'machine' | 'kernel' | 'inputs' | 'result' | 'trace' | 'image' | 'general';
+export type OptionGroup = 'machine' | 'kernel' | 'inputs' | 'result' | 'trace' | 'cache' | 'image' | 'general';
 export interface OptionRow<T = unknown> {
   readonly kind: Kind<T>;
   readonly help: string;
@@ -131,6 +131,8 @@ export const options = {
   faults: { kind: choice('all', 'min', 'maj'), short: 'F', group: 'trace', help: 'page faults, in the lines of perf trace -F' },
   events: { kind: words, short: 'e', group: 'trace', help: 'tracepoints, in the lines of ftrace; all, a system (kmem) or names' },
   strace: { kind: flag, group: 'trace', help: 'system calls, in the manner of strace' },
+
+  path: { kind: text('PATH', '/mnt/data'), group: 'cache', help: 'guest path of one file whose folios are listed, too' },
 
   from: { kind: text('DIR', './files'), group: 'image', help: 'host folder whose contents the file system begins with; without it, it is empty' },
   type: { kind: choice('ext2', 'ext4'), group: 'image', byDefault: 'ext4', help: 'ext2: block maps, buffer heads; ext4: extents, iomap, no journal' },

@@ -1,11 +1,12 @@
 // quire why: for any page of the program, the folio behind it, and why it is no larger and no smaller. Here: gathering what the kernel says
 // during a run (fault records, events), and putting an answer together. Host-free. Not here: the command (commands/why.ts), reasons (#kernel).
 import { hex, PAGE_SIZE, tracepoints } from '#base';
-import { backingOf, mappersOf, reasonCodes, reasons, VmFlag } from '#kernel';
-import type { Backing, FaultRecord, Mm, ReasonCode, VmaView } from '#kernel';
+import { backingOf, mappersOf, pathOf, reasonCodes, reasons, VmFlag } from '#kernel';
+import type { Backing, FaultRecord, Mm, ReadaheadDecision, ReasonCode, VmaView } from '#kernel';
 import type { Session } from './boot.ts';
 
 export const WHY_SCHEMA = 'quire.why/1';
+export const READAHEAD_SCHEMA = 'quire.readahead/1';
 
 /** What a page fault decided for the pages it mapped. */
 export interface FaultStory {
@@ -26,6 +27,33 @@ export interface FaultStory {
 /** A later change of the mapping: split, unfolded, collapsed. */
 export interface ChangeStory { readonly cycle: number; readonly address: number; readonly pages: number; readonly reason: ReasonCode }
 
+/** How a folio of a file came into the page cache. */
+export interface CacheStory {
+  readonly cycle: number;
+  /** Its first page in the file. */
+  readonly index: number;
+  readonly order: number;
+  readonly wantedOrder: number;
+  readonly reasons: readonly ReasonCode[];
+  /** What read-ahead decided when it brought the folio; null: a write or a fault made it. */
+  readonly readahead: ReadaheadStory | null;
+}
+/** One decision of read-ahead. Pages; size 0: there was no window. */
+export interface ReadaheadStory {
+  readonly number: number;
+  readonly cycle: number;
+  readonly path: string;
+  readonly kind: ReadaheadDecision['kind'];
+  readonly reason: ReasonCode;
+  readonly index: number;
+  readonly request: number;
+  readonly start: number;
+  readonly size: number;
+  readonly asyncSize: number;
+  readonly order: number;
+  readonly pages: number;
+}
+
 /** One stretch of pages that belong together: pages of one folio, or alike without a folio. */
 export interface Piece {
   readonly start: number;
@@ -37,6 +65,8 @@ export interface Piece {
   readonly backing: Backing;
   readonly mappedBy: readonly { readonly pids: readonly number[]; readonly address: number; readonly pages: number }[];
   readonly fault: FaultStory | null;
+  /** Of a page of a file; null also when the folio is from before the start. */
+  readonly cache: CacheStory | null;
   readonly changes: readonly ChangeStory[];
 }
 
@@ -56,6 +86,7 @@ export class WhyLog {
   private readonly changes: (ChangeStory & { mmId: number })[] = [];
   private readonly stops: (() => void)[] = [];
   private answer: Piece[] | null = null;
+  private readonly decisions: ReadaheadStory[] = [];
   /** Around the address that was asked for, as it was when looked at. */
   neighbours: Neighbours | null = null;
 
@@ -77,6 +108,7 @@ export class WhyLog {
       if (mm !== null && mm.id === mmId) this.answer = this.explain(mm, where);
     });
     session.kernel.system.faults.start();
+    session.kernel.system.cacheLog.start();
   }
   private get mm(): Mm | null {
     return this.session.kernel.first?.leader.mm ?? null;
@@ -84,6 +116,23 @@ export class WhyLog {
   /** Takes over the fault records made since the last call. To be called now and then, so that they do not pile up. */
   gather(): void {
     for (const record of this.session.kernel.system.faults.take()) this.note(record);
+    for (const decision of this.session.kernel.system.cacheLog.take()) this.decisions.push(this.readaheadStory(decision));
+  }
+  /** What read-ahead has decided so far. */
+  readahead(): readonly ReadaheadStory[] {
+    this.gather();
+    return this.decisions;
+  }
+  private readaheadStory({ space, number, cycle, kind, reason, index, request, start, size, asyncSize, order, pages }: ReadaheadDecision): ReadaheadStory {
+    return { number, cycle, path: space.openedAs === null ? `[inode ${space.host.ino}]` : pathOf(space.openedAs), kind, reason, index, request, start, size, asyncSize, order, pages };
+  }
+  private cacheStory({ what, folio }: Backing): CacheStory | null {
+    if (what !== 'file page' || folio === 0) return null;
+    const { folios, cacheLog } = this.session.kernel.system;
+    const birth = cacheLog.birthOf(folio);
+    if (birth === null) return null;
+    const { cycle, wantedOrder, reasons: codes, decision } = birth;
+    return { cycle, index: folios.index(folio), order: folios.order(folio), wantedOrder, reasons: codes, readahead: decision === null ? null : this.readaheadStory(decision) };
   }
   private note(record: FaultRecord): void {
     const map = record.phases.findLast((phase) => phase.name === 'map');
@@ -103,6 +152,7 @@ export class WhyLog {
   end(): void {
     for (const stop of this.stops) stop();
     this.session.kernel.system.faults.stop();
+    this.session.kernel.system.cacheLog.stop();
   }
 
   private explain(mm: Mm, where: number | null): Piece[] {
@@ -145,7 +195,7 @@ export class WhyLog {
       start: start * PAGE_SIZE, pages: end - start, vma: this.viewOf(mm, vma), filePage: vma.file === null ? null : vma.pgoff + start - vma.start / PAGE_SIZE, backing,
       mappedBy: backing.folio === 0 ? [] : mappersOf(mm, backing.folio).map(({ mmId, address, pages }) => ({ pids: this.pidsOf(mmId), address, pages })),
       // What happened before the fault that brought the page is another page's history.
-      fault, changes: this.changesAt(mm, start, end).filter(({ cycle }) => cycle >= (fault?.cycle ?? 0))
+      fault, cache: this.cacheStory(backing), changes: this.changesAt(mm, start, end).filter(({ cycle }) => cycle >= (fault?.cycle ?? 0))
         .map(({ cycle, address, pages, reason }) => ({ cycle, address, pages, reason })),
     };
   }
@@ -231,12 +281,43 @@ export function pieceText(piece: Piece): string[] {
   if (fault !== null) {
     lines.push(`  fault ${fault.number}: ${fault.access} of ${hex(fault.address)} by ${fault.from === 'user' ? `the program at ${hex(fault.ip)}` : 'the kernel'}, cycle ${fault.cycle}: ${fault.kind}`);
     // The zero page comes in one size, whatever larger ones are enabled.
-    if (!backing.what.includes('zero')) lines.push(`  wanted ${sizeOf(fault.wantedOrder)} (order ${fault.wantedOrder}), got ${sizeOf(fault.gotOrder)} (order ${fault.gotOrder})`);
-    for (const code of fault.reasons) lines.push(...reasonText(code));
+    if (!backing.what.includes('zero') && piece.cache === null) lines.push(`  wanted ${sizeOf(fault.wantedOrder)} (order ${fault.wantedOrder}), got ${sizeOf(fault.gotOrder)} (order ${fault.gotOrder})`);
+    for (const code of fault.reasons) if (piece.cache?.reasons.includes(code) !== true) lines.push(...reasonText(code));
   } else if (backing.what !== 'nothing' && !piece.changes.some(({ reason }) => reason.startsWith('collapse-'))) lines.push('  No fault of this address space is on record: from before a fork, or moved here.');
+  if (piece.cache !== null) lines.push(...cacheStoryText(piece.cache));
   for (const change of piece.changes) lines.push(`  cycle ${change.cycle}: ${hex(change.address)}, ${change.pages} pages:`, ...reasonText(change.reason));
   return lines;
 }
+function cacheStoryText({ cycle, index, order, wantedOrder, reasons: codes, readahead }: CacheStory): string[] {
+  const pages = order === 0 ? `page ${index}` : `pages ${index} to ${index + 2 ** order - 1}`;
+  return [
+    `  in the page cache since cycle ${cycle}, ${pages} of the file: wanted ${sizeOf(wantedOrder)} (order ${wantedOrder}), got ${sizeOf(order)} (order ${order})`, ...codes.flatMap(reasonText),
+    ...(readahead === null ? [] : [`  read-ahead ${readahead.number}: ${windowText(readahead)}`, ...reasonText(readahead.reason)]),
+  ];
+}
+const windowText = ({ kind, index, request, start, size, asyncSize, order }: ReadaheadStory): string =>
+  `${kind}, ${request} ${request === 1 ? 'page' : 'pages'} from ${index} on; ${size === 0 ? 'no window' : `window of ${size} from ${start} on, ${asyncSize} ahead, order ${order}`}`;
+
+/** Decisions of read-ahead, a line each, those of one file together where they follow each other; what comes again and again once. */
+export function readaheadText(decisions: readonly ReadaheadStory[]): string[] {
+  if (decisions.length === 0) return ['Read-ahead decided nothing: no page of a file had to be read from a disk.'];
+  const lines = [' number            cycle  kind       asked  window          ahead  order  read  why'];
+  const tell = ({ kind, request, size, asyncSize, order, pages, reason }: ReadaheadStory): string => [kind, request, size, asyncSize, order, pages, reason].join(' ');
+  for (let i = 0, next: number; i < decisions.length; i = next) {
+    const first = decisions[i]!;
+    if (decisions[i - 1]?.path !== first.path) lines.push(first.path);
+    const { number, cycle, kind, index, request, start, size, asyncSize, order, pages, reason } = first;
+    const window = size === 0 ? '-' : `${start}+${size}`;
+    lines.push(` ${`${number}`.padStart(6)}  ${`${cycle}`.padStart(15)}  ${kind.padEnd(6)} ${`${index}+${request}`.padStart(9)}  ${window.padEnd(13)} ${`${size === 0 ? '-' : asyncSize}`.padStart(7)} ${`${order}`.padStart(6)} ${`${pages}`.padStart(5)}  ${reason}`);
+    for (next = i + 1; next < decisions.length && decisions[next]!.path === first.path && tell(decisions[next]!) === tell(first); next++);
+    if (next - i < FEWEST_REPEATS) next = i + 1;
+    else lines.push(`     ... ${next - i - 1} times more like the last line, up to page ${decisions[next - 1]!.index}`);
+  }
+  const used = new Set(decisions.map(({ reason }) => reason));
+  return [...lines, '', ...meanings(used)];
+}
+const meanings = (used: ReadonlySet<ReasonCode>): string[] =>
+  reasonCodes.filter((code) => used.has(code)).flatMap((code) => [`${code}: ${reasons[code].sentence}`, ...(reasons[code].hint === '' ? [] : [`  ${reasons[code].hint}`])]);
 const reasonText = (code: ReasonCode): string[] => {
   const { sentence, hint } = reasons[code];
   return [`    ${code}: ${sentence}`, ...(hint === '' ? [] : [`      ${hint}`])];
@@ -256,18 +337,18 @@ export function piecesText(pieces: readonly Piece[]): string[] {
     if (repeat.times > 1) lines.push(`   ... ${repeat.times - 1} times more like the last ${repeat.length === 1 ? 'line' : `${repeat.length} lines`}, up to ${hex(endOf(rows[i - 1]!.last))}`);
   }
   const used = new Set(mapped.flatMap(codesOf));
-  return [...lines, '', ...reasonCodes.filter((code) => used.has(code)).flatMap((code) => [`${code}: ${reasons[code].sentence}`, ...(reasons[code].hint === '' ? [] : [`  ${reasons[code].hint}`])])];
+  return [...lines, '', ...meanings(used)];
 }
 /** Neighbours that are alike. `key`: all of the line but the address. */
 interface Row { readonly first: Piece; readonly last: Piece; readonly key: string; readonly text: string }
 const endOf = ({ start, pages }: Piece): number => start + pages * PAGE_SIZE;
-const codesOf = (piece: Piece): ReasonCode[] => [...new Set([...(piece.fault?.reasons ?? []), ...piece.changes.map((c) => c.reason)])];
+const codesOf = (piece: Piece): ReasonCode[] => [...new Set([...(piece.cache?.reasons ?? []), ...(piece.fault?.reasons ?? []), ...piece.changes.map((c) => c.reason)])];
 
 function rowsOf(pieces: readonly Piece[]): Row[] {
   const rows: Row[] = [];
   for (let i = 0, next: number; i < pieces.length; i = next) {
     const first = pieces[i]!;
-    const tell = (piece: Piece): string => `${`${piece.pages}`.padStart(6)}  ${piece.backing.what.padEnd(15)} ${`${piece.backing.order}`.padStart(6)}  ${`${piece.fault?.wantedOrder ?? '-'}`.padStart(6)}  ${
+    const tell = (piece: Piece): string => `${`${piece.pages}`.padStart(6)}  ${piece.backing.what.padEnd(15)} ${`${piece.backing.order}`.padStart(6)}  ${`${piece.cache?.wantedOrder ?? piece.fault?.wantedOrder ?? '-'}`.padStart(6)}  ${
       piece.backing.entry.padEnd(6)}  ${codesOf(piece).join(', ')}`.trimEnd();
     const said = tell(first);
     for (next = i + 1; next < pieces.length && pieces[next]!.vma.start === first.vma.start && tell(pieces[next]!) === said; next++);

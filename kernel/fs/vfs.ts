@@ -236,7 +236,10 @@ export class Vfs {
   /** An open file at a place. The caller has seen to it that there is room for one more (registry.isFull). */
   newFile(at: Dentry, ops: FileOps, flags: number): OpenFile {
     const pages = regularOf(at.inode)?.pages ?? diskFileOf(at.inode)?.space;
-    if (pages !== undefined) pages.openedAs = at;
+    if (pages !== undefined) {
+      pages.openedAs = at;
+      pages.nrOpens++;
+    }
     return new OpenFile(this.registry, at, ops, flags);
   }
   /** An open file without a name, as eventfd and its like are; -ENFILE. */

@@ -143,6 +143,7 @@ export class AddressSpace {
   onKernelMount = false;
   /** The name that it was last opened by, for reports; null: nobody has opened it. */
   openedAs: Dentry | null = null;
+  nrOpens = 0;
   /** POSIX_FADV_NOREUSE: use through this space is no sign of use. */
   noReuse = false;
 

@@ -48,6 +48,8 @@ export { faultKinds, faultPhases } from './fault-record.ts';
 export type { FaultKind, FaultLog, FaultPhase, FaultPhaseName, FaultRecord, PteChange } from './fault-record.ts';
 export type { CacheLog, FolioBirth, ReadaheadDecision, ReadaheadKind, ReadaheadPages } from './cache-record.ts';
 export * from './cache-inspect.ts';
+export type { FolioAtomics } from './folio-wait.ts';
+export type { MappingCounts } from './mapping-counts.ts';
 export { VM_ACCESS, VmFlag, Vma } from './vma.ts';
 export type { VmaView } from './vma.ts';
 export * from './mman.ts';

@@ -34,7 +34,7 @@ export const reasons = {
   'read-alone': { sentence: 'Read-ahead was off or did not bring the page, so it was read by itself.', hint: 'POSIX_FADV_NORMAL, or no MADV_RANDOM, lets the kernel read ahead.' },
   'write-length': { sentence: 'As large as the write is long, rounded down, as far as it goes into one extent.', hint: 'One longer write() makes larger folios than many short ones.' },
   'neighbour-cached': { sentence: 'Some page of the larger aligned window is in the cache already.', hint: '' },
-  'shmem-off': { sentence: 'shmem_enabled allows no large folio here.', hint: 'hugepages-64kB/shmem_enabled = always, for shared anonymous memory; shmem_enabled = always, for memfds too.' },
+  'shmem-off': { sentence: 'shmem_enabled allows no large folio here.', hint: 'hugepages-64kB/shmem_enabled = always is for shared anonymous memory, shmem_enabled = always for memfds; a mounted tmpfs has large folios with shmem_enabled = force alone.' },
   'shmem-size': { sentence: 'within_size: a larger folio would reach beyond the end of the file.', hint: 'ftruncate() the file to its size first, or write always.' },
   'shmem-set-aside': { sentence: 'fallocate() sets aside single pages.', hint: 'Write the file instead.' },
   'shmem-quota': { sentence: 'A larger folio would exceed the size of the mount.', hint: '' },

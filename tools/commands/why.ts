@@ -7,34 +7,34 @@ import type { Outcome } from '../drive.ts';
 import { exitStatus, prepare } from '../guest.ts';
 import { toolVersion, writeResult } from '../host.ts';
 import { configReport } from '../report.ts';
-import { WHY_SCHEMA, WhyLog, pieceText, piecesText, vmaText } from '../why.ts';
+import { READAHEAD_SCHEMA, WHY_SCHEMA, WhyLog, pieceText, piecesText, readaheadText, vmaText } from '../why.ts';
 import { guestGroups, type Command } from './command.ts';
 
 export const why: Command = {
   name: 'why',
-  usage: '[OPTIONS] ADDRESS|all -- PROG [ARGS]',
+  usage: '[OPTIONS] ADDRESS|all|readahead -- PROG [ARGS]',
   summary: 'run a program and tell why its memory has the folios it has',
-  details: 'Tells which folio backs the address when the program ends (or after --max-insn instructions), its order, what order was wanted\nat the fault and the reason for the difference, who maps it, whether it is folded, and why it was split. `all` tells it of every page,\nalike neighbours together. The answer goes to standard output or -o FILE, the program\'s own output to standard error.',
+  details: 'Tells which folio backs the address when the program ends (or after --max-insn instructions), its order, what order was wanted\nat the fault and the reason for the difference, who maps it, whether it is folded, and why it was split. Of a page of a file: what read it\nin or wrote it first, and why into a folio of this order. `all` tells it of every page, alike neighbours together. `readahead` lists\nwhat read-ahead decided during the run: where it was asked, the window, the order of its folios, the reason. The answer goes to standard output or -o FILE, the program\'s own output to standard error.',
   groups: [...guestGroups, 'result'],
   async run({ values, rest }) {
     const [asked, ...after] = rest;
     const program = after[0] === '--' ? after.slice(1) : after;
-    const where = readAddress(asked);
+    const isReadahead = asked === 'readahead';
+    const where = isReadahead ? null : readAddress(asked);
     let log: WhyLog | null = null;
     const session = boot(prepare(values, program, NO_TERMINAL), (created) => {
       const made = new WhyLog(created, where);
       log = made;
       return { take: () => [], end: () => [] };
-    });
+    }, true);
     const { outcome, pieces } = await follow(log!, where, () => drive(session, {
       output: { 1: 2, 2: 2 }, stdin: 'blocks', progress: showsProgress(values), onStep: () => { log!.gather(); },
     }));
     if (where !== null && pieces.length === 0) throw new UserError(`why ${asked}: ${emptyText(where, log!.neighbours)} quire why all -- PROG lists what is there; addresses are the same in every run.`);
-    const report = {
-      schema: WHY_SCHEMA, tool: toolVersion(), config: configReport(session.config.machine, session, outcome.stdinSha256),
-      program: { argv: session.config.inputs.argv, sha256: session.config.inputs.programSha256 }, instructions: session.instructions, address: where, pieces,
-    };
-    const lines = where === null ? piecesText(pieces) : pieces.flatMap(pieceText);
+    const about = { tool: toolVersion(), config: configReport(session.config.machine, session, outcome.stdinSha256),
+      program: { argv: session.config.inputs.argv, sha256: session.config.inputs.programSha256 }, instructions: session.instructions };
+    const report = isReadahead ? { schema: READAHEAD_SCHEMA, ...about, decisions: log!.readahead() } : { schema: WHY_SCHEMA, ...about, address: where, pieces };
+    const lines = isReadahead ? readaheadText(log!.readahead()) : where === null ? piecesText(pieces) : pieces.flatMap(pieceText);
     writeResult(values.json ? `${JSON.stringify(report, null, 2)}\n` : `${lines.join('\n')}\n`, values.output);
     // Here the budget says when to look: using it up is no failure.
     return outcome.end === 'budget' ? 0 : exitStatus(session, outcome.end, true);
@@ -60,5 +60,5 @@ function readAddress(word: string | undefined): number | null {
   if (word === 'all') return null;
   const value = word !== undefined && /^(0x[0-9a-f]+|[0-9]+)$/i.test(word) ? Number(word) : NaN;
   if (value < 2 ** 64) return value;
-  throw new UserError(`why${word === undefined ? '' : ` ${word}`}: not an address. Write one as in quire why 0x3f00200000 -- gups, or quire why all -- gups.`);
+  throw new UserError(`why${word === undefined ? '' : ` ${word}`}: not an address. Write one as in quire why 0x3f00200000 -- gups, quire why all -- gups, or quire why readahead -- gups.`);
 }
