@@ -112,9 +112,9 @@ export class DiskFile implements Openable, SpaceOwner, DeferredEnd {
     const end = offset + len;
     if (end > inode.maxBytes) return -Errno.EFBIG;
     let error: number;
-    if ((mode & Falloc.PunchHole) !== 0) error = (mode & Falloc.ZeroRange) !== 0 ? -Errno.EOPNOTSUPP : this.empty(offset, Math.min(end, space.sizeBytes)) || inode.punch(offset, end);
+    if ((mode & Falloc.PunchHole) !== 0) error = (mode & Falloc.ZeroRange) !== 0 ? -Errno.EOPNOTSUPP : this.empty(offset, end) || inode.punch(offset, end);
     else if (!isIomapSource(inode.mapper)) return -Errno.EOPNOTSUPP;
-    else if ((mode & Falloc.ZeroRange) !== 0) error = this.empty(offset, Math.min(end, space.sizeBytes)) || inode.zeroRange(offset, end);
+    else if ((mode & Falloc.ZeroRange) !== 0) error = this.empty(offset, end) || inode.zeroRange(offset, end);
     else error = inode.allocateUnwritten(offset, end);
     if (error !== 0) return error;
     if ((mode & Falloc.KeepSize) === 0 && end > space.sizeBytes) {
@@ -124,9 +124,9 @@ export class DiskFile implements Openable, SpaceOwner, DeferredEnd {
     this.changed();
     return 0;
   }
-  /** [start, end) reads as zeros in memory, and so do the bytes at its edges that share a block with others, on the disk, too. */
+  /** [start, end) reads as zeros in memory, and so do the bytes at its edges that share a block with others, on the disk, too. What lies behind the
+   *  end of the file counts: blocks there go as well, and nothing in memory may still lead to them. */
   private empty(start: number, end: number): number {
-    if (start >= end) return 0;
     const { space, disk: { blockSize } } = this;
     const first = Math.ceil(start / blockSize) * blockSize;
     const last = Math.floor(end / blockSize) * blockSize;
@@ -310,22 +310,20 @@ class OpenDiskFile implements FileOps {
     if (pos % SECTOR_BYTES !== 0 || !io.isAligned(SECTOR_BYTES)) return -Errno.EINVAL;
     const len = isWrite ? io.left : Math.min(io.left, Math.ceil(Math.max(0, space.sizeBytes - pos) / SECTOR_BYTES) * SECTOR_BYTES);
     if (len === 0) return 0;
-    const first = Math.floor(pos / PAGE_SIZE);
-    const end = Math.ceil((pos + len) / PAGE_SIZE);
-    startWriting(space, first, end);
-    waitWritten(null, [{ space, start: first, end }]);
+    const pages = { space, start: Math.floor(pos / PAGE_SIZE), end: Math.ceil((pos + len) / PAGE_SIZE) };
+    startWriting(space, pages.start, pages.end);
+    waitWritten(null, [pages]);
     // Parts of blocks go through the page cache, and out of it again.
     if (isWrite && (pos % disk.blockSize !== 0 || len % disk.blockSize !== 0)) {
       const n = this.move(null, 0, (done) => space.ops!.write(io, pos + done), (done) => done);
       if (n > 0) this.file.changed();
-      startWriting(space, first, end);
-      waitWritten(null, [{ space, start: first, end }]);
-      invalidateMapping(space, first, end);
+      startWriting(space, pages.start, pages.end);
+      waitWritten(null, [pages]);
+      giveUp(space, pages.start, pages.end);
       return n;
     }
     if (isWrite) {
-      space.unmapPages(first, end, false);
-      invalidateMapping(space, first, end);
+      giveUp(space, pages.start, pages.end);
       space.ops!.extending(pos + len);
     }
     let done = 0;
@@ -394,7 +392,8 @@ class OpenDiskFile implements FileOps {
     const { folios } = space.system;
     for (let at = start; at < end; at = (Math.floor(at / PAGE_SIZE) + 1) * PAGE_SIZE) {
       const folio = space.folioAt(Math.floor(at / PAGE_SIZE));
-      if ((folio !== 0 && folios.test(folio, FolioFlag.Uptodate)) === wantsData) return at;
+      // A page of which only some blocks are up to date is dirty, or was until a moment ago.
+      if ((folio !== 0 && folios.test(folio, FolioFlag.Uptodate | FolioFlag.Dirty | FolioFlag.Writeback)) === wantsData) return at;
     }
     return -1;
   }
@@ -408,6 +407,15 @@ class OpenDiskFile implements FileOps {
     const { start, size, asyncSize, order, raPages, mmapMiss, prevPos } = this.ra;
     into.numbers([start, size, asyncSize, order, raPages, mmapMiss, prevPos, this.errorsSeen]);
   }
+}
+/** Clean folios with a page in [start, end) go, large ones whole. Mirrors invalidate_inode_pages2_range(). */
+function giveUp(space: AddressSpace, start: number, end: number): void {
+  const { folios } = space.system;
+  const [first, last] = [space.folioAt(start), space.folioAt(end - 1)];
+  const from = first === 0 ? start : folios.index(first);
+  const to = last === 0 ? end : folios.index(last) + folios.nrPages(last);
+  space.unmapPages(from, to, false);
+  invalidateMapping(space, from, to);
 }
 /** A writer sleeps for a while, with `done` bytes moved. */
 function pause(t: Task, done: number, until: number): void {
