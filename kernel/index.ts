@@ -13,6 +13,7 @@
 //   syscall/table.ts    number, name, argument kinds, handler: dispatcher, strace and the support page read it
 //   syscall/dispatch.ts from an ecall to its answer: sleeping calls, and what signals do to them
 //   syscall/*.ts        the handlers, a file a subject
+//   ipc/shm.ts          System V shared memory: segments by key and number
 //   fs/vfs.ts           paths, inodes, mounts; tmpfs.ts, pipe.ts, dev.ts, procfs/, sysfs.ts
 //
 // One store to untouched anonymous memory on paper. machine.run() returns Trap, cause 15, tval. entry.ts asks handlePageFault(task, va, Write,

@@ -19,6 +19,7 @@ import { exec, openProgram, startError } from './proc/exec.ts';
 import { FutexTable } from './proc/futex.ts';
 import { processesInGroup } from './proc/groups.ts';
 import { hashTasks } from './proc/hash.ts';
+import { ShmTable } from './ipc/shm.ts';
 import { LoadAverage } from './proc/loadavg.ts';
 import { Process } from './proc/process.ts';
 import { defaultLimits, Rlimit } from './proc/rlimit.ts';
@@ -104,6 +105,7 @@ export class Kernel {
   /** Cycles in which no task was runnable. */
   idleCycles = 0;
   readonly load = new LoadAverage();
+  readonly shm = new ShmTable(this);
   private nextTid = FIRST_PID;
   /** What CLOCK_REALTIME is ahead of the clock of boot, set by clock_settime(2): whole seconds and nanoseconds. */
   private epoch: { seconds: number; nanoseconds: number };
@@ -283,6 +285,7 @@ export class Kernel {
     if (this.loadedTask !== null) this.saveContext(this.loadedTask);
     this.system.hash(into);
     this.vfs.hash(into);
+    this.shm.hash(into);
     hashTasks(this, into);
     this.load.hash(into);
     into.int32s(this.random.state);

@@ -47,6 +47,7 @@ const tunableRows = [
   { name: 'collapse_needs_referenced', value: 1, min: 0, max: 1, path: '/sys/kernel/mm/quire/collapse/needs_referenced', source: 'Linux: khugepaged collapses only where some page was used of late; 0 drops that rule' },
   { name: 'pid_max', value: 32768, min: 301, max: 4194304, path: '/proc/sys/kernel/pid_max', source: 'Linux default on small machines' },
   { name: 'threads_max', value: 0, min: 0, max: 4194304, path: '/proc/sys/kernel/threads-max', source: '0: computed at boot as set_max_threads() does, RAM over eight kernel stacks of 16 KiB' },
+  { name: 'shmmni', value: 4096, min: 0, max: 32768, path: '/proc/sys/kernel/shmmni', source: 'Linux default: segments of System V shared memory' },
   { name: 'slice_instructions', value: 100_000, min: 1, max: 2 ** 40, path: null, source: 'assumed: 0.1 ms at one instruction a cycle, 1 GHz; round robin in exact instruction counts' },
 ] as const satisfies readonly TunableRow[];
 export type TunableName = (typeof tunableRows)[number]['name'];

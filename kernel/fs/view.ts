@@ -3,6 +3,7 @@ import type { Prng } from '#base';
 import type { LoadAverage } from '../proc/loadavg.ts';
 import type { Process } from '../proc/process.ts';
 import type { Task } from '../proc/task.ts';
+import type { ShmTable } from '../ipc/shm.ts';
 import type { MmSystem } from '../mm/system.ts';
 import type { KernelParams } from '../params.ts';
 import type { Console } from './console.ts';
@@ -21,6 +22,7 @@ export interface KernelView {
   /** Cycles (nanoseconds) in which every task slept. */
   readonly idleCycles: number;
   readonly load: LoadAverage;
+  readonly shm: ShmTable;
   /** How many tasks there may be (kernel.threads-max). */
   readonly maxTasks: number;
   /** Nanoseconds since boot. */

@@ -33,6 +33,9 @@ export interface FileMapping {
   readonly ra?: FileRa;
 }
 
+/** Who keeps book of a file's mappings: a System V segment. */
+export interface Attachments { vmaAdded(): void; vmaRemoved(): void }
+
 /** How an open file has been read so far. Mirrors struct file_ra_state (6.16 and later). Pages, but for prevPos, which is bytes. */
 export interface FileRa {
   /** The last window: [start, start + size); its last asyncSize pages were not asked for yet. */
@@ -134,6 +137,7 @@ export class AddressSpace {
   private ownerGone = false;
   /** Pages of Committed_AS. */
   promisedPages = 0;
+  attachments: Attachments | null = null;
   /** Where the flusher goes on: writeback_index. */
   writebackIndex = 0;
   /** What failed when it was written back, for those who ask by fsync: wb_err. */
@@ -355,6 +359,10 @@ export class AddressSpace {
 
   // Owners.
 
+  /** VMAs that map it, all of it or a part. */
+  get nrVmas(): number {
+    return this.vmas.size;
+  }
   /** Nobody but its mappings will ever want the file: it goes with the last of them. For a file that is about to be mapped.
    *  @param promisedPages what Committed_AS counts for it, until it goes */
   ownerUnneeded(promisedPages: number): void {
@@ -368,10 +376,12 @@ export class AddressSpace {
   }
   addVma(mm: Mm, vma: Vma): void {
     this.vmas.set(vma, mm);
+    this.attachments?.vmaAdded();
     if (this.vmas.size === 1) this.owner?.mapped();
   }
   removeVma(vma: Vma): void {
     const wasMapped = this.vmas.delete(vma);
+    if (wasMapped) this.attachments?.vmaRemoved();
     this.freeIfUnused();
     if (wasMapped && this.vmas.size === 0) this.owner?.unmapped();
   }

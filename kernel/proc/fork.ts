@@ -1,11 +1,13 @@
 // New tasks: clone(2) in all its forms, from fork to pthread_create. Mirrors kernel/fork.c: copy_process().
 import { tracepoint } from '#base';
+import { Open } from '../fs/file.ts';
+import { PidFd } from '../fs/pidfd.ts';
 import type { Kernel } from '../kernel.ts';
 import { dupMm } from '../mm/fork.ts';
 import { UserMemory } from '../mm/uaccess.ts';
 import { Errno } from '../syscall/errno.ts';
 import { Process } from './process.ts';
-import { copyLimits } from './rlimit.ts';
+import { copyLimits, Rlimit } from './rlimit.ts';
 import { SigAction, SignalHandlers } from './sigset.ts';
 import { Task } from './task.ts';
 import { WaitQueue } from './wait.ts';
@@ -31,6 +33,8 @@ export interface CloneRequest {
   tls: number;
   parentTid: number;
   childTid: number;
+  /** Where CLONE_PIDFD puts the descriptor. */
+  pidFd: number;
 }
 
 /** Makes a task that continues after the caller's system call, with 0 as its result. @returns the task or -errno */
@@ -42,7 +46,9 @@ export function cloneTask(k: Kernel, parent: Task, request: CloneRequest): Task 
   if (has(CloneFlag.ClearSigHand) && has(CloneFlag.SigHand)) return -Errno.EINVAL;
   if (has(CloneFlag.NewNs) && has(CloneFlag.Fs)) return -Errno.EINVAL;
   if (NAMESPACES.some(has)) return -Errno.EPERM; // there is one of each, as in a container without privileges
-  if (has(CloneFlag.PidFd) || has(CloneFlag.IntoCgroup)) return -Errno.EINVAL; // not configured
+  if (has(CloneFlag.IntoCgroup)) return -Errno.EINVAL; // not configured
+  // A thread's descriptor would be one that stands for a thread alone (PIDFD_THREAD), which is left out.
+  if (has(CloneFlag.PidFd) && (has(CloneFlag.Thread) || has(CloneFlag.Detached))) return -Errno.EINVAL;
   if (parent.process.groupExit !== null) return -Errno.EINTR;
   if (k.tasks.size >= k.maxTasks) return -Errno.EAGAIN;
   const tid = k.allocateTid();
@@ -61,10 +67,17 @@ export function cloneTask(k: Kernel, parent: Task, request: CloneRequest): Task 
   child.files = has(CloneFlag.Files) ? parent.files.ref() : parent.files.dup();
   child.fs = has(CloneFlag.Fs) ? parent.fs.ref() : parent.fs.dup();
   child.hasFiles = true;
+  child.process = has(CloneFlag.Thread) ? parent.process : newProcess(parent, child, request);
+  const refused = has(CloneFlag.PidFd) ? givePidFd(k, parent, child.process, request.pidFd) : 0;
+  if (refused !== 0) {
+    if (!has(CloneFlag.Vm)) child.mm.dispose();
+    child.files.unref();
+    child.fs.unref();
+    return refused;
+  }
   child.handlers = has(CloneFlag.SigHand) ? parent.handlers : new SignalHandlers(parent.handlers);
   if (has(CloneFlag.ClearSigHand)) clearHandlers(child.handlers);
   child.credentials = parent.credentials;
-  child.process = has(CloneFlag.Thread) ? parent.process : forkProcess(k, parent, child, request);
   child.comm = parent.comm;
   child.nice = parent.nice;
   child.policy = parent.policy;
@@ -85,6 +98,7 @@ export function cloneTask(k: Kernel, parent: Task, request: CloneRequest): Task 
 
   if (has(CloneFlag.ParentSetTid)) parent.user.setU32(request.parentTid, tid);
   if (has(CloneFlag.Vfork)) child.vforkQueue = new WaitQueue();
+  if (!has(CloneFlag.Thread)) register(k, child.process);
   child.process.threads.push(child);
   k.tasks.set(tid, child);
   k.machine.charge(k.params.cost.task_create);
@@ -93,7 +107,20 @@ export function cloneTask(k: Kernel, parent: Task, request: CloneRequest): Task 
   return child;
 }
 
-function forkProcess(k: Kernel, parent: Task, child: Task, request: CloneRequest): Process {
+/** CLONE_PIDFD: a descriptor for the process that is about to be, closed on exec, which the child has only if it shares all of them. Its number
+ *  is written when the child's memory is a copy already. @returns 0 or -errno */
+function givePidFd(k: Kernel, parent: Task, process: Process, va: number): number {
+  const file = k.vfs.newAnonymous('pidfd', new PidFd(process), Open.RDWR);
+  if (typeof file === 'number') return file;
+  const fd = parent.files.install(file, true, 0, parent.process.limits[Rlimit.Nofile]!.cur);
+  if (fd < 0) file.unref();
+  else if (!parent.user.setU32(va, fd)) parent.files.close(fd);
+  else return 0;
+  return fd < 0 ? fd : -Errno.EFAULT;
+}
+
+/** What the threads of the new program will share; nobody knows of it yet. */
+function newProcess(parent: Task, child: Task, request: CloneRequest): Process {
   const from = parent.process;
   const isSibling = hasFlag(request.flags, CloneFlag.Parent);
   const p = new Process(child.tid, isSibling ? from.parent : from);
@@ -107,10 +134,12 @@ function forkProcess(k: Kernel, parent: Task, child: Task, request: CloneRequest
   p.dumpable = from.dumpable;
   p.noNewPrivs = from.noNewPrivs;
   p.personality = from.personality;
+  return p;
+}
+function register(k: Kernel, p: Process): void {
   p.parent?.children.push(p);
   k.processes.set(p.tgid, p);
   if (k.hasCpuLimit(p)) k.armed.add(p);
-  return p;
 }
 
 /** CLONE_CLEAR_SIGHAND: what was caught is default again; what was ignored stays ignored. */

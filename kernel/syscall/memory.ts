@@ -4,6 +4,7 @@ import { regularOf } from '../fs/regular.ts';
 import type { Kernel } from '../kernel.ts';
 import { MapFlag, Prot } from '../mm/mman.ts';
 import type { Mm } from '../mm/mm.ts';
+import { VmFlag } from '../mm/vma.ts';
 import type { Task } from '../proc/task.ts';
 import { Errno } from './errno.ts';
 import type { SyscallRow } from './row.ts';
@@ -114,6 +115,26 @@ function mlockall(_k: Kernel, t: Task, [flags]: readonly number[]): number {
   return t.mm.mlockAll(flags! | 0);
 }
 
+/** Other pages of the file at a place of a shared mapping; since 4.0 by a mapping of its own. Mirrors the emulation in mm/mmap.c. */
+function remapFilePages(_k: Kernel, t: Task, [startArg, sizeArg, prot, pgoff, flags]: readonly number[]): number {
+  const start = startArg! - (startArg! % PAGE_SIZE);
+  const size = sizeArg! - (sizeArg! % PAGE_SIZE);
+  if (prot !== 0 || size <= 0 || start < 0 || pgoff! < 0 || pgoff! + size / PAGE_SIZE > 2 ** 52) return -Errno.EINVAL;
+  const vma = t.mm.vmaList.at(start);
+  if (vma === null || vma.file === null || !vma.has(VmFlag.Shared)) return -Errno.EINVAL;
+  // It may span neighbours that earlier calls have made of one mapping.
+  let end = vma.end;
+  while (end < start + size) {
+    const next = t.mm.vmaList.at(end);
+    if (next === null || next.file !== vma.file || next.flags !== vma.flags) return -Errno.EINVAL;
+    end = next.end;
+  }
+  const rights = (vma.has(VmFlag.Read) ? Prot.Read : 0) | (vma.has(VmFlag.Write) ? Prot.Write : 0) | (vma.has(VmFlag.Exec) ? Prot.Exec : 0);
+  const how = MapFlag.Shared | MapFlag.Fixed | MapFlag.Populate | (flags! & MapFlag.NonBlock) | (vma.has(VmFlag.Locked) ? MapFlag.Locked : 0);
+  const at = t.mm.mmap({ addr: start, len: size, prot: rights, flags: how, file: vma.file, pgoff: pgoff! });
+  return at < 0 ? at : 0;
+}
+
 const MEMBARRIER_ALL = 0b1_1111_1111 & ~0b1_1000_0000; // GLOBAL .. PRIVATE_EXPEDITED_SYNC_CORE registrations, without rseq
 /** One hart, and every kernel entry orders memory: each command is fulfilled by having been called. */
 function membarrier(_k: Kernel, _t: Task, [command, flags]: readonly number[]): number {
@@ -135,6 +156,7 @@ export const memorySyscalls: readonly SyscallRow[] = [
   { nr: 231, name: 'munlockall', args: '', run: (_k, t) => t.mm.munlockAll() },
   { nr: 232, name: 'mincore', args: 'ptr size ptr', run: mincore },
   { nr: 233, name: 'madvise', args: 'ptr size madvice', run: (_k, t, [addr, len, advice]) => adviseMm(t.mm, addr!, len!, advice!) },
+  { nr: 234, name: 'remap_file_pages', args: 'ptr size prot uint mmap-flags', run: remapFilePages },
   { nr: 283, name: 'membarrier', args: 'int hex int', run: membarrier },
   { nr: 284, name: 'mlock2', args: 'ptr size hex', run: mlock2 },
   { nr: 462, name: 'mseal', args: 'ptr size hex', run: mseal },

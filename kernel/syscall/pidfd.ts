@@ -1,13 +1,16 @@
 // System calls about descriptors that stand for processes. Here: making one, sending a signal through one. Not here: waitid on one (waitpid.ts).
-// Left out: pidfd_getfd, CLONE_PIDFD, signals with a siginfo of the sender's.
+// CLONE_PIDFD is clone's (proc/fork.ts). Left out: pidfd_getfd, descriptors that stand for one thread.
 import { Open } from '../fs/file.ts';
 import { PidFd, pidfdProcess } from '../fs/pidfd.ts';
+import { processOfDirectory } from '../fs/procfs/task-dir.ts';
 import type { Kernel } from '../kernel.ts';
+import { givenInfo, SiCode, SIGINFO_BYTES } from '../proc/siginfo.ts';
+import type { SigInfo } from '../proc/sigset.ts';
 import type { Task } from '../proc/task.ts';
 import { Errno } from './errno.ts';
 import { installFile } from './paths.ts';
 import type { SyscallRow } from './row.ts';
-import { signalProcess } from './signal.ts';
+import { signalGroup, signalProcess, signalTask } from './signal.ts';
 
 /** Always closed on exec. PIDFD_THREAD, for a thread that leads no process, is refused. */
 function pidfdOpen(k: Kernel, t: Task, [pidArg, flags]: readonly number[]): number {
@@ -18,13 +21,26 @@ function pidfdOpen(k: Kernel, t: Task, [pidArg, flags]: readonly number[]): numb
   return installFile(t, k.vfs.newAnonymous('pidfd', new PidFd(process), Open.RDWR | (flags! & Open.NONBLOCK)), true);
 }
 
-function pidfdSendSignal(k: Kernel, t: Task, [fd, signo, info, flags]: readonly number[]): number {
-  if (flags !== 0) return -Errno.EINVAL;
+/** To whom: what the descriptor stands for, here always a whole program; its first thread alone; the program; its group. */
+const Scope = { Default: 0, Thread: 1, ThreadGroup: 2, ProcessGroup: 4 } as const;
+/** Through a pidfd, or through an open directory /proc/PID. With a siginfo of the sender's own, which may claim to be the kernel's only to itself. */
+function pidfdSendSignal(k: Kernel, t: Task, [fd, signoArg, infoAt, scope]: readonly number[]): number {
+  const signo = signoArg! | 0;
+  if (scope !== Scope.Default && scope !== Scope.Thread && scope !== Scope.ThreadGroup && scope !== Scope.ProcessGroup) return -Errno.EINVAL;
   const file = t.files.get(fd! | 0);
-  const process = pidfdProcess(file);
+  const process = pidfdProcess(file) ?? (file === null ? null : processOfDirectory(file));
   if (process === null) return -Errno.EBADF;
-  if (info !== 0) return -Errno.EINVAL;
-  return process.isReaped ? -Errno.ESRCH : signalProcess(k, t, process, signo! | 0);
+  let info: SigInfo | null = null;
+  if (infoAt !== 0) {
+    const bytes = new Uint8Array(SIGINFO_BYTES);
+    if (!t.user.read(infoAt!, bytes)) return -Errno.EFAULT;
+    if (new DataView(bytes.buffer).getInt32(0, true) !== signo) return -Errno.EINVAL;
+    info = givenInfo(signo, bytes);
+    if ((process !== t.process || scope === Scope.ProcessGroup) && (info.code >= 0 || info.code === SiCode.Tkill)) return -Errno.EPERM;
+  }
+  if (process.isReaped) return -Errno.ESRCH;
+  if (scope === Scope.ProcessGroup) return signalGroup(k, t, process.tgid, signo, info);
+  return scope === Scope.Thread ? signalTask(k, t, process.leader, signo, info) : signalProcess(k, t, process, signo, info);
 }
 
 export const pidfdSyscalls: readonly SyscallRow[] = [

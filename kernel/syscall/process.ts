@@ -39,7 +39,9 @@ function waitForVfork(k: Kernel, t: Task, tid: number): number {
 function clone(k: Kernel, t: Task, a: readonly number[]): number {
   if (t.restart !== null) return waitForVfork(k, t, t.restart.child!);
   const [flags, stack, parentTid, tls, childTid] = a as [number, number, number, number, number];
-  return finishClone(k, t, { flags: (flags >>> 0) - (flags & 0xff), exitSignal: flags & 0xff, stack, tls, parentTid, childTid });
+  // The old call has one place for both the number and the descriptor.
+  if (hasFlag(flags >>> 0, CloneFlag.PidFd) && hasFlag(flags >>> 0, CloneFlag.ParentSetTid)) return -Errno.EINVAL;
+  return finishClone(k, t, { flags: (flags >>> 0) - (flags & 0xff), exitSignal: flags & 0xff, stack, tls, parentTid, childTid, pidFd: parentTid });
 }
 
 const CLONE_ARGS_MIN = 64;
@@ -53,15 +55,16 @@ function clone3(k: Kernel, t: Task, [va, size]: readonly number[]): number {
   if (bytes.subarray(CLONE_ARGS_BYTES).some((b) => b !== 0)) return -Errno.E2BIG;
   const view = new DataView(bytes.buffer);
   const word = (i: number): number => Number(view.getBigInt64(8 * i, true));
-  const [flags, , childTid, parentTid, exitSignal, stack, stackSize, tls, setTid, setTidSize] = Array.from({ length: 11 }, (_, i) => word(i)) as number[] as
+  const [flags, pidFd, childTid, parentTid, exitSignal, stack, stackSize, tls, setTid, setTidSize] = Array.from({ length: 11 }, (_, i) => word(i)) as number[] as
     [number, number, number, number, number, number, number, number, number, number];
   if (flags < 0 || flags >= 2 ** 34 || (flags & 0xff) !== 0 || hasFlag(flags, CloneFlag.Detached)) return -Errno.EINVAL;
   if (exitSignal < 0 || exitSignal > 64) return -Errno.EINVAL;
   const isThread = hasFlag(flags, CloneFlag.Thread) || hasFlag(flags, CloneFlag.Parent);
   if (isThread && exitSignal !== 0) return -Errno.EINVAL;
   if ((stack === 0) !== (stackSize === 0) || stackSize < 0) return -Errno.EINVAL;
+  if (hasFlag(flags, CloneFlag.PidFd) && hasFlag(flags, CloneFlag.ParentSetTid) && pidFd === parentTid) return -Errno.EINVAL;
   if (setTid !== 0 || setTidSize !== 0) return -Errno.EPERM; // choosing pids needs CAP_CHECKPOINT_RESTORE in a namespace of one's own
-  return finishClone(k, t, { flags, exitSignal, stack: stack === 0 ? 0 : stack + stackSize, tls, parentTid, childTid });
+  return finishClone(k, t, { flags, exitSignal, stack: stack === 0 ? 0 : stack + stackSize, tls, parentTid, childTid, pidFd });
 }
 
 // --- execve ---

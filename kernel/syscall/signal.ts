@@ -150,20 +150,28 @@ function kill(k: Kernel, t: Task, [pidArg, signoArg]: readonly number[]): number
   }
   if (!isValid(signo)) return -Errno.EINVAL;
   const targets = pid === -1 ? [...k.processes.values()].filter((p) => p !== t.process && !p.isZombie) : processesInGroup(k, pid === 0 ? t.process.pgid : -pid);
-  if (targets.length === 0) return -Errno.ESRCH;
-  const results = targets.map((p) => signalProcess(k, t, p, signo));
-  return results.includes(0) ? 0 : results[0]!;
+  return signalAll(k, t, targets, signo, null);
 }
 /** The machine's own init takes no notice. */
 function signalInit(t: Task, signo: number): number {
   if (!isValid(signo)) return -Errno.EINVAL;
   return isPrivileged(t.credentials) ? 0 : -Errno.EPERM;
 }
-/** kill() of one process that is known. */
-export function signalProcess(k: Kernel, t: Task, p: Process, signo: number): number {
+/** kill() of one process that is known. @param info what the sender says of it; null: that it was kill() */
+export function signalProcess(k: Kernel, t: Task, p: Process, signo: number, info: SigInfo | null = null): number {
   if (!isValid(signo)) return -Errno.EINVAL;
   if (!maySignal(t, p, signo)) return -Errno.EPERM;
-  return signo === 0 || sendToProcess(k, p, fromUser(t, signo, SiCode.User)) ? 0 : -Errno.EAGAIN;
+  return signo === 0 || sendToProcess(k, p, info ?? fromUser(t, signo, SiCode.User)) ? 0 : -Errno.EAGAIN;
+}
+/** kill() of a group: the first answer, unless some member could be signalled. */
+export function signalGroup(k: Kernel, t: Task, pgid: number, signo: number, info: SigInfo | null = null): number {
+  if (!isValid(signo)) return -Errno.EINVAL;
+  return signalAll(k, t, processesInGroup(k, pgid), signo, info);
+}
+function signalAll(k: Kernel, t: Task, targets: readonly Process[], signo: number, info: SigInfo | null): number {
+  if (targets.length === 0) return -Errno.ESRCH;
+  const results = targets.map((p) => signalProcess(k, t, p, signo, info));
+  return results.includes(0) ? 0 : results[0]!;
 }
 
 /** tkill and tgkill: one thread. @param tgid 0: of any program */
@@ -171,10 +179,14 @@ function signalThread(k: Kernel, t: Task, tgid: number, tid: number, info: (sign
   if (tid <= 0 || tgid < 0) return -Errno.EINVAL;
   const to = k.tasks.get(tid);
   if (to === undefined || (tgid !== 0 && to.tgid !== tgid)) return -Errno.ESRCH;
+  return signalTask(k, t, to, signo, info(signo));
+}
+/** One thread that is known. */
+export function signalTask(k: Kernel, t: Task, to: Task, signo: number, info: SigInfo | null = null): number {
   if (!isValid(signo)) return -Errno.EINVAL;
   if (!maySignal(t, to.process, signo)) return -Errno.EPERM;
   if (signo === 0 || !to.process.threads.includes(to)) return 0;
-  return sendToTask(k, to, info(signo)) ? 0 : -Errno.EAGAIN;
+  return sendToTask(k, to, info ?? fromUser(t, signo, SiCode.Tkill)) ? 0 : -Errno.EAGAIN;
 }
 function tkill(k: Kernel, t: Task, [tid, signo]: readonly number[]): number {
   return signalThread(k, t, 0, tid! | 0, (n) => fromUser(t, n, SiCode.Tkill), signo! | 0);

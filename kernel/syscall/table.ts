@@ -12,6 +12,7 @@ import { processMemorySyscalls } from './process-memory.ts';
 import { processSyscalls } from './process.ts';
 import { resourceSyscalls } from './resource.ts';
 import type { SyscallRow } from './row.ts';
+import { shmSyscalls } from './shm.ts';
 import { signalSyscalls } from './signal.ts';
 import { spliceSyscalls } from './splice.ts';
 import { timeSyscalls } from './time.ts';
@@ -21,7 +22,7 @@ export { syscallName, syscallNames } from './names.ts';
 
 /** By number; a hole is a call that answers ENOSYS. */
 export const syscallTable: readonly (SyscallRow | undefined)[] = join([
-  memorySyscalls, processSyscalls, resourceSyscalls, prctlSyscalls, signalSyscalls, timeSyscalls, futexSyscalls, miscSyscalls,
+  memorySyscalls, shmSyscalls, processSyscalls, resourceSyscalls, prctlSyscalls, signalSyscalls, timeSyscalls, futexSyscalls, miscSyscalls,
   fileSyscalls, pollSyscalls, pidfdSyscalls, processMemorySyscalls, spliceSyscalls,
 ]);
 

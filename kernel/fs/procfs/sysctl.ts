@@ -28,6 +28,8 @@ export function sysctlRows(view: KernelView, vfs: Vfs): Readonly<Record<string, 
     'kernel/osrelease': text(() => UTS.release),
     'kernel/ostype': text(() => UTS.sysname),
     'kernel/randomize_va_space': fact(0),
+    'kernel/shmall': bigTunable(() => view.shm.maxPages, (n) => { view.shm.maxPages = n; }),
+    'kernel/shmmax': bigTunable(() => view.shm.maxBytes, (n) => { view.shm.maxBytes = n; }),
     'kernel/tainted': text(() => '0'),
     'kernel/threads-max': text(() => `${view.maxTasks}`),
     'kernel/version': text(() => UTS.version),
@@ -80,6 +82,18 @@ function tunableOf(get: () => number, set: (n: number) => void, min: number, max
       const error = inRange(n, min, max);
       if (error === 0) set(n!);
       return error;
+    },
+  };
+}
+/** An unsigned long that may be more than a number holds. */
+function bigTunable(get: () => bigint, set: (n: bigint) => void): TextRow<null> {
+  return {
+    mode: 0o644,
+    show: () => `${get()}\n`,
+    store(_subject, text) {
+      if (!/^\s*[0-9]{1,20}\s*$/.test(text) || BigInt(text.trim()) >= 2n ** 64n) return -Errno.EINVAL;
+      set(BigInt(text.trim()));
+      return 0;
     },
   };
 }

@@ -79,6 +79,16 @@ export function mountsText(vfs: Vfs): string {
 const partitionLine = ({ major, minor, nrSectors, name }: BlockDevice): string =>
   `${`${major}`.padStart(4)}  ${`${minor}`.padStart(7)} ${`${Math.floor(nrSectors / 2)}`.padStart(10)} ${name}\n`;
 
+/** One line a segment, in columns of fixed width: sysvipc_shm_proc_show(). */
+function sysvipcShm({ view }: SystemSubject): string {
+  const head = '       key      shmid perms                  size  cpid  lpid nattch   uid   gid  cuid  cgid      atime      dtime      ctime                   rss                  swap\n';
+  return head + view.shm.segments.map((s) => {
+    const columns: readonly (readonly [number | string, number])[] = [[s.key, 10], [s.id, 10], [` ${s.mode.toString(8).padStart(4)}`, 5], [s.sizeBytes, 21], [s.cpid, 5], [s.lpid, 5], [s.attached, 6],
+      [s.uid, 5], [s.gid, 5], [s.cuid, 5], [s.cgid, 5], [s.atime, 10], [s.dtime, 10], [s.ctime, 10], [s.space.nrPages * 4096, 21], [0, 21]];
+    return `${columns.map(([text, width]) => `${text}`.padStart(width)).join(' ')}\n`;
+  }).join('');
+}
+
 export const systemRows: Readonly<Record<string, TextRow<SystemSubject>>> = {
   buddyinfo: { mode: 0o444, show: ({ view }) => buddyinfo(view.system) },
   cpuinfo: { mode: 0o444, show: cpuinfo },
@@ -90,6 +100,7 @@ export const systemRows: Readonly<Record<string, TextRow<SystemSubject>>> = {
   partitions: { mode: 0o444, show: ({ view }) => `major minor  #blocks  name\n\n${view.system.disks.map(partitionLine).join('')}` },
   stat: { mode: 0o444, show: stat },
   swaps: { mode: 0o444, show: () => 'Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n' },
+  'sysvipc/shm': { mode: 0o444, show: sysvipcShm },
   uptime: { mode: 0o444, show: ({ view }) => `${hundredths(view.uptimeNs())} ${hundredths(view.idleCycles)}\n` },
   version: { mode: 0o444, show: () => `${UTS.sysname} version ${UTS.release} (quire@quire) ${UTS.version}\n` },
   vmstat: {

@@ -1,5 +1,6 @@
 // /proc/PID and /proc/PID/task/TID. Here: what is in the directory of a task, its links, its descriptors. Not here: what the files say
 // (status.ts, maps.ts). Directories are made when asked for and forgotten; only their numbers stay the same. Mirrors fs/proc/base.c, fd.c.
+import type { Process } from '../../proc/process.ts';
 import type { Task } from '../../proc/task.ts';
 import { Errno } from '../../syscall/errno.ts';
 import { Dentry, pathOf } from '../dentry.ts';
@@ -74,13 +75,15 @@ export class TaskDirectories {
 
 class TaskDirectory implements Directory {
   private readonly owner: TaskDirectories;
-  private readonly task: Task;
+  readonly task: Task;
+  readonly isProcess: boolean;
   private readonly rows: Readonly<Record<string, TextRow<TaskSubject>>>;
   private readonly folders: readonly string[];
 
   constructor(owner: TaskDirectories, task: Task, isProcess: boolean) {
     this.owner = owner;
     this.task = task;
+    this.isProcess = isProcess;
     this.rows = isProcess ? groupRows : threadRows;
     this.folders = isProcess ? ['task', 'fd', 'fdinfo'] : ['fd', 'fdinfo'];
   }
@@ -123,6 +126,11 @@ class TaskDirectory implements Directory {
       .map((name, i) => ({ name, ino: this.owner.numberOf(this.task.tid) + i + 2, mode: typeOf(name), position: FIRST_POSITION + i }))
       .filter((entry) => entry.position >= position);
   }
+}
+
+/** The process whose directory below /proc a file is, open for reading: tgid_pidfd_to_pid(). null: it is something else. */
+export function processOfDirectory({ inode }: OpenFile): Process | null {
+  return inode.dir instanceof TaskDirectory && inode.dir.isProcess ? inode.dir.task.process : null;
 }
 
 /** A file whose task is gone answers ESRCH, however long it has been open. */

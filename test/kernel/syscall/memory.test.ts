@@ -1,6 +1,6 @@
 // What mmap, mprotect and mlock answer before or besides mm: as LTP's mmap06, mmap08, mmap20, mprotect01 and mlock01 ask Linux.
 import { describe, expect, test } from 'vitest';
-import { call, DATA, type Line, reg } from '../../support/guests.ts';
+import { call, DATA, li, type Line, reg } from '../../support/guests.ts';
 import { emit, exit, runLines, Sys } from '../../support/kernel-rig.ts';
 
 const { a0, s0 } = reg;
@@ -53,5 +53,16 @@ describe('RLIMIT_MEMLOCK', () => {
   });
   test('binds others, from the moment that they are', () => {
     expect(runLines([...map, ...call(setuid, 1000), ...lockTenMb, ...exit(0)], big).words()).toEqual([err(Errno.ENOMEM)]);
+  });
+});
+
+describe('remap_file_pages', () => {
+  const remap = 234;
+  const store = (at: number, value: number): Line[] => [...li(reg.t0, at), ...li(reg.t1, value), ['sd', { rs1: reg.t0, rs2: reg.t1, imm: 0 }]];
+  const load = (at: number): Line[] => [...li(reg.t0, at), ['ld', { rd: a0, rs1: reg.t0, imm: 0 }], ...emit()];
+  test('shows another page of the same file at a place, and only in shared memory', () => {
+    expect(words(call(Sys.mmap, FREE, 4 * PAGE, RW, SHARED | ANON | FIXED, -1, 0), ...[0, 1, 2, 3].map((i) => store(FREE + i * PAGE, i + 1)), call(remap, FREE, PAGE, 0, 3, 0), emit(), call(remap, FREE + PAGE, 2 * PAGE, 0, 0, 0), emit(),
+      ...[0, 1, 2, 3].map((i) => load(FREE + i * PAGE)), call(remap, FREE, 2 * PAGE, R, 0, 0), emit(), call(Sys.mmap, FREE, PAGE, RW, PRIVATE | ANON | FIXED, -1, 0), call(remap, FREE, PAGE, 0, 1, 0), emit()))
+      .toEqual([0n, 0n, 4n, 1n, 2n, 4n, err(Errno.EINVAL), err(Errno.EINVAL)]);
   });
 });

@@ -43,3 +43,47 @@ describe('pidfd', () => {
     expect(rig.words()).toEqual([err(Errno.ESRCH), err(Errno.EINVAL), err(Errno.EINVAL), err(Errno.EBADF), err(Errno.EBADF)]);
   });
 });
+
+describe('CLONE_PIDFD', () => {
+  const [CLONE_PIDFD, PARENT_SETTID, THREAD] = [0x1000, 0x10_0000, 0x1_0900];
+  /** struct clone_args at DATA + 0x200: flags, pidfd, child_tid, parent_tid, exit_signal. */
+  const clone3 = (flags: number, pidfd: number, parentTid = 0): Line[] => [
+    ...put(0x200, flags), ...put(0x208, pidfd), ...put(0x218, parentTid), ...put(0x220, flags === (CLONE_PIDFD | THREAD) ? 0 : 17), ...call(Sys.clone3, DATA + 0x200, 64)];
+  const child = (lines: readonly Line[]): Line[] => [go('bne', 'parent', { rs1: a0, rs2: 0 }), ...lines, label('parent')];
+
+  test('gives the parent a descriptor, of which the child neither has the number nor the file', () => {
+    const rig = runLines([...put(0x300, 77), ...clone3(CLONE_PIDFD, DATA + 0x300), ...child([...emitWord(0x300), ...call(pidfdSendSignal, 3, 0, 0, 0), ...emit(), ...exit(5)]), ...emit(),
+      ...call(Sys.waitid, P_PIDFD, 3, DATA, WEXITED, 0), ...emit(), ...emitWord(0x18), ...emitWord(0x300), ...call(25, 3, 1), ...emit(), ...exit(0)]);
+    const [pid, numberOfChild, fileOfChild, waited, status, number, cloexec] = rig.words();
+    expect([pid, numberOfChild, fileOfChild, waited, status! & 0xffff_ffffn, number! & 0xffff_ffffn, cloexec]).toEqual([3n, 77n, err(Errno.EBADF), 0n, 5n, 3n, 1n]);
+  });
+  test('clone puts it where the number would go, and gives one of the two', () => {
+    const rig = runLines([...call(Sys.clone, CLONE_PIDFD | 17, 0, DATA + 0x300, 0, 0), ...child(exit(0)), ...emit(), ...emitWord(0x300), ...call(Sys.clone, CLONE_PIDFD | PARENT_SETTID | 17, 0, DATA + 0x300, 0, 0), ...emit(), ...exit(0)]);
+    expect(rig.words()).toEqual([3n, 3n, err(Errno.EINVAL)]);
+  });
+  test('nothing is left of a clone whose descriptor could not be had', () => {
+    const rig = runLines([...clone3(CLONE_PIDFD, 0x7000_0000), ...emit(), ...clone3(CLONE_PIDFD | PARENT_SETTID, DATA, DATA), ...emit(), ...clone3(CLONE_PIDFD | THREAD, DATA + 0x300), ...emit(),
+      ...call(Sys.wait4, -1, DATA, 0, 0), ...emit(), ...call(Sys.dup, 0), ...emit(), ...exit(0)]);
+    expect(rig.words()).toEqual([err(14), err(Errno.EINVAL), err(Errno.EINVAL), err(10), 3n]);
+    expect([rig.kernel.processes.size, rig.kernel.system.mms.length]).toEqual([0, 0]);
+  });
+});
+
+describe('pidfd_send_signal', () => {
+  const [PROCESS_GROUP, SI_QUEUE, SI_USER, USR1] = [4, -1, 0, 10];
+  /** struct siginfo at DATA + 0x200: signo, errno, code. */
+  const info = (signo: number, code: number): Line[] => [...put(0x200, signo), ...(code < 0 ? [['addi', { rd: t1, rs1: 0, imm: code }] as const] : li(t1, code)), ...li(t0, DATA + 0x208), ['sw', { rs1: t0, rs2: t1, imm: 0 }]];
+  test('carries a siginfo, which may not claim to come from the kernel', () => {
+    const send = call(pidfdSendSignal, 3, USR1, DATA + 0x200, 0);
+    const rig = runLines([...fork('c', spin), ...openChild(), ...info(USR1, SI_USER), ...send, ...emit(), ...info(USR1 + 1, SI_QUEUE), ...send, ...emit(), ...info(USR1, SI_QUEUE), ...send, ...emit(),
+      ...call(Sys.wait4, -1, DATA, 0, 0), ...emit(), ...emitWord(0), ...exit(0)]);
+    const words = rig.words();
+    expect([...words.slice(0, 4), words[4]! & 0x7fn]).toEqual([err(1), err(Errno.EINVAL), 0n, 3n, BigInt(USR1)]);
+  });
+  test('reaches a group, and goes through a directory of /proc', () => {
+    const path = [...'/proc/3\0'].flatMap((c, i): Line[] => [...li(t0, DATA + 0x300 + i), ...li(t1, c.charCodeAt(0)), ['sb', { rs1: t0, rs2: t1, imm: 0 }]]);
+    const rig = runLines([...fork('c', spin), ...call(Sys.setpgid, 3, 3), ...path, ...call(Sys.openat, -100, DATA + 0x300, 0o200000, 0), ...emit(), ...call(pidfdSendSignal, 3, 9, 0, 8), ...emit(),
+      ...call(pidfdSendSignal, 3, 9, 0, PROCESS_GROUP), ...emit(), ...call(Sys.wait4, -1, DATA, 0, 0), ...emit(), ...exit(0)]);
+    expect(rig.words()).toEqual([3n, err(Errno.EINVAL), 0n, 3n]);
+  });
+});
