@@ -61,6 +61,7 @@ export class DiskMount implements WritebackMount {
    *  Nothing else runs meanwhile. @returns 0 or -errno */
   unmount(): number {
     const { system } = this.view;
+    system.waits.runDeferred(); // files whose last mapping is gone
     const spaces = system.writeback.spacesOf(this.device.major, this.device.minor).filter((space) => space !== this.device.cache);
     let error = 0;
     const since = spaces.map(({ writebackErrors }) => writebackErrors.seq);

@@ -220,7 +220,7 @@ export class ExtFileSystem implements FileSystem {
   evict(inode: Inode): void {
     const gone = inode as ExtInode;
     gone.content?.evict?.(gone);
-    if (this.volume.isReadOnly) {
+    if (this.volume.isReadOnly || !this.isMounted) {
       this.forget(gone);
       return;
     }
@@ -372,6 +372,8 @@ export class ExtFileSystem implements FileSystem {
   /** The end: everything is written, and the disk says that it was left in order. Nobody uses a file any more. @returns 0 or -EIO */
   unmount(): number {
     if (!this.isMounted) return 0;
+    // Files without names that are still open: nobody can come back to them.
+    for (const orphan of [...this.orphans]) this.evict(orphan);
     this.isMounted = false;
     if (!this.hasWritten) return 0;
     return this.sync() || endWriting(this.volume, this.stateBefore);
