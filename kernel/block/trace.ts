@@ -15,11 +15,13 @@ export const blockRqIssue = tracepoint('block_rq_issue', 'block', { ...bioEvent,
 export const blockRqComplete = tracepoint('block_rq_complete', 'block', { ...bioEvent, error: 'dec' });
 
 const Flags = { Readahead: 8, Sync: 16, Meta: 32 } as const;
+/** Reads are waited for by nature, and are not marked as such. */
 export const rwbsOf = (bio: Bio): number =>
-  bio.op + (bio.isReadahead ? Flags.Readahead : 0) + (bio.isSync ? Flags.Sync : 0) + (bio.isMeta ? Flags.Meta : 0);
-/** 'RA', 'WS', 'FF': blk_fill_rwbs(). */
-export function rwbs(code: number): string {
+  bio.op + (bio.isReadahead ? Flags.Readahead : 0) + (bio.isSync && bio.op !== BioOp.Read ? Flags.Sync : 0) + (bio.isMeta ? Flags.Meta : 0);
+/** 'RA', 'WS': blk_fill_rwbs(). A flush is an empty write as a bio, 'FWS', and a request of its own kind, 'FF'. */
+export function rwbs(code: number, isRequest = false): string {
   const op = code & 7;
-  const words = op === BioOp.Flush ? 'FF' : op === BioOp.Read ? 'R' : op === BioOp.Write ? 'W' : 'D';
+  if (op === BioOp.Flush) return isRequest ? 'FF' : (code & Flags.Sync) !== 0 ? 'FWS' : 'FW';
+  const words = op === BioOp.Read ? 'R' : op === BioOp.Write ? 'W' : 'D';
   return words + ((code & Flags.Readahead) !== 0 ? 'A' : '') + ((code & Flags.Sync) !== 0 ? 'S' : '') + ((code & Flags.Meta) !== 0 ? 'M' : '');
 }

@@ -20,6 +20,9 @@ import type { MetaBlocks, MetaBuffer } from './buffers.ts';
 import { folioForWrite } from './folio-io.ts';
 import type { BlockMapper } from './mapping.ts';
 
+/** The device number, 0:this, of the file system that inodes of devices live in. */
+const BDEV_MINOR = 7;
+
 /** A block of the device is itself. */
 class DeviceMap implements BlockMapper {
   readonly blockSize: number;
@@ -67,7 +70,7 @@ export class DeviceBlocks implements MetaBlocks {
     this.nrBlocks = Math.floor(device.image.sizeBytes / blockSize);
     this.isReadOnly = device.isReadOnly;
     this.ops = new BufferHeadOps(system, device, new DeviceMap(blockSize), true);
-    this.space = this.ops.space = new AddressSpace(system, 'file', null, this.ops, { ino: 0, devMajor: device.major, devMinor: device.minor });
+    this.space = this.ops.space = new AddressSpace(system, 'file', null, this.ops, { ino: device.major * 2 ** 20 + device.minor, devMajor: device.major, devMinor: device.minor, bdevMinor: BDEV_MINOR });
     this.space.sizeBytes = this.nrBlocks * blockSize;
     this.errorsSeen = this.space.writebackErrors.sample();
     if (device.cache !== null) invalidateMapping(device.cache, 0, Infinity);

@@ -104,7 +104,7 @@ const wbWork = { major: 'dec', minor: 'dec', nr_pages: 'dec', sync_mode: 'dec', 
 export const writebackDirtyFolio = tracepoint('writeback_dirty_folio', 'writeback', { major: 'dec', minor: 'dec', ino: 'dec', index: 'dec' });
 export const writebackStart = tracepoint('writeback_start', 'writeback', wbWork);
 export const writebackWritten = tracepoint('writeback_written', 'writeback', wbWork);
-export const balanceDirtyPages = tracepoint('balance_dirty_pages', 'writeback', { limit: 'dec', setpoint: 'dec', dirty: 'dec', dirty_ratelimit: 'dec', task_ratelimit: 'dec',
+export const balanceDirtyPages = tracepoint('balance_dirty_pages', 'writeback', { major: 'dec', minor: 'dec', limit: 'dec', setpoint: 'dec', dirty: 'dec', dirty_ratelimit: 'dec', task_ratelimit: 'dec',
   dirtied: 'dec', dirtied_pause: 'dec', paused: 'dec', pause: 'dec', period: 'dec', think: 'dec' });
 export const globalDirtyState = tracepoint('global_dirty_state', 'writeback', { dirty: 'dec', writeback: 'dec', bg_thresh: 'dec', thresh: 'dec', limit: 'dec', dirtied: 'dec', written: 'dec' });
 // exceptions: error_code is scause, as riscv has it.

@@ -117,7 +117,17 @@ export interface SpaceOwner {
 }
 
 /** The inode behind a space, as traces name it. */
-export interface SpaceHost { readonly ino: number; readonly devMajor: number; readonly devMinor: number }
+export interface SpaceHost {
+  readonly ino: number;
+  /** The device behind it: its bdi. */
+  readonly devMajor: number;
+  readonly devMinor: number;
+  /** Of the page cache of a device: st_dev 0:this, of the file system of all devices' inodes. */
+  readonly bdevMinor?: number;
+}
+/** [major, minor, ino]: what events of the page cache begin with. */
+export const hostOf = ({ host: { ino, devMajor, devMinor, bdevMinor } }: AddressSpace): readonly [number, number, number] =>
+  (bdevMinor === undefined ? [devMajor, devMinor, ino] : [0, bdevMinor, ino]);
 
 export class AddressSpace {
   readonly system: MmSystem;
@@ -250,8 +260,7 @@ export class AddressSpace {
     this.system.putFolio(folio, nr);
   }
   private emit(point: typeof mmFilemapAddToPageCache, folio: Folio, index: number, order: number): void {
-    const { ino, devMajor, devMinor } = this.host;
-    point.emit(devMajor, devMinor, ino, folio, index * PAGE_SIZE, order);
+    point.emit(...hostOf(this), folio, index * PAGE_SIZE, order);
   }
   /** A folio has moved to another one of its size; the cache's references come and go with the caller. */
   replaceFolio(from: Folio, to: Folio): void {

@@ -8,7 +8,7 @@
 // The mark is Linux's PG_readahead: whoever comes to that folio starts the next window while the rest of this one is still being read.
 import type { Folio } from '#base';
 import { pageCacheAsyncRa, pageCacheRaOrder, pageCacheRaUnbounded, pageCacheSyncRa } from './events.ts';
-import type { AddressSpace, FileRa } from './filemap.ts';
+import { type AddressSpace, type FileRa, hostOf } from './filemap.ts';
 import { FolioFlag, MemdescType } from './folio.ts';
 import { Gfp, GfpFlag } from './gfp.ts';
 import type { ReasonCode } from './reasons.ts';
@@ -165,8 +165,7 @@ function readExactly(space: AddressSpace, ra: FileRa, from: number, nrPages: num
 function readOrdered(space: AddressSpace, ra: FileRa, start: number): void {
   const { system, ops } = space;
   if (pageCacheRaOrder.enabled) {
-    const { devMajor, devMinor, ino } = space.host;
-    pageCacheRaOrder.emit(devMajor, devMinor, ino, start, ra.order, ra.size, ra.asyncSize, ra.raPages);
+    pageCacheRaOrder.emit(...hostOf(space), start, ra.order, ra.size, ra.asyncSize, ra.raPages);
   }
   const { cacheLog } = system;
   const maxOrder = ops?.maxOrder ?? 0;
@@ -223,8 +222,7 @@ function readPlain(space: AddressSpace, from: number, nrPages: number, lookahead
   if (from >= space.sizePages) return;
   const nr = Math.min(nrPages, space.sizePages - from);
   if (pageCacheRaUnbounded.enabled) {
-    const { devMajor, devMinor, ino } = space.host;
-    pageCacheRaUnbounded.emit(devMajor, devMinor, ino, from, nr, lookahead);
+    pageCacheRaUnbounded.emit(...hostOf(space), from, nr, lookahead);
   }
   const { folios, cacheLog } = space.system;
   const mark = lookahead <= nr ? from + nr - lookahead : -1;
@@ -257,6 +255,6 @@ function submit(space: AddressSpace, batch: readonly Folio[]): void {
   if (batch.length > 0) space.ops?.readFolios(batch, true);
 }
 
-function emitWindow(point: typeof pageCacheSyncRa, { host }: AddressSpace, ra: FileRa, index: number, request: number): void {
-  point.emit(host.devMajor, host.devMinor, host.ino, index, request, ra.order, ra.size, ra.asyncSize, ra.raPages, ra.mmapMiss, ra.prevPos);
+function emitWindow(point: typeof pageCacheSyncRa, space: AddressSpace, ra: FileRa, index: number, request: number): void {
+  point.emit(...hostOf(space), index, request, ra.order, ra.size, ra.asyncSize, ra.raPages, ra.mmapMiss, ra.prevPos);
 }

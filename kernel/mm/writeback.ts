@@ -166,7 +166,8 @@ export class Writeback {
     this.lookAfter = Math.min(most, Math.max(1, Math.floor((Math.max(rate, 1) * GOOD_PAUSE) / SECOND)));
     if (balanceDirtyPages.enabled) {
       const kb = (pages: number): number => Math.floor((pages * PAGE_SIZE) / 1024);
-      balanceDirtyPages.emit(limit, Math.floor(setpoint), pending, kb(Math.floor(this.dirtyRatelimit)), kb(rate), nrDirtied, this.lookAfter, 0, millis(pause), millis(period), millis(think));
+      const [disk] = this.system.disks;
+      balanceDirtyPages.emit(disk?.major ?? 0, disk?.minor ?? 0, limit, Math.floor(setpoint), pending, kb(Math.floor(this.dirtyRatelimit)), kb(rate), nrDirtied, this.lookAfter, 0, millis(pause), millis(period), millis(think));
     }
     if (pause < GOOD_PAUSE / 2) {
       // Not worth a sleep; what is owed is kept.

@@ -284,7 +284,7 @@ export const statSyscalls: readonly SyscallRow[] = [
   { nr: 44, name: 'fstatfs', args: 'fd ptr', run: fstatfs },
   { nr: 45, name: 'truncate', args: 'path off', run: truncate },
   { nr: 46, name: 'ftruncate', args: 'fd off', run: ftruncate },
-  { nr: 47, name: 'fallocate', args: 'fd flags off off', run: fallocate },
+  { nr: 47, name: 'fallocate', args: 'fd falloc off off', run: fallocate },
   { nr: 48, name: 'faccessat', args: 'dirfd path access', run: (k, t, [dirfd, path, mode]) => faccessat(k, t, dirfd!, path!, mode! | 0, 0) },
   { nr: 52, name: 'fchmod', args: 'fd oct', run: fchmod },
   { nr: 53, name: 'fchmodat', args: 'dirfd path oct', run: (k, t, [dirfd, path, mode]) => fchmodat(k, t, dirfd!, path!, mode!, 0) },

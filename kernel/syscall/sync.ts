@@ -125,9 +125,9 @@ export const syncSyscalls: readonly SyscallRow[] = [
   { nr: 81, name: 'sync', args: '', run: sync },
   { nr: 82, name: 'fsync', args: 'fd', run: (k, t, [fd]) => fsync(k, t, fd!, false) },
   { nr: 83, name: 'fdatasync', args: 'fd', run: (k, t, [fd]) => fsync(k, t, fd!, true) },
-  { nr: 84, name: 'sync_file_range', args: 'fd off off flags', run: syncFileRange },
+  { nr: 84, name: 'sync_file_range', args: 'fd off off sync-range', run: syncFileRange },
   { nr: 213, name: 'readahead', args: 'fd off len', run: readahead },
-  { nr: 223, name: 'fadvise64', args: 'fd off len int', run: fadvise64 },
+  { nr: 223, name: 'fadvise64', args: 'fd off len fadvice', run: fadvise64 },
   { nr: 227, name: 'msync', args: 'ptr size msync-flags', run: msync },
   { nr: 267, name: 'syncfs', args: 'fd', run: syncfs },
 ];

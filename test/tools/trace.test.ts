@@ -42,6 +42,31 @@ describe('ftrace lines', () => {
       'mm_migrate_pages_start: mode=MIGRATE_SYNC reason=compaction', 'set_migration_pte: addr=3f00000000, pte=20000d7 order=0', 'remove_migration_pmd: addr=3f00200000, pmd=c7',
     ]);
   });
+  // Held against `print fmt` of events/{filemap,readahead,block,writeback}/*/format of Linux 6.18, and lines of ext4 on a loop device there.
+  test('events of the page cache and of disks print as Linux 6.18 prints them', () => {
+    const [flush, syncWrite, metaRead, readahead] = [2 + 16, 1 + 16, 0 + 32, 0 + 8];
+    const lines = ([
+      ['mm_filemap_add_to_page_cache', [7, 0, 12, 0x11d393, 12288, 0]], ['mm_filemap_delete_from_page_cache', [0, 3, 0x700000, 0x1d68e0, 0, 2]],
+      ['page_cache_sync_ra', [7, 0, 12, 0, 32, 0, 0, 0, 1280, 0, -1]], ['page_cache_async_ra', [7, 0, 12, 32, 32, 0, 128, 96, 1280, 0, 131072]],
+      ['page_cache_ra_order', [7, 0, 12, 128, 2, 256, 256, 1280]], ['page_cache_ra_unbounded', [254, 0, 0x3fa2b, 0, 15, 512]],
+      ['block_bio_queue', [7, 0, 65408, 8, readahead]], ['block_bio_queue', [7, 0, 0, 0, flush]], ['block_rq_issue', [7, 0, 2, 2, syncWrite, 1024]], ['block_rq_issue', [7, 0, 0, 0, flush, 0]],
+      ['block_rq_complete', [7, 0, 516, 2, metaRead, 0]], ['block_rq_complete', [7, 0, 0, 0, flush, 0]],
+      ['writeback_dirty_folio', [7, 0, 7340032, 65]], ['writeback_start', [7, 0, 2047, 0, 0, 1, 0, 2]],
+      ['balance_dirty_pages', [254, 0, 1000, 750, 700, 102400, 51200, 32, 64, 0, 10, 12, 2]], ['global_dirty_state', [87, 0, 576448, 1154307, 160220, 21273448, 20327151]],
+    ] as const).map(([name, values]) => `${name}: ${eventFields(tracepoints().get(name)!, values, 'sh')}`);
+    expect(lines).toEqual([
+      'mm_filemap_add_to_page_cache: dev 7:0 ino c pfn=0x11d393 ofs=12288 order=0', 'mm_filemap_delete_from_page_cache: dev 0:3 ino 700000 pfn=0x1d68e0 ofs=0 order=2',
+      'page_cache_sync_ra: dev=7:0 ino=c index=0 req_count=32 order=0 size=0 async_size=0 ra_pages=1280 mmap_miss=0 prev_pos=-1',
+      'page_cache_async_ra: dev=7:0 ino=c index=32 req_count=32 order=0 size=128 async_size=96 ra_pages=1280 mmap_miss=0 prev_pos=131072',
+      'page_cache_ra_order: dev=7:0 ino=c index=128 order=2 size=256 async_size=256 ra_pages=1280', 'page_cache_ra_unbounded: dev=254:0 ino=3fa2b index=0 nr_to_read=15 lookahead_size=512',
+      'block_bio_queue: 7,0 RA 65408 + 8 [sh]', 'block_bio_queue: 7,0 FWS 0 + 0 [sh]', 'block_rq_issue: 7,0 WS 1024 () 2 + 2 be,0,4 [sh]', 'block_rq_issue: 7,0 FF 0 () 0 + 0 none,0,0 [sh]',
+      'block_rq_complete: 7,0 RM () 516 + 2 be,0,4 [0]', 'block_rq_complete: 7,0 FF () 18446744073709551615 + 0 none,0,0 [0]',
+      'writeback_dirty_folio: bdi 7:0: ino=7340032 index=65',
+      'writeback_start: bdi 7:0: sb_dev 0:0 nr_pages=2047 sync_mode=0 kupdate=0 range_cyclic=1 background=0 reason=sync cgroup_ino=1',
+      'balance_dirty_pages: bdi 254:0: limit=1000 setpoint=750 dirty=700 wb_setpoint=750 wb_dirty=700 dirty_ratelimit=102400 task_ratelimit=51200 dirtied=32 dirtied_pause=64 paused=0 pause=10 period=12 think=2 cgroup_ino=1',
+      'global_dirty_state: dirty=87 writeback=0 bg_thresh=576448 thresh=1154307 limit=160220 dirtied=21273448 written=20327151',
+    ]);
+  });
   test('gfp_flags print as names, whole masks first', () => {
     expect([0, 0xcc0, 0x820, 0x40_0dc0, 0x1c_20ca, 0x1c_2cca, 0x10_0cca, 0x1d_24ca].map(showGfpFlags)).toEqual(['none', 'GFP_KERNEL', 'GFP_ATOMIC', 'GFP_KERNEL_ACCOUNT|__GFP_ZERO',
       'GFP_TRANSHUGE_LIGHT', 'GFP_TRANSHUGE|__GFP_KSWAPD_RECLAIM', 'GFP_HIGHUSER_MOVABLE', 'GFP_TRANSHUGE|__GFP_NORETRY']);
@@ -75,6 +100,11 @@ describe('strace values', () => {
     ['futex-op', 0x189, 'FUTEX_WAIT_BITSET_PRIVATE|FUTEX_CLOCK_REALTIME'], ['madvice', 4, 'MADV_DONTNEED'], ['madvice', 99, '99'],
     ['open', 0o2001101, 'O_WRONLY|O_CREAT|O_TRUNC|O_CLOEXEC'],
   ])('%s %i prints as %s', (kind, value, text) => expect(flagNames(kind, value)).toBe(text));
+  test('advice and flags of files print as strace 6.1 prints them', () => {
+    expect([0, 4, 5, 6].map((v) => flagNames('fadvice', v))).toEqual(['POSIX_FADV_NORMAL', 'POSIX_FADV_DONTNEED', 'POSIX_FADV_NOREUSE', '0x6 /* POSIX_FADV_??? */']);
+    expect([0, 2, 7, 8].map((v) => flagNames('sync-range', v))).toEqual(['0', 'SYNC_FILE_RANGE_WRITE', 'SYNC_FILE_RANGE_WAIT_BEFORE|SYNC_FILE_RANGE_WRITE|SYNC_FILE_RANGE_WAIT_AFTER', '0x8 /* SYNC_FILE_RANGE_??? */']);
+    expect([0, 3, 0x11, 0x80].map((v) => flagNames('falloc', v))).toEqual(['0', 'FALLOC_FL_KEEP_SIZE|FALLOC_FL_PUNCH_HOLE', 'FALLOC_FL_KEEP_SIZE|FALLOC_FL_ZERO_RANGE', '0x80 /* FALLOC_FL_??? */']);
+  });
   test('data is quoted as strace 6.1 quotes it', () => {
     expect(quoteBytes(new TextEncoder().encode('a"b\\c\n\t'))).toBe('"a\\"b\\\\c\\n\\t"');
     expect(quoteBytes(Uint8Array.of(0, 0x31, 0, 0x78, 0xff))).toBe('"\\0001\\0x\\377"');

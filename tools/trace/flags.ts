@@ -50,6 +50,14 @@ const rlimits = ['RLIMIT_CPU', 'RLIMIT_FSIZE', 'RLIMIT_DATA', 'RLIMIT_STACK', 'R
   'RLIMIT_LOCKS', 'RLIMIT_SIGPENDING', 'RLIMIT_MSGQUEUE', 'RLIMIT_NICE', 'RLIMIT_RTPRIO', 'RLIMIT_RTTIME'];
 const waitFlags: Bits = [['WNOHANG', 1], ['WUNTRACED', 2], ['WEXITED', 4], ['WCONTINUED', 8], ['WNOWAIT', 0x0100_0000], ['__WNOTHREAD', 0x2000_0000], ['__WALL', 0x4000_0000], ['__WCLONE', 0x8000_0000]];
 
+const fadvice = ['POSIX_FADV_NORMAL', 'POSIX_FADV_RANDOM', 'POSIX_FADV_SEQUENTIAL', 'POSIX_FADV_WILLNEED', 'POSIX_FADV_DONTNEED', 'POSIX_FADV_NOREUSE'];
+const syncRange: Bits = [['SYNC_FILE_RANGE_WAIT_BEFORE', 1], ['SYNC_FILE_RANGE_WRITE', 2], ['SYNC_FILE_RANGE_WAIT_AFTER', 4]];
+const falloc: Bits = [['FALLOC_FL_KEEP_SIZE', 1], ['FALLOC_FL_PUNCH_HOLE', 2], ['FALLOC_FL_NO_HIDE_STALE', 4], ['FALLOC_FL_COLLAPSE_RANGE', 8], ['FALLOC_FL_ZERO_RANGE', 0x10],
+  ['FALLOC_FL_INSERT_RANGE', 0x20], ['FALLOC_FL_UNSHARE_RANGE', 0x40]];
+/** What has no name at all, as strace shows it. */
+const nameless = (value: number, prefix: string): string => `0x${(value >>> 0).toString(16)} /* ${prefix}_??? */`;
+const hasName = (bits: Bits, value: number): boolean => value === 0 || bits.some(([, bit]) => (value & bit) !== 0);
+
 /** Flags, and in the low byte the signal that tells the parent of the end. */
 function cloneFlags(value: number): string {
   const names = [...((value & ~0xff) === 0 ? [] : [bitNames(clone, value & ~0xff, '')]), ...((value & 0xff) === 0 ? [] : [signalName(value & 0xff)])];
@@ -63,6 +71,9 @@ const printers: Readonly<Record<string, (value: number) => string>> = {
   'mremap-flags': (v) => bitNames([['MREMAP_MAYMOVE', 1], ['MREMAP_FIXED', 2], ['MREMAP_DONTUNMAP', 4]], v, '0'),
   'msync-flags': (v) => bitNames([['MS_ASYNC', 1], ['MS_INVALIDATE', 2], ['MS_SYNC', 4]], v, '0'),
   madvice: (v) => (v === 102 ? 'MADV_GUARD_INSTALL' : v === 103 ? 'MADV_GUARD_REMOVE' : listed(madvice, v)),
+  fadvice: (v) => fadvice[v] ?? nameless(v, 'POSIX_FADV'),
+  'sync-range': (v) => (hasName(syncRange, v) ? bitNames(syncRange, v, '0') : nameless(v, 'SYNC_FILE_RANGE')),
+  falloc: (v) => (hasName(falloc, v) ? bitNames(falloc, v, '0') : nameless(v, 'FALLOC_FL')),
   'clone-flags': cloneFlags,
   open: (v) => bitNames(open, v & ~3, '0', [['O_RDONLY', 'O_WRONLY', 'O_RDWR', 'O_ACCMODE'][v & 3]!]),
   'fd-flags': (v) => bitNames(open, v, '0'),

@@ -27,6 +27,7 @@ const names = (word: string, p: Tracepoint): boolean =>
   word === 'all' || word === p.name || word === p.system || word === `${p.system}:*` || word === `${p.system}:${p.name}`;
 
 const unsigned = (n: number): string => BigInt.asUintN(64, BigInt(n)).toString(16);
+const unsignedDec = (n: number): string => BigInt.asUintN(64, BigInt(n)).toString();
 const members = ['MM_FILEPAGES', 'MM_ANONPAGES', 'MM_SWAPENTS', 'MM_SHMEMPAGES'];
 /** enum scan_result by number. */
 const scanResults = ['failed', 'succeeded', 'pmd_null', 'pmd_none', 'page_pmd_mapped', 'exceed_none_pte', 'exceed_swap_pte', 'exceed_shared_pte', 'pte_non_present', 'pte_uffd_wp',
@@ -70,6 +71,14 @@ const zoneRange = ([start, migrate, free, end, sync]: readonly number[]): string
 const migrationPte: Fields = ([addr, pte, order]) => `addr=${unsigned(addr ?? 0)}, pte=${unsigned(pte ?? 0)} order=${order}`;
 const migrationPmd: Fields = ([addr, pmd]) => `addr=${unsigned(addr ?? 0)}, pmd=${unsigned(pmd ?? 0)}`;
 const scanResult = (status: number | undefined): string => scanResults[status ?? 0] ?? `${status}`;
+const host = ([major, minor, ino]: readonly number[]): string => `dev=${major}:${minor} ino=${unsigned(ino ?? 0)}`;
+const window: Fields = (values) => {
+  const [index, request, order, size, asyncSize, raPages, mmapMiss, prevPos] = values.slice(3);
+  return `${host(values)} index=${index} req_count=${request} order=${order} size=${size} async_size=${asyncSize} ra_pages=${raPages} mmap_miss=${mmapMiss} prev_pos=${prevPos}`;
+};
+const cached: Fields = ([major, minor, ino, pfn, ofs, order]) => `dev ${major}:${minor} ino ${unsigned(ino ?? 0)} pfn=${hex(pfn)} ofs=${ofs} order=${order}`;
+/** A flush is of no sector and of no task's priority; all else has that of a task that nobody gave another one. */
+const priority = (code: number): string => (rwbs(code, true) === 'FF' ? 'none,0,0' : 'be,0,4');
 const bioFields: Fields = ([major, minor, sector, nr, code], comm) => `${major},${minor} ${rwbs(code ?? 0)} ${sector} + ${nr} [${comm}]`;
 /** enum wb_reason, as writeback events print it. */
 const wbReasons = ['background', 'vmscan', 'sync', 'periodic', 'laptop_timer', 'fs_free_space'];
@@ -104,19 +113,25 @@ const special: Readonly<Record<string, Fields>> = {
     `mm=${mm}, scan_pfn=0x${unsigned(pfn ?? 0)}, referenced=${referenced}, none_or_zero=${none}, status=${scanResult(status)}, unmapped=${unmapped}`,
   mm_collapse_huge_page: ([mm, isolated, status]) => `mm=${mm}, isolated=${isolated}, status=${scanResult(status)}`,
   mm_collapse_huge_page_isolate: ([pfn, none, referenced, status]) => `scan_pfn=0x${unsigned(pfn ?? 0)}, none_or_zero=${none}, referenced=${referenced}, status=${scanResult(status)}`,
+  mm_filemap_add_to_page_cache: cached,
+  mm_filemap_delete_from_page_cache: cached,
+  page_cache_sync_ra: window,
+  page_cache_async_ra: window,
+  page_cache_ra_order: (values) => `${host(values)} index=${values[3]} order=${values[4]} size=${values[5]} async_size=${values[6]} ra_pages=${values[7]}`,
+  page_cache_ra_unbounded: (values) => `${host(values)} index=${values[3]} nr_to_read=${values[4]} lookahead_size=${values[5]}`,
   block_bio_queue: bioFields,
   block_bio_backmerge: bioFields,
   block_bio_frontmerge: bioFields,
   block_split: ([major, minor, sector, next, code], comm) => `${major},${minor} ${rwbs(code ?? 0)} ${sector} / ${next} [${comm}]`,
   block_plug: (_values, comm) => `[${comm}]`,
   block_unplug: ([nr], comm) => `[${comm}] ${nr}`,
-  block_rq_issue: ([major, minor, sector, nr, code, bytes], comm) => `${major},${minor} ${rwbs(code ?? 0)} ${bytes} () ${sector} + ${nr} none,0,0 [${comm}]`,
-  block_rq_complete: ([major, minor, sector, nr, code, error]) => `${major},${minor} ${rwbs(code ?? 0)} () ${sector} + ${nr} none,0,0 [${error}]`,
+  block_rq_issue: ([major, minor, sector, nr, code, bytes], comm) => `${major},${minor} ${rwbs(code ?? 0, true)} ${bytes} () ${sector} + ${nr} ${priority(code ?? 0)} [${comm}]`,
+  block_rq_complete: ([major, minor, sector, nr, code, error]) => `${major},${minor} ${rwbs(code ?? 0, true)} () ${rwbs(code ?? 0, true) === 'FF' ? unsignedDec(-1) : sector} + ${nr} ${priority(code ?? 0)} [${error}]`,
   writeback_dirty_folio: ([major, minor, ino, index]) => `bdi ${major}:${minor}: ino=${ino} index=${index}`,
   writeback_start: wbWork,
   writeback_written: wbWork,
-  balance_dirty_pages: ([limit, setpoint, dirty, ratelimit, task, dirtied, dirtiedPause, paused, pause, period, think]) =>
-    `limit=${limit} setpoint=${setpoint} dirty=${dirty} dirty_ratelimit=${ratelimit} task_ratelimit=${task} dirtied=${dirtied} dirtied_pause=${dirtiedPause} paused=${paused} pause=${pause} period=${period} think=${think}`,
+  balance_dirty_pages: ([major, minor, limit, setpoint, dirty, ratelimit, task, dirtied, dirtiedPause, paused, pause, period, think]) =>
+    `bdi ${major}:${minor}: limit=${limit} setpoint=${setpoint} dirty=${dirty} wb_setpoint=${setpoint} wb_dirty=${dirty} dirty_ratelimit=${ratelimit} task_ratelimit=${task} dirtied=${dirtied} dirtied_pause=${dirtiedPause} paused=${paused} pause=${pause} period=${period} think=${think} cgroup_ino=1`,
   rss_stat: ([mmId, curr, member, size]) => `mm_id=${mmId} curr=${curr} type=${members[member ?? 0]} size=${size}B`,
 };
 /** The fields of an event, as the trace file shows them. */
