@@ -1,4 +1,4 @@
-// The host's side of a run, all of Node that quire uses: files in, results out, terminals. Here: reading programs, --root, --file, standard
+// The host's side of a run, all of Node that quire uses: files in, results out, terminals. Here: reading programs, --root, --share, --file, standard
 // input; writing. Not here: what a run does with them (boot.ts), which knows no host.
 import { createHash } from 'node:crypto';
 import { accessSync, closeSync, constants, existsSync, fstatSync, lstatSync, openSync, readFileSync, readSync, readdirSync, readlinkSync, statSync, writeFileSync, writeSync } from 'node:fs';
@@ -236,9 +236,9 @@ function bundledFiles(): GuestFile[] {
 
 interface Tree { files: GuestFile[]; folders: string[]; links: GuestLink[] }
 
-/** A host folder as the guest's root. Symbolic links are copied, not followed; devices and sockets are left out. */
-function readTree(root: string): Tree {
-  const tree: Tree = { files: [], folders: [], links: [] };
+/** Adds a host folder at a guest path ('' is the root). Symbolic links are copied, not followed; devices and sockets are left out.
+ *  @param what the option as the user wrote it, for what goes wrong @param hint what to write instead of something that is no folder */
+function readTree(tree: Tree, root: string, at: string, what: string, hint: string): void {
   const visit = (host: string, guest: string): void => {
     for (const name of readdirSync(host).sort()) {
       const [hostPath, guestPath] = [join(host, name), `${guest}/${name}`];
@@ -248,19 +248,35 @@ function readTree(root: string): Tree {
         tree.folders.push(guestPath);
         visit(hostPath, guestPath);
       } else if (stat.isFile()) {
-        const bytes = readHostFile(hostPath, '--root');
+        const bytes = readHostFile(hostPath, what);
         tree.files.push({ path: guestPath, bytes, mode: stat.mode & 0o777, sha256: sha256(bytes) });
       }
     }
   };
   try {
-    if (!statSync(root).isDirectory()) throw new UserError(`--root ${root}: not a directory. Write the folder that holds bin, lib and so on.`);
-    visit(root, '');
+    if (!statSync(root).isDirectory()) throw new UserError(`${what}: not a directory. ${hint}`);
+    visit(root, at);
   } catch (error) {
     if (error instanceof UserError) throw error;
-    throw new UserError(`--root ${root}: ${reasonOf(error)}.`);
+    throw new UserError(`${what}: ${reasonOf(error)}.`);
   }
-  return tree;
+}
+/** What --root and --share copy in, in the order in which it is written. */
+function readTrees(values: Values): Tree {
+  const tree: Tree = { files: [], folders: [], links: [] };
+  if (values.root !== undefined) readTree(tree, values.root, '', `--root ${values.root}`, 'Write the folder that holds bin, lib and so on.');
+  for (const { name, value } of values.share) {
+    const what = `--share ${name}:${value}`;
+    if (!value.startsWith('/')) throw new UserError(`${what}: the guest path must begin with /. Write it as in --share ${name}:/${basename(name) || 'data'}.`);
+    const at = posix.normalize(value).replace(/\/$/, '');
+    const disk = values.disk.find(({ path }) => at === path || at.startsWith(`${path}/`));
+    if (disk !== undefined) throw new UserError(`${what}: ${disk.path} is where --disk ${disk.image} is mounted. Write another guest path, or put the files into the image with quire mkfs --from.`);
+    if (at !== '') tree.folders.push(at);
+    readTree(tree, name, at, what, `--file ${name}:${value} copies one file.`);
+  }
+  // What comes later has the place of what came before.
+  const last = new Map(tree.files.map((file) => [file.path, file]));
+  return { ...tree, files: [...last.values()] };
 }
 
 /** Where a guest path leads through the links of --root, as the guest's kernel will find it; a loop ends as it began. */
@@ -306,8 +322,8 @@ function findProgram(word: string, files: GuestFile[], links: readonly GuestLink
 export function readInputs(values: Values, rest: readonly string[], terminal: TerminalConfig, stdin: GuestStdin | null): InputConfig {
   const [word, ...args] = rest;
   if (word === undefined || word === '') throw new UserError('no program is given. Write one after the options, as in quire run -- hello; quire help programs lists the bundled ones.');
-  const tree: Tree = values.root === undefined ? { files: [], folders: [], links: [] } : readTree(values.root);
-  // What --root and --file bring has the place of a bundled program. Places are compared where the root's links (/bin -> usr/bin) lead.
+  const tree = readTrees(values);
+  // What --root, --share and --file bring has the place of a bundled program. Places are compared where the root's links (/bin -> usr/bin) lead.
   const placeOf = (path: string): string => posix.join(resolveLinks(dirname(path), tree.links), basename(path));
   const given = new Set([...tree.files.map(({ path }) => path), ...tree.links.map(({ path }) => path), ...values.file.map(({ value }) => value)].map(placeOf));
   const files = [...bundledFiles().filter(({ path }) => !given.has(placeOf(path))), ...tree.files];

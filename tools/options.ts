@@ -118,6 +118,7 @@ export const options = {
   lru: { kind: later('reclaim is'), group: 'kernel', refused: true, help: 'reclaim policy (not modelled yet)' },
 
   root: { kind: text('DIR', './rootfs'), group: 'inputs', help: 'host folder, copied into the root of the guest\'s file system' },
+  share: { kind: pair('HOST:GUEST', ':', './data:/data'), group: 'inputs', repeat: true, help: 'host folder, copied to a path of the guest; nothing is written back' },
   file: { kind: pair('HOST:GUEST', ':', 'data.csv:/tmp/data.csv'), group: 'inputs', repeat: true, help: 'host file, copied to a path of the guest' },
   disk: { kind: disk, group: 'inputs', repeat: true, help: 'disk image, mounted at /mnt or at /path; only :rw changes it' },
   'disk-latency': { kind: text('PRESET', 'hdd'), group: 'machine', byDefault: 'nvme', help: 'how long disks take: nvme, sata-ssd, hdd; figures by name, as hdd,channels=2' },

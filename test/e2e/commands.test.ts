@@ -37,6 +37,20 @@ describe('quire run', () => {
     writeFileSync(host.path('root/etc/motd'), 'welcome\n');
     expect(run('--root', host.path('root'), '--', 'cat', '/etc/motd').stdout).toBe('welcome\n');
   });
+  test('--share copies a folder to a guest path, over what --root has there; what the program does to it stays in the guest', () => {
+    mkdirSync(host.path('shared/deep'), { recursive: true });
+    writeFileSync(host.path('shared/deep/a'), 'one\n');
+    writeFileSync(host.path('shared/run.sh'), 'echo ran', { mode: 0o755 });
+    symlinkSync('deep/a', host.path('shared/link'));
+    const share = `${host.path('shared')}:/data/in/`;
+    expect(run('--share', share, '--', 'sh', '-c', 'cat /data/in/link; sh /data/in/run.sh; echo changed > /data/in/deep/a; rm /data/in/run.sh; cat /data/in/deep/a; ls /data/in')).toMatchObject({ status: 0, stdout: 'one\nran\nchanged\ndeep\nlink\n' });
+    expect(readFileSync(host.path('shared/deep/a'), 'utf8') + readFileSync(host.path('shared/run.sh'), 'utf8')).toBe('one\necho ran');
+    mkdirSync(host.path('etc'));
+    writeFileSync(host.path('etc/motd'), 'shared\n');
+    expect(run('--root', host.path('root'), '--share', `${host.path('etc')}:/etc`, '--share', `${host.path('shared')}:/`, '--', 'cat', '/etc/motd', '/deep/a').stdout).toBe('shared\none\n');
+    const report = JSON.parse(quire(['stat', '--json', '--share', share, '--', 'true']).stdout) as { config: { files: { path: string; sha256: string }[] } };
+    expect(report.config.files.map(({ path }) => path)).toEqual(expect.arrayContaining(['/data/in/deep/a', '/data/in/run.sh']));
+  });
   test('links of --root lead where they led on the host, and have the place of bundled tools', () => {
     mkdirSync(host.path('linked/usr/bin'), { recursive: true });
     writeFileSync(host.path('linked/usr/bin/hi'), '#!/bin/sh\necho hi from $0\n', { mode: 0o755 });
