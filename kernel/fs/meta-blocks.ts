@@ -71,6 +71,7 @@ export class DeviceBlocks implements MetaBlocks {
     this.isReadOnly = device.isReadOnly;
     this.ops = new BufferHeadOps(system, device, new DeviceMap(blockSize), true);
     this.space = this.ops.space = new AddressSpace(system, 'file', null, this.ops, { ino: device.major * 2 ** 20 + device.minor, devMajor: device.major, devMinor: device.minor, bdevMinor: BDEV_MINOR });
+    this.space.isUnevictable = true;
     this.space.sizeBytes = this.nrBlocks * blockSize;
     this.errorsSeen = this.space.writebackErrors.sample();
     if (device.cache !== null) invalidateMapping(device.cache, 0, Infinity);

@@ -9,6 +9,7 @@ import type { Scan } from './check-mm.ts';
 import type { VmName } from './events.ts';
 import type { AddressSpace } from './filemap.ts';
 import { ENTIRELY_MAPPED, FolioFlag, MemdescType } from './folio.ts';
+import { Lru } from './lru.ts';
 import { countMappings } from './rmap-walk.ts';
 import type { MmSystem } from './system.ts';
 import { PMD_ORDER } from './thp.ts';
@@ -31,6 +32,7 @@ export function checkSystem(system: MmSystem): void {
   if (committed !== system.committedPages) bug(`Committed_AS is ${system.committedPages} pages, accounted VMAs have ${committed}`);
   checkAnonVmas(system.anonVmas, system.mms);
   checkFolios(system, scan);
+  checkLru(system);
 }
 
 /** Free blocks are aligned, inside RAM, apart from each other, merged where they could be, and unowned. */
@@ -66,6 +68,31 @@ function checkBuddy(system: MmSystem): void {
   system.descriptors.check();
   if (stock !== system.pages.pcp.count) bug(`${stock} pages in per-cpu stock, ${system.pages.pcp.count} counted`);
   if (free !== system.vmstat.get('nr_free_pages')) bug(`nr_free_pages is ${system.vmstat.get('nr_free_pages')}, ${free} are free`);
+}
+
+/** Every folio of a disk's file, metadata aside, is on the list that its flags name, and on no other; the gauges are the lists' pages. */
+function checkLru(system: MmSystem): void {
+  const { folios, lru, vmstat, addressSpaces } = system;
+  const listed = new Set<number>();
+  for (const [list, gauge] of [[Lru.InactiveFile, 'nr_inactive_file'], [Lru.ActiveFile, 'nr_active_file']] as const) {
+    let pages = 0;
+    for (const folio of lru.folios(list)) {
+      if (listed.has(folio)) bug(`folio ${hex(folio)} is listed twice`);
+      listed.add(folio);
+      if (!folios.test(folio, FolioFlag.Lru) || folios.test(folio, FolioFlag.Active) !== (list === Lru.ActiveFile)) bug(`folio ${hex(folio)} stands on list ${list} with flags ${hex(folios.flags(folio))}`);
+      pages += folios.nrPages(folio);
+    }
+    if (pages !== lru.pages(list) || pages !== vmstat.get(gauge)) bug(`list ${list} has ${pages} pages, ${lru.pages(list)} are counted, ${gauge} is ${vmstat.get(gauge)}`);
+  }
+  let expected = 0;
+  for (const space of addressSpaces.values()) {
+    if (space.ops === null || space.isUnevictable) continue;
+    for (const { entry } of space.pages) {
+      if (!listed.has(entry)) bug(`folio ${hex(entry)} of a disk's file is on no list`);
+      expected++;
+    }
+  }
+  if (expected !== listed.size) bug(`${listed.size} folios are listed, disks' files have ${expected}`);
 }
 
 /** What the frames say of themselves, to be held against the gauges. */

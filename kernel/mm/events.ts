@@ -5,9 +5,10 @@ import type { StateHash } from '#base';
 
 /** The modelled lines of /proc/vmstat, in the order in which Linux 6.18 prints them. nr_* are gauges in pages, the rest count events. */
 const names = [
-  'nr_free_pages', 'nr_zone_write_pending', 'nr_mlock', 'nr_slab_unreclaimable', 'nr_anon_pages', 'nr_mapped', 'nr_file_pages', 'nr_dirty', 'nr_writeback', 'nr_shmem', 'nr_anon_transparent_hugepages',
+  'nr_free_pages', 'nr_zone_write_pending', 'nr_mlock', 'nr_inactive_file', 'nr_active_file', 'nr_slab_unreclaimable', 'nr_anon_pages', 'nr_mapped', 'nr_file_pages', 'nr_dirty', 'nr_writeback', 'nr_shmem', 'nr_anon_transparent_hugepages',
   'nr_dirtied', 'nr_written', 'nr_page_table_pages', 'nr_dirty_threshold', 'nr_dirty_background_threshold', 'nr_memmap_boot_pages',
-  'pgpgin', 'pgpgout', 'pgalloc_normal', 'allocstall_normal', 'pgfree', 'pglazyfree', 'pgfault', 'pgmajfault', 'pglazyfreed', 'pgreuse', 'oom_kill',
+  'pgpgin', 'pgpgout', 'pgalloc_normal', 'allocstall_normal', 'pgfree', 'pgactivate', 'pgdeactivate', 'pglazyfree', 'pgfault', 'pgmajfault', 'pglazyfreed', 'pgrefill', 'pgreuse', 'pgsteal_kswapd', 'pgsteal_direct',
+  'pgscan_kswapd', 'pgscan_direct', 'pgscan_file', 'pgsteal_file', 'oom_kill',
   'pgmigrate_success', 'pgmigrate_fail', 'thp_migration_success', 'thp_migration_fail', 'thp_migration_split',
   'compact_migrate_scanned', 'compact_free_scanned', 'compact_isolated', 'compact_stall', 'compact_fail', 'compact_success',
   'compact_daemon_wake', 'compact_daemon_migrate_scanned', 'compact_daemon_free_scanned',

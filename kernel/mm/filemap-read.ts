@@ -36,6 +36,8 @@ export function filemapRead(space: AddressSpace, ra: FileRa, pos: number, io: Io
     const first = folios.index(found) * PAGE_SIZE;
     const stop = Math.min(end, first + folios.nrPages(found) * PAGE_SIZE);
     if (cacheLog.isOn) cacheLog.used(found, index - first / PAGE_SIZE, Math.ceil((stop - first) / PAGE_SIZE) - (index - first / PAGE_SIZE));
+    // A read that goes on in the folio where the last one ended is the same use of it.
+    const goesOn = at === pos && ra.prevPos > first && ra.prevPos <= first + folios.nrPages(found) * PAGE_SIZE;
     // Held meanwhile: a fault of the program's buffer may want memory.
     folios.get(found);
     while (at < stop && !io.faulted) {
@@ -43,6 +45,7 @@ export function filemapRead(space: AddressSpace, ra: FileRa, pos: number, io: Io
       machine.readFrame(found, at - first, part);
       at += io.put(part);
     }
+    if (!goesOn) system.lru.markAccessed(found);
     system.putFolio(found);
   }
   machine.charge(params.cost.copy_byte * (at - pos));

@@ -158,6 +158,8 @@ export class AddressSpace {
   /** The name that it was last opened by, for reports; null: nobody has opened it. */
   openedAs: Dentry | null = null;
   nrOpens = 0;
+  /** Metadata of a mounted file system: never reclaimed (mapping_unevictable()). */
+  isUnevictable = false;
   /** POSIX_FADV_NOREUSE: use through this space is no sign of use. */
   noReuse = false;
 
@@ -238,6 +240,7 @@ export class AddressSpace {
     vmstat.add(VmItem.nr_file_pages, nr);
     if (this.kind === 'shmem') vmstat.add(VmItem.nr_shmem, nr);
     if (this.quota !== null) this.quota.usedPages += nr;
+    if (this.ops !== null && !this.isUnevictable) this.system.lru.add(folio);
     if (mmFilemapAddToPageCache.enabled) this.emit(mmFilemapAddToPageCache, folio, index, order);
   }
   /** Takes a folio out; nobody maps it. The cache's references go, which may free it. Mirrors filemap_remove_folio(). */
@@ -248,6 +251,7 @@ export class AddressSpace {
     const nr = 1 << order;
     if (mmFilemapDeleteFromPageCache.enabled) this.emit(mmFilemapDeleteFromPageCache, folio, index, order);
     this.cleanFolio(folio);
+    this.system.lru.remove(folio);
     if (this.system.cacheLog.isOn) this.system.cacheLog.gone(folio);
     if (this.pages.erase(index) !== folio) bug(`folio of page ${index} is not in the cache`);
     this.nr -= nr;

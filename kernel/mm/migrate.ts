@@ -101,6 +101,8 @@ function moveFolio(system: MmSystem, from: Folio, to: Folio): void {
   const { folios } = system;
   const entries = tryToMigrate(system, from);
   for (let i = 0; i < folios.nrPages(from); i++) system.copyPage(asPfn(to + i), asPfn(from + i));
+  const wasListed = folios.test(from, FolioFlag.Lru);
+  system.lru.remove(from);
   folios.moveState(from, to);
   system.deferredSplit.replace(from, to);
   const space = folios.isAnon(to) ? undefined : system.addressSpaces.get(folios.mapping(to));
@@ -108,6 +110,7 @@ function moveFolio(system: MmSystem, from: Folio, to: Folio): void {
     space.replaceFolio(from, to);
     folios.get(to, folios.nrPages(to));
     system.putFolio(from, folios.nrPages(from));
+    if (wasListed) system.lru.add(to);
   }
   removeMigrationEntries(system, entries, to - from);
 }

@@ -1,8 +1,10 @@
 // Memory pressure: what is done when an allocation finds too little, or nothing in one piece. Here: the answers to the allocator's slow path
 // and what is left for later. Not here: the slow path (page-alloc.ts), the means (deferred-split.ts, compaction.ts), background compaction
-// (kcompactd.ts). Mirrors do_try_to_free_pages() and kswapd as far as there is anything to shrink: the shrinkers. Pages in use are not reclaimed yet.
+// (kcompactd.ts). Mirrors do_try_to_free_pages() and kswapd as far as there is anything to shrink: pages of files on disks
+// (vmscan.ts), and the shrinkers. Anonymous memory has nowhere to go.
 //
-// The slow path may stand anywhere that allocates. What it asks of us there leaves every mapped page in its frame when the order is 0, and
+// The slow path may stand anywhere that allocates. What it asks of us there leaves every page that is held, locked or anonymous
+// in its frame when the order is 0, and
 // when it is more the asker is a fault or a collapse, which looks again afterwards. What would move pages on its own account (kcompactd)
 // waits until the kernel is about to return to a program.
 import type { StateHash } from '#base';
@@ -14,6 +16,8 @@ import type { MmSystem } from './system.ts';
 
 /** Folios that a shrinker looks at in one go: SHRINK_BATCH. */
 const SHRINK_BATCH = 128;
+/** Pages that an allocation wants freed before it tries again: SWAP_CLUSTER_MAX. */
+const DIRECT_GOAL = 32;
 const ASLEEP = -1;
 /** MAX_RECLAIM_RETRIES: after so many runs of kswapd that freed nothing it is not woken any more, until somebody frees something. */
 const MAX_KSWAPD_FAILURES = 16;
@@ -45,7 +49,7 @@ export class Pressure implements PressureHooks {
     this.system.kcompactd.wake(order);
   }
   reclaim(): number {
-    return this.shrink(SHRINK_BATCH);
+    return this.shrink(SHRINK_BATCH, DIRECT_GOAL, 'direct');
   }
   /** Costly orders are not worth the hardest try. */
   compact(order: number, gfp: number, mode: 'async' | 'sync'): CompactAnswer {
@@ -60,7 +64,7 @@ export class Pressure implements PressureHooks {
   kswapd(): void {
     const order = this.kswapdOrder;
     if (this.kswapdFailures < MAX_KSWAPD_FAILURES) this.kswapdFailures++;
-    while (!this.isBalanced(order) && this.shrink(SHRINK_BATCH) > 0);
+    while (!this.isBalanced(order) && this.shrink(SHRINK_BATCH, Math.max(this.system.watermarks.high, DIRECT_GOAL), 'kswapd') > 0);
     if (this.isBalanced(order)) this.kswapdFailures = 0;
     this.kswapdOrder = ASLEEP;
     this.system.compaction.kswapdSleeps();
@@ -68,9 +72,10 @@ export class Pressure implements PressureHooks {
   }
 
   /** @returns pages that became free */
-  private shrink(nrToScan: number): number {
-    const { pages, deferredSplit } = this.system;
+  private shrink(nrToScan: number, goal: number, by: 'direct' | 'kswapd'): number {
+    const { pages, deferredSplit, vmscan } = this.system;
     const before = pages.freePagesAndStock;
+    vmscan.shrink(goal, by);
     deferredSplit.shrink(nrToScan);
     this.system.shrinkHugeZeroFolio();
     this.system.accessSplit.underPressure();

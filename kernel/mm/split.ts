@@ -69,6 +69,8 @@ function splitFileFolio(system: MmSystem, folio: Folio, orders: readonly number[
   const first = folios.index(folio);
   space.unmapPages(first, first + (1 << order), false);
   folios.put(folio, 1 << order);
+  const wasListed = folios.test(folio, FolioFlag.Lru);
+  system.lru.remove(folio);
   folios.split(folio, orders);
   space.splitFolio(folio, orders);
   thp.count(order, ThpStat.split);
@@ -78,6 +80,7 @@ function splitFileFolio(system: MmSystem, folio: Folio, orders: readonly number[
   for (const pieceOrder of orders) {
     // The allocation's reference is the cache's first; the caller's stays with the piece it asked for.
     folios.get(piece, (1 << pieceOrder) - (piece === kept ? 0 : 1));
+    if (wasListed) system.lru.add(piece);
     piece = asFolio(piece + (1 << pieceOrder));
   }
   return 0;

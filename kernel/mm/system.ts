@@ -36,6 +36,8 @@ import { PMD_ORDER, ThpControls, ThpStat } from './thp.ts';
 import { Pressure } from './pressure.ts';
 import { minFreeKbytes } from './watermark.ts';
 import type { Watermarks } from './watermark.ts';
+import { LruLists } from './lru.ts';
+import { Vmscan } from './vmscan.ts';
 import { Writeback } from './writeback.ts';
 
 export { Gfp } from './gfp.ts';
@@ -86,6 +88,9 @@ export class MmSystem {
   /** Locks of folios, and who waits for I/O. */
   readonly waits = new FolioWaits(this);
   readonly writeback = new Writeback(this);
+  /** Folios that may be reclaimed, and reclaim. */
+  readonly lru: LruLists;
+  readonly vmscan = new Vmscan(this);
   /** What files ask of their formats and disks. */
   readonly mapping: MappingCounts = newMappingCounts();
   /** Disks, in order of their names: vda, vdb ... */
@@ -115,6 +120,7 @@ export class MmSystem {
     this.memmapBytes = Math.ceil((nrFrames * memmapBytesPerFrame) / PAGE_SIZE) * PAGE_SIZE;
     const memmapPages = this.memmapBytes / PAGE_SIZE;
     this.folios = new FolioTable(firstPfn, nrFrames);
+    this.lru = new LruLists(this);
     this.faults = new FaultLog(machine);
     this.cacheLog = new CacheLog(machine);
     this.asids = new AsidAllocator(machine);
@@ -389,6 +395,7 @@ export class MmSystem {
     this.anonVmas.hash(into);
     this.deferredSplit.hash(into);
     this.waits.hash(into);
+    this.lru.hash(into);
     this.writeback.hash(into);
     for (const space of this.addressSpaces.values()) if (space.ops !== null) space.hash(into);
     this.accessSplit.hash(into);

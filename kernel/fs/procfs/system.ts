@@ -21,8 +21,10 @@ function meminfo({ view }: SystemSubject): string {
   const free = system.buddy.freePages;
   const hugeTotals = ['Total', 'Free', 'Rsvd', 'Surp'].map((name) => `${`HugePages_${name}:`.padEnd(16)}${'0'.padStart(8)}\n`).join('');
   const buffers = system.disks.reduce((sum, { cache }) => sum + (cache?.nrPages ?? 0), 0);
-  return pages('MemTotal', system.managedPages) + pages('MemFree', free) + pages('MemAvailable', Math.max(0, free - system.watermarks.high)) +
+  return pages('MemTotal', system.managedPages) + pages('MemFree', free) + pages('MemAvailable', memAvailable(system)) +
     pages('Buffers', buffers) + pages('Cached', vmstat.get('nr_file_pages') - buffers) + pages('SwapCached', 0) +
+    pages('Active', vmstat.get('nr_active_file')) + pages('Inactive', vmstat.get('nr_inactive_file')) +
+    pages('Active(file)', vmstat.get('nr_active_file')) + pages('Inactive(file)', vmstat.get('nr_inactive_file')) +
     pages('Mlocked', vmstat.get('nr_mlock')) + pages('SwapTotal', 0) + pages('SwapFree', 0) + pages('Dirty', vmstat.get('nr_dirty')) + pages('Writeback', vmstat.get('nr_writeback')) +
     pages('AnonPages', vmstat.get('nr_anon_pages')) + pages('Mapped', vmstat.get('nr_mapped')) + pages('Shmem', vmstat.get('nr_shmem')) +
     pages('KReclaimable', 0) + pages('Slab', vmstat.get('nr_slab_unreclaimable')) + pages('SReclaimable', 0) + pages('SUnreclaim', vmstat.get('nr_slab_unreclaimable')) +
@@ -31,6 +33,11 @@ function meminfo({ view }: SystemSubject): string {
     pages('FileHugePages', 0) + pages('FilePmdMapped', 0) + hugeTotals + line('Hugepagesize', 2048) + line('Hugetlb', 0);
 }
 const PMD_PAGES = 512;
+/** What could be had without pushing programs aside: si_mem_available(). */
+function memAvailable({ buddy, watermarks, vmstat }: KernelView['system']): number {
+  const cached = vmstat.get('nr_active_file') + vmstat.get('nr_inactive_file');
+  return Math.max(0, buddy.freePages - watermarks.high + cached - Math.min(Math.floor(cached / 2), watermarks.low));
+}
 
 /** One hart. The extensions in Linux's order (riscv_isa_ext[] of cpufeature.c). */
 function cpuinfo({ view }: SystemSubject): string {
