@@ -7,7 +7,7 @@ import { STAT_SCHEMA, type ConfigReport, type StatReport } from './schema.ts';
 
 /** What the counts and the clock leave out, said in every report. */
 export const NOT_MODELLED = [
-  'data and instruction caches', 'out-of-order overlap and prefetching', 'speculative page walks', 'more than one hart', 'reclaim and swap',
+  'data and instruction caches', 'out-of-order overlap and prefetching', 'speculative page walks', 'more than one hart', 'swap, and with it reclaim of anonymous memory',
 ];
 
 /** @param tool name and version of this program */
