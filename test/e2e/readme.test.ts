@@ -1,8 +1,8 @@
 // The README's example is what the command prints.
-import { readFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { quire, root } from '../support/cli.ts';
+import { quire, root, scratch } from '../support/cli.ts';
 
 test('the example in the README is the output of npm start', () => {
   const readme = readFileSync(join(root, 'README.md'), 'utf8');
@@ -10,4 +10,23 @@ test('the example in the README is the output of npm start', () => {
   const { status, stdout, stderr } = quire(['compare']);
   expect(status, stderr).toBe(0);
   expect(example).toBe(stdout);
+});
+
+test('what the README shows of a disk and of the page cache is what the commands print, but for the clock', () => {
+  const host = scratch();
+  mkdirSync(host.path('files'));
+  writeFileSync(host.path('files/numbers'), Array.from({ length: 300_000 }, (_, i) => `${i + 1}\n`).join(''));
+  const image = host.path('disk.img');
+  expect(quire(['mkfs', image, '--from', host.path('files')]).status).toBe(0);
+  const wc = ['--', 'sh', '-c', 'wc /mnt/numbers'];
+  const [commands, cache, readahead] = [...readFileSync(join(root, 'README.md'), 'utf8').split('## Disks and the page cache')[1]!.matchAll(/```\n([^]*?)```/g)].map((match) => match[1]!);
+  expect(commands).toContain(`quire mm cache --disk disk.img ${wc.join(' ').replace('wc /mnt/numbers', "'wc /mnt/numbers'")}`);
+  const clock = /^( +\d+ ) +\d+(?=  (a?sync|fault|forced))/;
+  for (const [text, words] of [[cache!, ['mm', 'cache']], [readahead!, ['why']]] as const) {
+    const printed = quire([...words, '--disk', image, ...(words[0] === 'why' ? ['readahead'] : []), ...wc]).stdout.split('\n').map((line) => line.replace(clock, '$1'));
+    for (const line of text.split('\n')) expect(printed).toContain(line.replace(clock, '$1'));
+  }
+  expect(quire(['mkfs', host.path('blocks.img'), '--from', host.path('files'), '--type', 'ext2']).status).toBe(0);
+  expect(quire(['mm', 'cache', '--disk', host.path('blocks.img'), ...wc]).stdout).toMatch(/^ +486 {2}get_block /m);
+  host.remove();
 });
