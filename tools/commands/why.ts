@@ -14,7 +14,8 @@ export const why: Command = {
   name: 'why',
   usage: '[OPTIONS] ADDRESS|all|readahead -- PROG [ARGS]',
   summary: 'run a program and tell why its memory has the folios it has',
-  details: 'Tells which folio backs the address when the program ends (or after --max-insn instructions), its order, what order was wanted\nat the fault and the reason for the difference, who maps it, whether it is folded, and why it was split. Of a page of a file: what read it\nin or wrote it first, and why into a folio of this order. `all` tells it of every page, alike neighbours together. `readahead` lists\nwhat read-ahead decided during the run: where it was asked, the window, the order of its folios, the reason. The answer goes to standard output or -o FILE, the program\'s own output to standard error.',
+  details: 'Tells which folio backs the address when the program ends (or after --max-insn instructions), its order, what order was wanted\nat the fault and the reason for the difference, who maps it, whether it is folded, and why it was split. Of a page of a file: what\nread it in or wrote it first, and why into a folio of this order. `all` tells it of every page, alike neighbours together.\n'
+    + '`readahead` lists what read-ahead decided during the run: where it was asked, the window, the order of its folios, the reason.\nThe answer goes to standard output or -o FILE, the program\'s own output to standard error.',
   groups: [...guestGroups, 'result'],
   async run({ values, rest }) {
     const [asked, ...after] = rest;
