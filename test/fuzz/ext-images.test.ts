@@ -1,6 +1,6 @@
 // Damaged ext images: cut off, or with random bytes in a structure of metadata. Each is mounted, walked, read, written to and unmounted. It may be refused,
 // and calls may fail with errors of a disk; nothing may throw, run on for ever, or reach outside the image. The default is a slice; ten thousand and more:
-//   QUIRE_FUZZ_IMAGES=12000 npx vitest run test/fuzz/ext-images.test.ts       (QUIRE_SEED=n for others; a failure prints the number that replays it:
+//   QUIRE_FUZZ_IMAGES=12000 QUIRE_FUZZ_MOUNTED=5000 npx vitest run test/fuzz/ext-images.test.ts       (QUIRE_SEED=n for others; a failure prints the number that replays it:
 //   QUIRE_FUZZ_ONLY=number)
 import { expect, test } from 'vitest';
 import { Prng } from '#base';
@@ -14,9 +14,12 @@ import type { Kernel } from '#kernel/kernel.ts';
 import { Errno, errnoName } from '#kernel/syscall/errno.ts';
 import { crc32c, crc32cWord } from '#kernel/fs/ext/checksum.ts';
 import { madeImage, mountImage, readAt, truncateTo, writeAt } from '../support/ext-direct.ts';
-import { bootGuest } from '../support/fs-fixture.ts';
+import { bootGuest, type GuestTask, type Outcome } from '../support/fs-fixture.ts';
+import { mountedGuest, RefusedDisk } from './disk-world.ts';
 
 const nrImages = Number(process.env['QUIRE_FUZZ_IMAGES'] ?? 300);
+/** So many through everything. */
+const nrMounted = Number(process.env['QUIRE_FUZZ_MOUNTED'] ?? 60);
 const seed = Number(process.env['QUIRE_SEED'] ?? 1);
 const only = process.env['QUIRE_FUZZ_ONLY'];
 /** Calls to the disk that one image may cost: far above what a sound one does. */
@@ -242,7 +245,103 @@ function exercise(kernel: Kernel, bytes: Uint8Array, isReadOnly: boolean, random
   vfs.mounts.pop();
 }
 
-test(`${nrImages} damaged images: refused, or errors of a disk, and nothing else (QUIRE_SEED=${seed})`, () => {
+/** The same by system calls on a mounted disk: through the page cache, both back ends and write-back. Its names are walked again and again, since
+ *  what is found may lead in circles. */
+function exerciseMounted(bytes: Uint8Array, isReadOnly: boolean, random: Prng): void {
+  const image = new WatchedImage(bytes);
+  let guest: GuestTask;
+  try {
+    guest = mountedGuest(image, { ramBytes: 8 << 20, isReadOnly, maxOrder: random.below(10) });
+  } catch (error) {
+    if (!(error instanceof RefusedDisk)) throw error;
+    expect(error.message).toMatch(/^[A-Z].*\.$/s);
+    count('refused');
+    return;
+  }
+  count('mounted');
+  const { kernel } = guest;
+  const found: { path: string; type: string }[] = [{ path: '/mnt', type: '/' }];
+  const answer = (outcome: Outcome, what: string): Outcome => {
+    if (typeof outcome === 'number') return outcome;
+    if (!allowedNames.has(outcome)) throw new Error(`${what} answers ${outcome}`);
+    count(outcome);
+    return outcome;
+  };
+  for (let i = 0; i < found.length && found.length < MAX_NAMES; i++) {
+    const { path, type } = found[i]!;
+    answer(guest.call('newfstatat', -100, path, guest.buffer, 0x100), 'stat');
+    if (type === '@') answer(guest.call('readlinkat', -100, path, guest.buffer, 4096), 'readlink');
+    if (type !== '/' || path.length > 2000) continue;
+    const names = namesIn(guest, path, answer);
+    for (const name of names.slice(0, MAX_NAMES)) found.push({ path: `${path}/${name.slice(0, -1)}`, type: name.slice(-1) });
+  }
+  const dirs = found.filter(({ type }) => type === '/');
+  const fds: number[] = [];
+  for (let i = 0; i < 40; i++) {
+    const { path } = found[random.below(found.length)]!;
+    const other = found[random.below(found.length)]!.path;
+    const dir = dirs[random.below(dirs.length)]!.path;
+    const fd = fds.length === 0 ? -1 : fds[random.below(fds.length)]!;
+    const at = random.below(600_000);
+    switch (random.below(20)) {
+      case 0: case 1: case 2: case 3: {
+        const opened = answer(guest.patiently('openat', -100, path, isReadOnly ? 0 : 2, 0), 'open');
+        if (typeof opened === 'number') fds.push(opened);
+        break;
+      }
+      case 4: {
+        const opened = answer(guest.patiently('openat', -100, `${dir}/new-${i}`, 0o102, 0o644), 'create');
+        if (typeof opened === 'number') fds.push(opened);
+        break;
+      }
+      case 5: answer(guest.call('mkdirat', -100, `${dir}/dir-${i}`, 0o755), 'mkdir'); break;
+      case 6: answer(guest.call('unlinkat', -100, path, random.below(2) * 0x200), 'unlink'); break;
+      case 7: answer(guest.call('renameat2', -100, path, -100, random.below(2) === 0 ? other : `${dir}/moved-${i}`, random.below(3)), 'rename'); break;
+      case 8: answer(guest.call('symlinkat', 'z'.repeat(1 + random.below(100)), -100, `${dir}/link-${i}`), 'symlink'); break;
+      case 9: answer(guest.call('linkat', -100, path, -100, `${dir}/hard-${i}`, 0), 'link'); break;
+      case 10: case 11: answer(guest.patiently('pread64', fd, guest.buffer, 1 + random.below(100_000), at), 'read'); break;
+      case 12: answer(guest.patiently('pwrite64', fd, guest.buffer, 1 + random.below(30_000), at), 'write'); break;
+      case 13: answer(guest.patiently('ftruncate', fd, at), 'truncate'); break;
+      case 14: answer(guest.patiently('fallocate', fd, [0, 1, 3, 0x10, 0x11][random.below(5)]!, at, 1 + random.below(100_000)), 'fallocate'); break;
+      case 15: case 16: {
+        const addr = answer(guest.call('mmap', 0, 65536, 3, 1 + random.below(2), fd, (at % 100) * 4096), 'mmap');
+        if (typeof addr !== 'number') break;
+        for (let page = 0; page < 16; page++) guest.task.user.read(addr + page * 4096, new Uint8Array(8));
+        for (let page = 0; page < 16; page += 3) guest.task.user.write(addr + page * 4096, new Uint8Array([i]));
+        if (random.below(2) === 0) answer(guest.call('munmap', addr, 65536), 'munmap');
+        break;
+      }
+      case 17: answer(guest.patiently(random.below(2) === 0 ? 'fsync' : 'fdatasync', fd), 'fsync'); break;
+      case 18: answer(guest.patiently('sync'), 'sync'); break;
+      default: kernel.vfs.writeWhole('/proc/sys/vm/drop_caches', new TextEncoder().encode('3'));
+    }
+  }
+  for (const fd of fds) guest.call('close', fd);
+  kernel.system.check();
+  check(kernel.vfs.unmountDisks(), 'unmount');
+  kernel.system.check();
+}
+function namesIn(guest: GuestTask, path: string, answer: (outcome: Outcome, what: string) => Outcome): string[] {
+  const fd = answer(guest.patiently('openat', -100, path, 0o200000, 0), 'open of a directory');
+  if (typeof fd !== 'number') return [];
+  const names: string[] = [];
+  for (let n = answer(guest.call('getdents64', fd, guest.buffer, 4096), 'getdents'); typeof n === 'number' && n > 0 && names.length < MAX_NAMES;) {
+    const bytes = guest.bytes(n);
+    const view = new DataView(bytes.buffer);
+    for (let at = 0; at < n; at += view.getUint16(at + 16, true)) {
+      const name = new TextDecoder().decode(bytes.subarray(at + 19, bytes.indexOf(0, at + 19)));
+      if (name !== '.' && name !== '..') names.push(name + (bytes[at + 18] === 4 ? '/' : bytes[at + 18] === 10 ? '@' : ' '));
+    }
+    n = answer(guest.call('getdents64', fd, guest.buffer, 4096), 'getdents');
+  }
+  guest.call('close', fd);
+  return names;
+}
+const allowedNames = new Set([...[...allowed].map(errnoName), 'EBADF', 'EACCES', 'ENXIO', 'ENODEV', 'EOPNOTSUPP', 'ESPIPE']);
+
+const ways = [['straight from the disk', nrImages], ['by system calls through the page cache', nrMounted]] as const;
+test.each(ways)(`damaged images %s: %i are refused, or give errors of a disk, and nothing else (QUIRE_SEED=${seed})`, (way, nrImages) => {
+  outcomes.clear();
   const sound = kinds.map((options) => prepared(options)).map((bytes) => ({ bytes, targets: targetsOf(bytes) }));
   const { kernel } = bootGuest({ ramBytes: 16 << 20 });
   const numbers = only === undefined ? Array.from({ length: nrImages }, (_, i) => i) : [Number(only)];
@@ -252,7 +351,9 @@ test(`${nrImages} damaged images: refused, or errors of a disk, and nothing else
     const damaged = damage(bytes, targets, random);
     const before = Date.now();
     try {
-      exercise(kernel, damaged, random.below(5) === 0, random);
+      const isReadOnly = random.below(5) === 0;
+      if (way === ways[0][0]) exercise(kernel, damaged, isReadOnly, random);
+      else exerciseMounted(damaged, isReadOnly, random);
     } catch (error) {
       throw new Error(`image ${i} of seed ${seed} (QUIRE_SEED=${seed} QUIRE_FUZZ_ONLY=${i}): ${error instanceof Error ? error.stack : String(error)}`);
     }
