@@ -2,14 +2,15 @@
 // return. The new address space is complete before anything of the old one is given up, so a call that fails has changed nothing.
 // Not here: judging ELF headers (elf.ts), mapping segments and the first stack (load.ts). Mirrors fs/exec.c and fs/binfmt_script.c.
 import { tracepoint, utf8Decode, utf8Encode, UserError } from '#base';
-import { Open, type OpenFile } from '../fs/file.ts';
+import { Open, type OpenFile, sizeOf } from '../fs/file.ts';
+import { IoBuffer } from '../fs/io-buffer.ts';
 import { FileType, S_ISGID, S_ISUID } from '../fs/inode.ts';
 import type { Kernel } from '../kernel.ts';
 import type { FileMapping } from '../mm/filemap.ts';
 import { Mm } from '../mm/mm.ts';
 import { UserMemory } from '../mm/uaccess.ts';
 import { Errno } from '../syscall/errno.ts';
-import { type ElfImage, type ExecError, hasElfMagic, isExecError, parseElf } from './elf.ts';
+import { type ByteSource, type ElfImage, type ExecError, hasElfMagic, isExecError, parseElf } from './elf.ts';
 import { becomeOnlyThread, leaveMm, releaseOldMm } from './exit.ts';
 import { buildImage } from './load.ts';
 import { applyLimits } from './rlimit.ts';
@@ -141,11 +142,15 @@ function findImage(k: Kernel, t: Task, request: ExecRequest): Found | ExecError 
       return { errno: Errno.EACCES, sentence: 'not a regular file.' };
     }
     const head = new Uint8Array(HEAD_BYTES);
-    const line = head.subarray(0, mapping.space.read(0, head));
+    const disk = mapping.space.ops === null ? null : new DiskSource(file);
+    const source = disk ?? mapping.space;
+    const line = head.subarray(0, source.read(0, head));
     if (line[0] !== 0x23 || line[1] !== 0x21) {
-      const image = parseElf(mapping.space, k.taskSize);
-      if (!isExecError(image)) return { file, mapping, image, argv };
+      const image = parseElf(source, k.taskSize);
+      const error = disk?.error ?? 0;
+      if (error === 0 && !isExecError(image)) return { file, mapping, image, argv };
       file.unref();
+      if (error !== 0 || !isExecError(image)) return { errno: -error, sentence: 'it cannot be read from its disk.' };
       return hasElfMagic(line) || depth === 0 ? image : { ...image, sentence: `its interpreter ${path} cannot be run: ${image.sentence}` };
     }
     file.unref();
@@ -159,6 +164,26 @@ function findImage(k: Kernel, t: Task, request: ExecRequest): Found | ExecError 
     argv = [script.interpreter, ...(script.argument === null ? [] : [script.argument]), path, ...argv.slice(1)];
     file = interpreter;
     path = script.interpreter;
+  }
+}
+
+/** A program on a disk: what is not in memory is read, with nothing else running. */
+class DiskSource implements ByteSource {
+  /** What reading failed with; 0: nothing did. */
+  error = 0;
+  private readonly file: OpenFile;
+  constructor(file: OpenFile) {
+    this.file = file;
+  }
+  get sizeBytes(): number {
+    return sizeOf(this.file.inode);
+  }
+  read(pos: number, into: Uint8Array): number {
+    const { file } = this;
+    // Whoever may run a file need not be allowed to read it: the descriptor's own rights are not asked.
+    const n = file.ops.read?.(file, IoBuffer.of(into), pos, null) ?? -Errno.EACCES;
+    if (n < 0) this.error = n;
+    return Math.max(0, n);
   }
 }
 

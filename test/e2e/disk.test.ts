@@ -1,7 +1,8 @@
 // --disk as a person uses it: an image made by quire mkfs, read and changed by the bundled shell, looked at by others afterwards.
-import { readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
-import { quire, scratch } from '../support/cli.ts';
+import { quire, root, scratch } from '../support/cli.ts';
 import { debugfsCat, e2fsck, hasE2fsprogs } from '../support/e2fsprogs.ts';
 import { checkExt } from '../support/ext-check.ts';
 
@@ -43,6 +44,14 @@ describe.each(['ext2', 'ext4'])('an image of %s', (type) => {
     }
     expect(run(path, 'cat /mnt/a /mnt/b').stdout).toBe('killed\ncut\n');
   });
+});
+
+test('programs and scripts run from an image, of which nothing is in memory yet', () => {
+  mkdirSync(host.path('programs'));
+  host.file('programs/prog', readFileSync(join(root, 'userland/bin/sh')));
+  host.file('programs/script', '#!/mnt/prog\necho $0 runs\n');
+  const path = made('programs.img', '--from', host.path('programs'));
+  expect(run(path, '/mnt/script; /mnt/prog -c "echo so does this"')).toEqual({ status: 0, stdout: '/mnt/script runs\nso does this\n', stderr: '' });
 });
 
 test('without :rw nothing is written, whatever the program tries', () => {

@@ -68,7 +68,7 @@ test(`${runs} random sequences of calls leave the bytes that a model has (QUIRE_
 test.skipIf(!hasE2fsprogs)(`${crashRuns} failures of the power take nothing that was promised (QUIRE_SEED=${seed})${e2fsprogsNote}`, () => {
   let crashes = 0;
   let compared = 0;
-  fc.assert(fc.property(scenario, fc.integer({ min: 1, max: 300 }), (all, crashAtWrite) => {
+  fc.assert(fc.property(scenario, fc.oneof(fc.integer({ min: 1, max: 25 }), fc.integer({ min: 1, max: 80 })), (all, crashAtWrite) => {
     // A superblock with a checksum cannot be half written: where there is one, sectors have 4096 bytes.
     const image = new FaultyImage(freshImage(all.format, IMAGE_BYTES), { crashAtWrite, seed: all.seed, tearBytes: all.format.type === 'ext4' ? 4096 : 512 });
     let world: DiskWorld;
@@ -90,7 +90,7 @@ test.skipIf(!hasE2fsprogs)(`${crashRuns} failures of the power take nothing that
     compared += world.checkPromises(mountedGuest(new MemoryImage(bytes, true), { isReadOnly: true }));
   }), settings(crashRuns));
   if (path === undefined) expect(compared).toBeGreaterThan(0);
-  if (process.env['QUIRE_DISK_CRASHES'] !== undefined) console.log(`${crashes} crashes, ${compared} bytes that were promised`);
+  if (process.env['QUIRE_DISK_CRASHES'] !== undefined) console.log(`${crashes} crashes in the middle of a write, all others at the end of the calls; ${compared} bytes that were promised`);
 }, 4 * 3600_000);
 
 test(`${badRuns} disks with bad places end in errors, and nothing else (QUIRE_SEED=${seed})`, () => {

@@ -45,8 +45,9 @@ class FileModel {
   /** Nothing changed the size since. */
   isSizePromised = false;
   readonly promisedNames = new Set<string>();
-  /** The name that it was made with, which a sync of the file promises, too; '' once that has moved. */
-  firstName = '';
+  /** The name that it got last, by which a sync of the file promises that it can be found (d_find_any_alias() in ext4_sync_parent()); '' once that
+   *  has moved. */
+  lastName = '';
 
   constructor(maxBytes: number) {
     this.bytes = new Uint8Array(maxBytes);
@@ -175,7 +176,7 @@ export class DiskWorld {
   }
   private forgetPromise(file: FileModel, name: string): void {
     file.promisedNames.delete(name);
-    if (file.firstName === name) file.firstName = '';
+    if (file.lastName === name) file.lastName = '';
   }
 
   // What comes to a file, in the model.
@@ -201,7 +202,7 @@ export class DiskWorld {
   }
   private synced(file: FileModel): void {
     file.promise();
-    if (file.firstName !== '') file.promisedNames.add(file.firstName);
+    if (file.lastName !== '') file.promisedNames.add(file.lastName);
   }
 
   /** Makes one step. Throws where the guest saw something else than the model. */
@@ -300,7 +301,10 @@ export class DiskWorld {
         const to = names[m % names.length]!;
         if (from === undefined) break;
         const isFree = this.named(to) === null && !this.links.has(to);
-        if (this.want(this.call('linkat', -100, from, -100, to, 0), isFree ? 0 : 'EEXIST', `link ${from} to ${to}`) && isFree) file.names.add(to);
+        if (this.want(this.call('linkat', -100, from, -100, to, 0), isFree ? 0 : 'EEXIST', `link ${from} to ${to}`) && isFree) {
+          file.names.add(to);
+          file.lastName = to;
+        }
         break;
       }
       case 'symlink': {
@@ -359,7 +363,7 @@ export class DiskWorld {
     if (there === null) {
       const file = new FileModel(this.options.maxBytes);
       file.fd = fd;
-      file.firstName = name;
+      file.lastName = name;
       file.names.add(name);
       this.files.push(file);
       return;
