@@ -28,7 +28,7 @@ function meminfo({ view }: SystemSubject): string {
     pages('Mlocked', vmstat.get('nr_mlock')) + pages('SwapTotal', 0) + pages('SwapFree', 0) + pages('Dirty', vmstat.get('nr_dirty')) + pages('Writeback', vmstat.get('nr_writeback')) +
     pages('AnonPages', vmstat.get('nr_anon_pages')) + pages('Mapped', vmstat.get('nr_mapped')) + pages('Shmem', vmstat.get('nr_shmem')) +
     pages('KReclaimable', 0) + pages('Slab', vmstat.get('nr_slab_unreclaimable')) + pages('SReclaimable', 0) + pages('SUnreclaim', vmstat.get('nr_slab_unreclaimable')) +
-    pages('PageTables', vmstat.get('nr_page_table_pages')) + pages('CommitLimit', system.commitLimitPages) + pages('Committed_AS', system.committedPages) +
+    pages('PageTables', vmstat.get('nr_page_table_pages')) + pages('WritebackTmp', 0) + pages('CommitLimit', system.commitLimitPages) + pages('Committed_AS', system.committedPages) +
     pages('AnonHugePages', vmstat.get('nr_anon_transparent_hugepages') * PMD_PAGES) + pages('ShmemHugePages', 0) + pages('ShmemPmdMapped', 0) +
     pages('FileHugePages', 0) + pages('FilePmdMapped', 0) + hugeTotals + line('Hugepagesize', 2048) + line('Hugetlb', 0);
 }

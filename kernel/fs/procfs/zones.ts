@@ -21,8 +21,8 @@ export function pagetypeinfo({ buddy }: MmSystem): string {
 }
 
 /** The modelled statistics that Linux counts by node, and those that it counts by zone. */
-const nodeStats = ['nr_slab_unreclaimable', 'nr_anon_pages', 'nr_mapped', 'nr_file_pages', 'nr_shmem', 'nr_anon_transparent_hugepages', 'nr_page_table_pages'] as const;
-const zoneStats = ['nr_free_pages', 'nr_mlock'] as const;
+const nodeStats = ['nr_slab_unreclaimable', 'nr_anon_pages', 'nr_mapped', 'nr_file_pages', 'nr_dirty', 'nr_writeback', 'nr_shmem', 'nr_anon_transparent_hugepages', 'nr_dirtied', 'nr_written', 'nr_page_table_pages'] as const;
+const zoneStats = ['nr_free_pages', 'nr_zone_write_pending', 'nr_mlock'] as const;
 
 export function zoneinfo({ pages, folios, vmstat, managedPages }: MmSystem): string {
   const { watermarks: marks, boost, pcp, buddy } = pages;
