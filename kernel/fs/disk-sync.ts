@@ -14,6 +14,7 @@ import { FolioFlag } from '../mm/folio.ts';
 import { Mark } from '../mm/xarray.ts';
 import type { Task } from '../proc/task.ts';
 import { BLOCK, WaitQueue } from '../proc/wait.ts';
+import { Errno } from '../syscall/errno.ts';
 import { Interrupted } from '../syscall/row.ts';
 
 /** Flushes of one disk, so that tasks can wait for theirs. */
@@ -22,8 +23,8 @@ export class DiskFlushes implements BioEnd {
   private readonly queue = new WaitQueue();
   private issued = 0;
   private ended = 0;
-  /** The last flush that failed. */
-  private failed = 0;
+  /** Those that failed, and whose task has not asked yet. */
+  private readonly failed = new Set<number>();
 
   constructor(device: BlockDevice) {
     this.device = device;
@@ -37,7 +38,7 @@ export class DiskFlushes implements BioEnd {
   /** They end in the order in which they began. */
   endBio({ error }: Bio): void {
     this.ended++;
-    if (error !== 0) this.failed = this.ended;
+    if (error !== 0) this.failed.add(this.ended);
     this.queue.wake();
   }
   /** 0 or -EIO once a flush has ended, else BLOCK, with `t` asleep. */
@@ -46,7 +47,7 @@ export class DiskFlushes implements BioEnd {
       sleepOnDisk(t, this.queue);
       return BLOCK;
     }
-    return this.failed === ticket ? -5 : 0;
+    return this.failed.delete(ticket) ? -Errno.EIO : 0;
   }
   /** The same with nothing else running. */
   now(): number {

@@ -99,6 +99,24 @@ describe('sleeping', () => {
   });
 });
 
+test('of flushes that fail at the same time each is told to whoever waits for it', () => {
+  class Unflushable extends MemoryImage {
+    isBroken = false;
+    override flush(): boolean { return !this.isBroken; }
+  }
+  const image = new Unflushable(freshImage(['ext4', 4096]).bytes);
+  const guest = mounted(image);
+  const tasks = [guest, guest.child()] as const;
+  const fds = tasks.map((task, i) => task.fd(`/mnt/f${i}`, O.RDWR | O.CREAT));
+  expect(guest.patiently('sync')).toBe(0);
+  image.isBroken = true;
+  expect(tasks.map((task, i) => task.call('fsync', fds[i]!))).toEqual(['asleep', 'asleep']);
+  while (guest.kernel.system.waits.passTime());
+  expect(tasks.map((task) => task.again())).toEqual(['EIO', 'EIO']);
+  image.isBroken = false;
+  expect(tasks.map((task, i) => task.patiently('fsync', fds[i]!))).toEqual([0, 0]);
+});
+
 describe.each(formats)('%s, blocks of %i', (...format) => {
   const MAX = 200 << 10;
   const at = fc.oneof(fc.nat(MAX - 1), fc.nat(MAX - 1).map((n) => n - (n % 4096)), fc.nat(MAX - 1).map((n) => n - (n % 1024)));
