@@ -179,7 +179,8 @@ function relay(k: Kernel, t: Task, from: OpenFile, to: OpenFile, start: number, 
     if (put < 0) return { done, error: put };
     if (to.ops.seekable) to.pos += put;
     done += put;
-    if (put < got) return { done, error: -Errno.EAGAIN };
+    // A pipe is waited for; of a file that took less, the next write tells why.
+    if (put === 0 || (put < got && !to.ops.seekable)) return { done, error: to.ops.seekable ? 0 : -Errno.EAGAIN };
   }
   return { done, error: 0 };
 }
@@ -208,6 +209,7 @@ function copyFileRange(k: Kernel, t: Task, [inFd, inAt, outFd, outAt, len, flags
   while (done < wanted) {
     const bytes = new Uint8Array(Math.min(RELAY_BYTES, wanted - done));
     const got = from.readAt(t, bytes, inPos + done);
+    if (got < 0 && done === 0) return got;
     if (got <= 0) break;
     const io = IoBuffer.of(bytes.subarray(0, got));
     const put = limitWrite(k, t, to, outPos + done, io) || to.writeAt(t, io, outPos + done);

@@ -93,6 +93,26 @@ test.skipIf(!hasE2fsprogs)(`${crashRuns} failures of the power take nothing that
   if (process.env['QUIRE_DISK_CRASHES'] !== undefined) console.log(`${crashes} crashes in the middle of a write, all others at the end of the calls; ${compared} bytes that were promised`);
 }, 4 * 3600_000);
 
+test(`${badRuns} disks that are soon full stay in order, and keep what was seen last (QUIRE_SEED=${seed})`, () => {
+  let full = 0;
+  fc.assert(fc.property(scenario, fc.integer({ min: 600, max: 2500 }), (all, kib) => {
+    const image = freshImage(all.format, kib << 10);
+    const world = new DiskWorld(image, all.format, optionsOf(all, 'bad'));
+    for (const step of all.steps) world.step(step);
+    if (world.refusals.has('ENOSPC')) full++;
+    for (const refusal of ['EIO', 'EUCLEAN', 'EROFS']) expect(world.refusals.has(refusal), refusal).toBe(false);
+    const { kernel } = world.guest;
+    kernel.system.check();
+    const seen = world.contents().map(({ names }) => ({ names, bytes: kernel.vfs.readWhole(`/mnt${names[0]}`) as Uint8Array }));
+    expect(kernel.vfs.unmountDisks()).toBe(0);
+    kernel.system.check();
+    const checked = checkExt(image.bytes, { contents: true });
+    expect(checked.problems).toEqual([]);
+    for (const { names, bytes } of seen) sameBytes(names.map((name) => checked.bytes.get(name)).find((found) => found !== undefined) ?? new Uint8Array(), bytes, `${names[0]} on the disk`);
+  }), settings(badRuns));
+  if (path === undefined) expect(full).toBeGreaterThan(0);
+}, 4 * 3600_000);
+
 test(`${badRuns} disks with bad places end in errors, and nothing else (QUIRE_SEED=${seed})`, () => {
   let failed = 0;
   fc.assert(fc.property(scenario, fc.array(fc.oneof(fc.nat(3000), fc.nat(IMAGE_BYTES / 512 - 1)), { minLength: 1, maxLength: 60 }), (all, places) => {
@@ -113,7 +133,7 @@ test(`${badRuns} disks with bad places end in errors, and nothing else (QUIRE_SE
     world.passTime(100e9); // what cannot be written is tried, and given up
     world.letGo();
     kernel.system.check();
-    if (kernel.vfs.unmountDisks() !== 0 || world.nrRefused > 0) failed++;
+    if (kernel.vfs.unmountDisks() !== 0 || world.refusals.size > 0) failed++;
     kernel.system.check();
   }), settings(badRuns));
   if (path === undefined) expect(failed).toBeGreaterThan(0);
@@ -156,6 +176,9 @@ describe.each(formats)('a bad place under a file ($type, blocks of $blockSize)',
     expect(guest.task.user.read(addr, new Uint8Array(1))).toBe(false);
     const direct = guest.fd('/mnt/a', O.RDWR | O.DIRECT);
     expect(guest.patiently('pread64', direct, guest.buffer, 4096, 0)).toBe('EIO');
+    const copy = guest.fd('/copy', O.RDWR | O.CREAT);
+    expect(guest.patiently('copy_file_range', fd, 0, copy, 0, 4096, 0)).toBe('EIO');
+    expect(guest.patiently('sendfile', copy, fd, 0, 4096)).toBe('EIO');
     image.refusesReads = false;
     expect(guest.patiently('pread64', fd, guest.buffer, 32768, 0)).toBe(32768);
     expect(guest.bytes(32768).every((byte) => byte === 5)).toBe(true);

@@ -100,8 +100,8 @@ export class DiskWorld {
   private readonly links = new Map<string, string>();
   private readonly options: Options;
   private readonly random: Prng;
-  /** Calls that came to something else than in the model. */
-  nrRefused = 0;
+  /** What calls came to that should have come to something else. */
+  readonly refusals = new Set<Outcome>();
   private readonly hasExtents: boolean;
 
   /** @param image holds a sound file system. Throws what the mount answers. */
@@ -120,7 +120,7 @@ export class DiskWorld {
   private want(found: Outcome, expected: Outcome, what: string): boolean {
     if (found === expected) return true;
     if (this.isExact) throw new Error(`${what}: ${found}, not ${expected}`);
-    this.nrRefused++;
+    this.refusals.add(found);
     if (typeof found === 'string' && !failures.has(found)) throw new Error(`${what}: ${found}`);
     return false;
   }

@@ -99,6 +99,18 @@ describe('sleeping', () => {
   });
 });
 
+test('sendfile to a disk that is full tells what it took, and then why it takes no more', () => {
+  const guest = mounted(freshImage(['ext4', 4096], 1 << 20));
+  const from = guest.fd('/big', O.RDWR | O.CREAT);
+  expect(put(guest, from, new Uint8Array(1 << 20).fill(3), 0)).toBe(1 << 20);
+  const to = guest.fd('/mnt/a', O.RDWR | O.CREAT);
+  const took = guest.patiently('sendfile', to, from, 0, 1 << 20) as number;
+  expect(took).toBeGreaterThan(1 << 18);
+  expect(took).toBeLessThan(1 << 20);
+  expect(guest.patiently('sendfile', to, from, 0, 1 << 20)).toBe('ENOSPC');
+  expect([guest.call('lseek', to, 0, 1), guest.call('lseek', from, 0, 1), guest.call('lseek', to, 0, 2)]).toEqual([took, took, took]);
+});
+
 test('of flushes that fail at the same time each is told to whoever waits for it', () => {
   class Unflushable extends MemoryImage {
     isBroken = false;
