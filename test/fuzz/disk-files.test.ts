@@ -10,7 +10,7 @@ import { checkExt } from '../support/ext-check.ts';
 import { DiskWorld, type Format, freshImage, kinds, mountedGuest, type Mode, O, RefusedDisk, sameBytes, type Step } from './disk-world.ts';
 
 const runs = Number(process.env['QUIRE_DISK_RUNS'] ?? 40);
-const crashRuns = Number(process.env['QUIRE_DISK_CRASHES'] ?? 16);
+const crashRuns = Number(process.env['QUIRE_DISK_CRASHES'] ?? 12);
 const badRuns = Number(process.env['QUIRE_DISK_BAD'] ?? 12);
 const seed = Number(process.env['QUIRE_SEED'] ?? 1);
 const path = process.env['QUIRE_FUZZ_PATH'];
@@ -68,7 +68,7 @@ test(`${runs} random sequences of calls leave the bytes that a model has (QUIRE_
 test.skipIf(!hasE2fsprogs)(`${crashRuns} failures of the power take nothing that was promised (QUIRE_SEED=${seed})${e2fsprogsNote}`, () => {
   let crashes = 0;
   let compared = 0;
-  fc.assert(fc.property(scenario, fc.oneof(fc.integer({ min: 1, max: 25 }), fc.integer({ min: 1, max: 80 })), (all, crashAtWrite) => {
+  fc.assert(fc.property(scenario, fc.array(step, { minLength: 20, maxLength: 60 }), fc.oneof({ weight: 1, arbitrary: fc.integer({ min: 1, max: 12 }) }, { weight: 8, arbitrary: fc.integer({ min: 12, max: 60 }) }), (all, more, crashAtWrite) => {
     // A superblock with a checksum cannot be half written: where there is one, sectors have 4096 bytes.
     const image = new FaultyImage(freshImage(all.format, IMAGE_BYTES), { crashAtWrite, seed: all.seed, tearBytes: all.format.type === 'ext4' ? 4096 : 512 });
     let world: DiskWorld;
@@ -79,7 +79,7 @@ test.skipIf(!hasE2fsprogs)(`${crashRuns} failures of the power take nothing that
       throw error;
     }
     world.hasFailed = () => image.isCrashed;
-    for (const step of all.steps) {
+    for (const step of [...all.steps, ...more]) {
       if (image.isCrashed) break;
       world.step(step);
     }
