@@ -32,6 +32,7 @@ export function sysctlRows(view: KernelView, vfs: Vfs): Readonly<Record<string, 
     'kernel/shmmax': bigTunable(() => view.shm.maxBytes, (n) => { view.shm.maxBytes = n; }),
     'kernel/tainted': text(() => '0'),
     'kernel/threads-max': text(() => `${view.maxTasks}`),
+    'vm/panic_on_oom': fact(0),
     'kernel/version': text(() => UTS.version),
     // 1, and nothing else, compacts all of memory.
     'vm/compact_memory': {

@@ -174,6 +174,11 @@ describe('writing', () => {
     const file = '/proc/sys/vm/overcommit_memory';
     expect([echo('1\n', file), g.cat(file), echo('7', file), echo('x', file), echo('', file)]).toEqual([2, '1\n', 'EINVAL', 'EINVAL', 0]);
     expect([echo('0x2', file), g.kernel.params.vm.overcommit_memory]).toEqual([3, 2]);
+    // A switch of what there is only one way of: only that way may be written.
+    expect([g.cat('/proc/sys/vm/panic_on_oom'), echo('0', '/proc/sys/vm/panic_on_oom'), echo('1', '/proc/sys/vm/panic_on_oom')]).toEqual(['0\n', 1, 'EINVAL']);
+    // More than a number holds.
+    const max = '/proc/sys/kernel/shmmax';
+    expect([g.cat(max), echo('18446744073709551615', max), g.cat(max), echo('18446744073709551616', max)]).toEqual(['18446744073692774399\n', 20, '18446744073709551615\n', 'EINVAL']);
     expect([echo('9', '/proc/sys/kernel/osrelease'), echo('9', '/proc/version')]).toEqual(['EACCES', 'EINVAL']);
     expect(g.kernel.vfs.writeWhole(file, new TextEncoder().encode('0\n'))).toBe(0);
     expect(g.kernel.vfs.writeWhole('/proc/sys/vm/nonsense', new TextEncoder().encode('0\n'))).toBe(-2);
