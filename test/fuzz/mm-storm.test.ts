@@ -13,7 +13,7 @@ const settings: readonly Setting[] = [
   { orders: [], memmap: 64 }, { orders: [2], memmap: 32 }, { orders: [4], memmap: 16 }, { orders: [9], memmap: 64 }, { orders: [2, 4, 5, 9], memmap: 8 },
 ];
 /** Where files on disks get their folios; all files of the storm live in memory. */
-const onDisks = ['mm/readahead.ts', 'mm/filemap-read.ts'];
+const onDisks = ['mm/readahead.ts', 'mm/filemap-read.ts', 'fs/folio-io.ts'];
 const wanted = [...allocSites.values()].filter((site) => !onDisks.some((file) => site.startsWith(file)));
 /** In the last setting, which can come by all others, a run of this length has seen every site refused. */
 const ENOUGH = 20_000;
