@@ -138,7 +138,7 @@ export function folioForWrite(space: AddressSpace, index: number, lenBytes: numb
       reason = 'fragmented';
       continue;
     }
-    space.addFolio(folio, index);
+    space.addFolio(folio, index, true);
     if (cacheLog.isOn) cacheLog.made(folio, order, wanted, reason ?? writeReason(order, wanted, lenBytes, maxOrder));
     return folio;
   }

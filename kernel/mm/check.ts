@@ -9,7 +9,7 @@ import type { Scan } from './check-mm.ts';
 import type { VmName } from './events.ts';
 import type { AddressSpace } from './filemap.ts';
 import { ENTIRELY_MAPPED, FolioFlag, MemdescType } from './folio.ts';
-import { Lru } from './lru.ts';
+import { LruType } from './reclaim/lruvec.ts';
 import { countMappings } from './rmap-walk.ts';
 import type { MmSystem } from './system.ts';
 import { PMD_ORDER } from './thp.ts';
@@ -70,29 +70,50 @@ function checkBuddy(system: MmSystem): void {
   if (free !== system.vmstat.get('nr_free_pages')) bug(`nr_free_pages is ${system.vmstat.get('nr_free_pages')}, ${free} are free`);
 }
 
-/** Every folio of a disk's file, metadata aside, is on the list that its flags name, and on no other; the gauges are the lists' pages. */
+/** Every folio of user memory, but for metadata and files that have no home but memory, is on one list of its group's lruvec; every count is the
+ *  lists'. */
 function checkLru(system: MmSystem): void {
-  const { folios, lru, vmstat, addressSpaces } = system;
+  const { folios, lru, memcg } = system;
   const listed = new Set<number>();
-  for (const [list, gauge] of [[Lru.InactiveFile, 'nr_inactive_file'], [Lru.ActiveFile, 'nr_active_file']] as const) {
-    let pages = 0;
-    for (const folio of lru.folios(list)) {
-      if (listed.has(folio)) bug(`folio ${hex(folio)} is listed twice`);
-      listed.add(folio);
-      if (!folios.test(folio, FolioFlag.Lru) || folios.test(folio, FolioFlag.Active) !== (list === Lru.ActiveFile)) bug(`folio ${hex(folio)} stands on list ${list} with flags ${hex(folios.flags(folio))}`);
-      pages += folios.nrPages(folio);
-    }
-    if (pages !== lru.pages(list) || pages !== vmstat.get(gauge)) bug(`list ${list} has ${pages} pages, ${lru.pages(list)} are counted, ${gauge} is ${vmstat.get(gauge)}`);
-  }
-  let expected = 0;
-  for (const space of addressSpaces.values()) {
-    if (space.ops === null || space.isUnevictable) continue;
-    for (const { entry } of space.pages) {
-      if (!listed.has(entry)) bug(`folio ${hex(entry)} of a disk's file is on no list`);
-      expected++;
+  for (const group of memcg) {
+    group.lruvec.check();
+    for (const type of [LruType.Anon, LruType.File] as const) {
+      for (const folio of group.lruvec.all(type)) {
+        if (listed.has(folio)) bug(`folio ${hex(folio)} is listed twice`);
+        listed.add(folio);
+        if (!folios.test(folio, FolioFlag.Lru) || folios.test(folio, FolioFlag.Unevictable)) bug(`folio ${hex(folio)} is listed with flags ${hex(folios.flags(folio))}`);
+        if (memcg.of(folio) !== group) bug(`folio ${hex(folio)} of group ${memcg.of(folio).path} is on a list of ${group.path}`);
+        if (folios.isFileLru(folio) !== (type === LruType.File)) bug(`folio ${hex(folio)} is on a list of the other kind`);
+      }
     }
   }
-  if (expected !== listed.size) bug(`${listed.size} folios are listed, disks' files have ${expected}`);
+  let unevictable = 0;
+  const charged = new Map<number, number>();
+  const end = folios.firstPfn + folios.nrFrames;
+  for (let at: number = folios.firstPfn; at < end; ) {
+    const folio = asFolio(at);
+    const type = folios.typeOf(folio);
+    if (type === MemdescType.Buddy) {
+      at++;
+      continue;
+    }
+    const nr = folios.nrPages(folio);
+    at += nr;
+    const group = folios.group(folio);
+    if (group !== 0) charged.set(group, (charged.get(group) ?? 0) + nr);
+    if (type !== MemdescType.AnonFolio && type !== MemdescType.FileFolio) continue;
+    const isListed = folios.test(folio, FolioFlag.Lru);
+    if (isListed && folios.test(folio, FolioFlag.Unevictable)) unevictable += nr;
+    else if (isListed !== listed.has(folio)) bug(`folio ${hex(folio)} with flags ${hex(folios.flags(folio))} is ${listed.has(folio) ? '' : 'not '}listed`);
+    const space = folios.isAnon(folio) ? undefined : system.addressSpaces.get(folios.mapping(folio));
+    const belongs = folios.isAnon(folio) ? folios.mapping(folio) !== 0 : space !== undefined && !space.isUnevictable && (space.ops !== null || space.kind === 'shmem');
+    if (belongs && !isListed) bug(`folio ${hex(folio)} is on no list`);
+  }
+  if (unevictable !== lru.unevictablePages) bug(`${unevictable} pages are unevictable, ${lru.unevictablePages} are counted`);
+  for (const group of memcg) {
+    const pages = charged.get(group.id) ?? 0;
+    if (pages + group.stock !== group.usage) bug(`group ${group.path} is charged ${group.usage} pages, it has ${pages} and ${group.stock} in stock`);
+  }
 }
 
 /** What the frames say of themselves, to be held against the gauges. */

@@ -107,10 +107,11 @@ function scanWindow(mm: Mm, vpn: number, nr: number, rules: CollapseRules): Wind
 /** Mirrors collapse_huge_page(). The window has been judged; only memory can be missing. */
 function collapseHugePage(mm: Mm, vma: Vma, vpn: number, judged: Window, rules: CollapseRules): ScanResult {
   const { system, tables } = mm;
+  const { nrRuns } = system.vmscan;
   const { slowPaths } = system.pages.counts;
   const folio = system.allocFolio(PMD_ORDER, MemdescType.AnonFolio, rules.gfp);
   // The search for memory may have moved or split what the window maps.
-  const window = folio === 0 || system.pages.counts.slowPaths === slowPaths ? judged : scanWindow(mm, vpn, PMD_PAGES, rules);
+  const window = folio === 0 || (system.pages.counts.slowPaths === slowPaths && system.vmscan.nrRuns === nrRuns) ? judged : scanWindow(mm, vpn, PMD_PAGES, rules);
   if (folio !== 0 && window.result !== ScanResult.Succeed) {
     system.putFolio(folio);
     return window.result;
@@ -179,10 +180,11 @@ export function collapseSmaller(mm: Mm, vma: Vma, vpn: number, orders: readonly 
       if (at * 4096 < vma.start || (at + nr) * 4096 > vma.end || isLargeAlready(mm, at, order)) continue;
       let window = scanWindow(mm, at, nr, scaled);
       if (window.result !== ScanResult.Succeed || window.referenced * 2 < nr || isKeptFrom(mm, at, nr, rules)) continue;
+      const { nrRuns } = system.vmscan;
       const { slowPaths } = system.pages.counts;
       const folio = system.allocFolio(order, MemdescType.AnonFolio, rules.gfp);
       if (folio === 0) return { collapsed, result: ScanResult.AllocHugePageFail };
-      if (system.pages.counts.slowPaths !== slowPaths) window = scanWindow(mm, at, nr, scaled);
+      if (system.pages.counts.slowPaths !== slowPaths || system.vmscan.nrRuns !== nrRuns) window = scanWindow(mm, at, nr, scaled);
       if (window.result !== ScanResult.Succeed) {
         system.putFolio(folio);
         continue;

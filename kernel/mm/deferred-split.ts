@@ -28,7 +28,8 @@ export class DeferredSplitQueue {
   add(folio: Folio, partially: boolean): void {
     const { folios, thp, vmstat } = this.system;
     const order = folios.order(folio);
-    if (order <= 1 || (!partially && !thp.shrinkUnderused)) return;
+    // Of a folio on its way to swap every entry goes, one after the other.
+    if (order <= 1 || folios.test(folio, FolioFlag.SwapCache) || (!partially && !thp.shrinkUnderused)) return;
     if (partially && !folios.test(folio, FolioFlag.PartiallyMapped)) {
       folios.set(folio, FolioFlag.PartiallyMapped);
       if (order === PMD_ORDER) vmstat.add(VmItem.thp_deferred_split_page, 1);

@@ -5,17 +5,22 @@ import type { StateHash } from '#base';
 
 /** The modelled lines of /proc/vmstat, in the order in which Linux 6.18 prints them. nr_* are gauges in pages, the rest count events. */
 const names = [
-  'nr_free_pages', 'nr_zone_write_pending', 'nr_mlock', 'nr_inactive_file', 'nr_active_file', 'nr_slab_unreclaimable', 'nr_anon_pages', 'nr_mapped', 'nr_file_pages', 'nr_dirty', 'nr_writeback', 'nr_shmem', 'nr_anon_transparent_hugepages',
-  'nr_dirtied', 'nr_written', 'nr_page_table_pages', 'nr_dirty_threshold', 'nr_dirty_background_threshold', 'nr_memmap_boot_pages',
-  'pgpgin', 'pgpgout', 'pgalloc_normal', 'allocstall_normal', 'pgfree', 'pgactivate', 'pgdeactivate', 'pglazyfree', 'pgfault', 'pgmajfault', 'pglazyfreed', 'pgrefill', 'pgreuse', 'pgsteal_kswapd', 'pgsteal_direct',
-  'pgscan_kswapd', 'pgscan_direct', 'pgscan_file', 'pgsteal_file', 'oom_kill',
+  'nr_free_pages', 'nr_zone_write_pending', 'nr_mlock', 'nr_inactive_anon', 'nr_active_anon', 'nr_inactive_file', 'nr_active_file', 'nr_unevictable', 'nr_slab_unreclaimable',
+  'nr_isolated_anon', 'nr_isolated_file', 'workingset_nodes', 'workingset_refault_anon', 'workingset_refault_file', 'workingset_activate_anon', 'workingset_activate_file', 'workingset_restore_anon', 'workingset_restore_file',
+  'workingset_nodereclaim', 'nr_anon_pages', 'nr_mapped', 'nr_file_pages', 'nr_dirty', 'nr_writeback', 'nr_shmem', 'nr_anon_transparent_hugepages', 'nr_vmscan_write', 'nr_vmscan_immediate_reclaim',
+  'nr_dirtied', 'nr_written', 'nr_throttled_written', 'nr_page_table_pages', 'nr_swapcached', 'nr_dirty_threshold', 'nr_dirty_background_threshold', 'nr_memmap_boot_pages',
+  'pgpgin', 'pgpgout', 'pswpin', 'pswpout', 'pgalloc_normal', 'allocstall_normal', 'pgskip_normal', 'pgfree', 'pgactivate', 'pgdeactivate', 'pglazyfree', 'pgfault', 'pgmajfault', 'pglazyfreed', 'pgrefill', 'pgreuse',
+  'pgsteal_kswapd', 'pgsteal_direct', 'pgsteal_khugepaged', 'pgsteal_proactive', 'pgscan_kswapd', 'pgscan_direct', 'pgscan_khugepaged', 'pgscan_proactive', 'pgscan_direct_throttle', 'pgscan_anon', 'pgscan_file', 'pgsteal_anon', 'pgsteal_file',
+  'slabs_scanned', 'kswapd_low_wmark_hit_quickly', 'kswapd_high_wmark_hit_quickly', 'pageoutrun', 'pgrotated', 'drop_pagecache', 'drop_slab', 'oom_kill',
   'pgmigrate_success', 'pgmigrate_fail', 'thp_migration_success', 'thp_migration_fail', 'thp_migration_split',
   'compact_migrate_scanned', 'compact_free_scanned', 'compact_isolated', 'compact_stall', 'compact_fail', 'compact_success',
   'compact_daemon_wake', 'compact_daemon_migrate_scanned', 'compact_daemon_free_scanned',
-  'unevictable_pgs_mlocked', 'unevictable_pgs_munlocked', 'unevictable_pgs_cleared',
+  'unevictable_pgs_culled', 'unevictable_pgs_scanned', 'unevictable_pgs_rescued', 'unevictable_pgs_mlocked', 'unevictable_pgs_munlocked', 'unevictable_pgs_cleared', 'unevictable_pgs_stranded',
   'thp_fault_alloc', 'thp_fault_fallback', 'thp_collapse_alloc', 'thp_collapse_alloc_failed', 'thp_file_alloc', 'thp_file_fallback', 'thp_split_page', 'thp_split_page_failed', 'thp_deferred_split_page',
   'thp_underused_split_page', 'thp_split_pmd', 'thp_scan_exceed_none_pte', 'thp_scan_exceed_swap_pte', 'thp_scan_exceed_share_pte',
-  'thp_zero_page_alloc', 'thp_zero_page_alloc_failed',
+  'thp_zero_page_alloc', 'thp_zero_page_alloc_failed', 'thp_swpout', 'thp_swpout_fallback',
+  'swap_ra', 'swap_ra_hit', 'swpin_zero', 'swpout_zero', 'zswpin', 'zswpout', 'zswpwb',
+  'nr_tlb_local_flush_all',
 ] as const;
 export type VmName = (typeof names)[number];
 
@@ -24,6 +29,8 @@ export const VmItem = Object.fromEntries(names.map((name, i) => [name, i])) as {
 
 export class VmStat {
   private readonly counts = new Float64Array(names.length);
+  /** Brings gauges up to date that are too costly to keep so; called before anybody reads. */
+  beforeRead: (() => void) | null = null;
 
   /** @param item VmItem.something */
   add(item: number, n: number): void {
@@ -34,17 +41,21 @@ export class VmStat {
     this.counts[item] = n;
   }
   get(name: VmName): number {
+    this.beforeRead?.();
     return this.counts[VmItem[name]]!;
   }
   /** '/proc/vmstat', a line an element: 'pgfault 120'. */
   lines(): string[] {
+    this.beforeRead?.();
     return names.map((name, i) => `${name} ${this.counts[i]}`);
   }
   /** Every counter by name, in order: for reports. */
   entries(): [VmName, number][] {
+    this.beforeRead?.();
     return names.map((name, i) => [name, this.counts[i]!]);
   }
   hash(into: StateHash): void {
+    this.beforeRead?.();
     into.numbers(this.counts);
   }
 }
@@ -108,6 +119,25 @@ export const writebackWritten = tracepoint('writeback_written', 'writeback', wbW
 export const balanceDirtyPages = tracepoint('balance_dirty_pages', 'writeback', { major: 'dec', minor: 'dec', limit: 'dec', setpoint: 'dec', dirty: 'dec', dirty_ratelimit: 'dec', task_ratelimit: 'dec',
   dirtied: 'dec', dirtied_pause: 'dec', paused: 'dec', pause: 'dec', period: 'dec', think: 'dec' });
 export const globalDirtyState = tracepoint('global_dirty_state', 'writeback', { dirty: 'dec', writeback: 'dec', bg_thresh: 'dec', thresh: 'dec', limit: 'dec', dirtied: 'dec', written: 'dec' });
+// vmscan. gfp_flags are not known this far down the path, and left out. reclaim_flags: RECLAIM_WB_* bits (reclaim/shrink.ts).
+export const mmVmscanKswapdSleep = tracepoint('mm_vmscan_kswapd_sleep', 'vmscan', { nid: 'dec' });
+export const mmVmscanKswapdWake = tracepoint('mm_vmscan_kswapd_wake', 'vmscan', { nid: 'dec', order: 'dec' });
+export const mmVmscanWakeupKswapd = tracepoint('mm_vmscan_wakeup_kswapd', 'vmscan', { nid: 'dec', order: 'dec', gfp_flags: 'hex' });
+export const mmVmscanDirectReclaimBegin = tracepoint('mm_vmscan_direct_reclaim_begin', 'vmscan', { order: 'dec', gfp_flags: 'hex' });
+export const mmVmscanDirectReclaimEnd = tracepoint('mm_vmscan_direct_reclaim_end', 'vmscan', { nr_reclaimed: 'dec' });
+export const mmVmscanMemcgReclaimBegin = tracepoint('mm_vmscan_memcg_reclaim_begin', 'vmscan', { order: 'dec', gfp_flags: 'hex' });
+export const mmVmscanMemcgReclaimEnd = tracepoint('mm_vmscan_memcg_reclaim_end', 'vmscan', { nr_reclaimed: 'dec' });
+/** lru: enum lru_list, 0 inactive_anon to 3 active_file. */
+export const mmVmscanLruIsolate = tracepoint('mm_vmscan_lru_isolate', 'vmscan', { highest_zoneidx: 'dec', order: 'dec', nr_requested: 'dec', nr_scanned: 'dec', nr_skipped: 'dec', nr_taken: 'dec', lru: 'dec' });
+export const mmVmscanLruShrinkInactive = tracepoint('mm_vmscan_lru_shrink_inactive', 'vmscan', { nid: 'dec', nr_scanned: 'dec', nr_reclaimed: 'dec', nr_dirty: 'dec', nr_writeback: 'dec', nr_congested: 'dec', nr_immediate: 'dec',
+  nr_activate_anon: 'dec', nr_activate_file: 'dec', nr_ref_keep: 'dec', nr_unmap_fail: 'dec', priority: 'dec', reclaim_flags: 'hex' });
+export const mmVmscanLruShrinkActive = tracepoint('mm_vmscan_lru_shrink_active', 'vmscan', { nid: 'dec', nr_taken: 'dec', nr_active: 'dec', nr_deactivated: 'dec', nr_referenced: 'dec', priority: 'dec', reclaim_flags: 'hex' });
+export const mmVmscanWriteFolio = tracepoint('mm_vmscan_write_folio', 'vmscan', { pfn: 'pfn', reclaim_flags: 'hex' });
+/** reason: enum vmscan_throttle_state's bit: 1 writeback, 2 isolated, 4 noprogress, 8 congested. */
+export const mmVmscanThrottled = tracepoint('mm_vmscan_throttled', 'vmscan', { nid: 'dec', usec_timeout: 'dec', usec_delayed: 'dec', reason: 'dec' });
+// pagemap
+export const mmLruInsertion = tracepoint('mm_lru_insertion', 'pagemap', { pfn: 'pfn', lru: 'dec' });
+export const mmLruActivate = tracepoint('mm_lru_activate', 'pagemap', { pfn: 'pfn' });
 // exceptions: error_code is scause, as riscv has it.
 export const pageFaultUser = tracepoint('page_fault_user', 'exceptions', { address: 'va', ip: 'va', error_code: 'hex' });
 export const pageFaultKernel = tracepoint('page_fault_kernel', 'exceptions', { address: 'va', ip: 'va', error_code: 'hex' });

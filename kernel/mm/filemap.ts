@@ -17,7 +17,7 @@ import { punchHole, truncate } from './truncate.ts';
 import { Zap, zapRange } from './unmap.ts';
 import { VmFlag } from './vma.ts';
 import type { Vma } from './vma.ts';
-import { Mark, XArray } from './xarray.ts';
+import { Mark, XArray, isShadowValue, isXaValue, shadowOfValue, shadowValue } from './xarray.ts';
 
 /** What a VMA holds of a file; stands for the open file. Make one for each open file and give the same one to every mmap() of it: VMAs
  *  merge only when they hold the same object, as Linux merges only VMAs of the same struct file. */
@@ -190,7 +190,7 @@ export class AddressSpace {
   /** Indices of the pages in memory, ascending. */
   indices(): number[] {
     const found: number[] = [];
-    for (const { index, order } of this.pages) for (let i = 0; i < 2 ** order; i++) found.push(index + i);
+    for (const { index, order, entry } of this.pages) if (!isXaValue(entry)) for (let i = 0; i < 2 ** order; i++) found.push(index + i);
     return found;
   }
 
@@ -198,7 +198,8 @@ export class AddressSpace {
 
   /** The folio that holds a page of the file; 0: none is in memory. */
   folioAt(index: number): Folio | 0 {
-    return this.pages.load(index) as Folio | 0;
+    const entry = this.pages.load(index);
+    return isXaValue(entry) ? 0 : (entry as Folio | 0);
   }
   /** The frame of one page of the file; 0: not in memory. */
   frameAt(index: number): Pfn | 0 {
@@ -207,7 +208,9 @@ export class AddressSpace {
   }
   /** The first folio with a page in [index, end); 0: none. */
   nextFolio(index: number, end = Infinity, mark: Mark | null = null): Folio | 0 {
-    return (this.pages.next(index, end, mark)?.entry ?? 0) as Folio | 0;
+    let at = this.pages.next(index, end, mark);
+    while (at !== null && isXaValue(at.entry)) at = this.pages.next(at.index + 2 ** at.order, end, mark);
+    return (at?.entry ?? 0) as Folio | 0;
   }
   /** The frame of one page of the file; 0: a hole, or no memory (or quota) for a page when `create`. Does not look at the size.
    *  A page of a disk's file is never made here. */
@@ -227,11 +230,13 @@ export class AddressSpace {
   }
 
   /** Puts a folio into the cache, aligned to its size. The allocation's reference becomes the cache's, and more are taken to make one a
-   *  page. The caller has seen to it that nothing is there. Mirrors filemap_add_folio(). */
-  addFolio(folio: Folio, index: number): void {
+   *  page. The caller has seen to it that no folio is there. Mirrors filemap_add_folio(). @param isForWrite it is about to be overwritten, so that
+   *  nobody missed what was evicted there (__GFP_WRITE) */
+  addFolio(folio: Folio, index: number, isForWrite = false): void {
     const { folios, vmstat } = this.system;
     const order = folios.order(folio);
     const nr = 1 << order;
+    const value = this.pages.clearValues(index, order);
     this.pages.store(index, order, folio);
     if (nr > 1) folios.get(folio, nr - 1);
     folios.setMapping(folio, this.id, index);
@@ -240,11 +245,22 @@ export class AddressSpace {
     vmstat.add(VmItem.nr_file_pages, nr);
     if (this.kind === 'shmem') vmstat.add(VmItem.nr_shmem, nr);
     if (this.quota !== null) this.quota.usedPages += nr;
-    if (this.ops !== null && !this.isUnevictable) this.system.lru.add(folio);
+    // A file of memory alone that is not shmem has nowhere to go (ramfs).
+    if (!this.isUnevictable && (this.ops !== null || this.kind === 'shmem')) {
+      if (isShadowValue(value) && !isForWrite) this.system.lru.refault(folio, shadowOfValue(value));
+      this.system.lru.addNew(folio);
+    }
     if (mmFilemapAddToPageCache.enabled) this.emit(mmFilemapAddToPageCache, folio, index, order);
   }
   /** Takes a folio out; nobody maps it. The cache's references go, which may free it. Mirrors filemap_remove_folio(). */
   removeFolio(folio: Folio): void {
+    this.takeOut(folio, 0);
+  }
+  /** The same by reclaim: @param shadow what is remembered in its place; 0: nothing. The caller holds a reference. */
+  evictFolio(folio: Folio, shadow: number): void {
+    this.takeOut(folio, shadow === 0 ? 0 : shadowValue(shadow));
+  }
+  private takeOut(folio: Folio, value: number): void {
     const { folios, vmstat } = this.system;
     const index = folios.index(folio);
     const order = folios.order(folio);
@@ -253,7 +269,9 @@ export class AddressSpace {
     this.cleanFolio(folio);
     this.system.lru.remove(folio);
     if (this.system.cacheLog.isOn) this.system.cacheLog.gone(folio);
-    if (this.pages.erase(index) !== folio) bug(`folio of page ${index} is not in the cache`);
+    if (this.pages.load(index) !== folio) bug(`folio of page ${index} is not in the cache`);
+    if (value === 0) this.pages.erase(index);
+    else this.pages.replace(index, value);
     this.nr -= nr;
     if (this.nr === 0) this.system.addressSpaces.delete(this.id);
     vmstat.add(VmItem.nr_file_pages, -nr);
@@ -265,6 +283,12 @@ export class AddressSpace {
   }
   private emit(point: typeof mmFilemapAddToPageCache, folio: Folio, index: number, order: number): void {
     point.emit(...hostOf(this), folio, index * PAGE_SIZE, order);
+  }
+  /** What is remembered of evicted folios in [start, end), in pages, is forgotten: the file is cut there. */
+  forgetValues(start: number, end: number): void {
+    for (let at = this.pages.next(start, end); at !== null; at = this.pages.next(at.index + 2 ** at.order, end)) {
+      if (isShadowValue(at.entry)) this.pages.erase(at.index);
+    }
   }
   /** A folio has moved to another one of its size; the cache's references come and go with the caller. */
   replaceFolio(from: Folio, to: Folio): void {

@@ -83,6 +83,11 @@ export class FolioWaits {
     const { folios } = this.system;
     if (!folios.test(folio, FolioFlag.Writeback)) bug(`folio ${hex(folio)} is not being written back`);
     this.atomics.writeback++;
+    // Reclaim waits for it: the next to go.
+    if (folios.test(folio, FolioFlag.Reclaim)) {
+      folios.clear(folio, FolioFlag.Reclaim);
+      this.system.lru.rotate(folio);
+    }
     folios.clear(folio, FolioFlag.Writeback);
     this.wake(folio);
   }

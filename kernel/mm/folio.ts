@@ -43,6 +43,9 @@ export class FolioTable {
   private readonly mappings: Int32Array; // address-space id, or minus the anon_vma's id; 0: none
   private readonly indices: Float64Array; // page offset in the file or in the VMA's numbering
   private readonly mlockCounts: Int32Array;
+  private readonly groups: Uint16Array; // memory control group that is charged; 0: none
+  private readonly swaps: Int32Array; // swap entry of the folio's first page while it is in the swap cache; 0: it is not
+  private readonly lruWords: Uint16Array; // what a reclaim policy keeps with a folio
 
   constructor(firstPfn: Pfn, nrFrames: number) {
     this.firstPfn = firstPfn;
@@ -61,6 +64,9 @@ export class FolioTable {
     this.mappings = new Int32Array(nrFrames);
     this.indices = new Float64Array(nrFrames);
     this.mlockCounts = new Int32Array(nrFrames);
+    this.groups = new Uint16Array(nrFrames);
+    this.swaps = new Int32Array(nrFrames);
+    this.lruWords = new Uint16Array(nrFrames);
   }
 
   private row(pfn: Pfn): number {
@@ -106,6 +112,9 @@ export class FolioTable {
     this.indices[row] = 0;
     this.pagesMapped[row] = 0;
     this.mlockCounts[row] = 0;
+    this.groups[row] = 0;
+    this.lruWords[row] = 0;
+    if (this.swaps[row] !== 0) bug(`folio ${hex(folio)} freed in the swap cache`);
     this.mmIds.fill(0, row * 2, row * 2 + 2);
     this.mmIdMapcounts.fill(0, row * 2, row * 2 + 2);
   }
@@ -120,6 +129,7 @@ export class FolioTable {
     const own = FolioFlag.Head | FolioFlag.PartiallyMapped | FolioFlag.DeferredSplit | FolioFlag.MaybeShared | FolioFlag.AnonExclusive;
     const flags = this.flagBits[row]! & ~own;
     const index = this.indices[row]!;
+    const swap = this.swaps[row]!;
     let at = row;
     for (const order of orders) {
       this.flagBits[at] = flags | (order > 0 ? FolioFlag.Head : 0);
@@ -128,6 +138,9 @@ export class FolioTable {
       this.mappings[at] = this.mappings[row]!;
       this.indices[at] = index + at - row;
       this.mlockCounts[at] = 0;
+      this.groups[at] = this.groups[row]!;
+      this.swaps[at] = swap === 0 ? 0 : swap + at - row;
+      this.lruWords[at] = this.lruWords[row]!;
       this.mmIds.fill(0, at * 2, at * 2 + 2);
       this.mmIdMapcounts.fill(0, at * 2, at * 2 + 2);
       for (let i = 0; i < 1 << order; i++) this.headDistance[at + i] = i;
@@ -146,6 +159,11 @@ export class FolioTable {
     this.indices[b] = this.indices[a]!;
     this.mlockCounts[b] = this.mlockCounts[a]!;
     this.mlockCounts[a] = 0;
+    this.groups[b] = this.groups[a]!;
+    this.groups[a] = 0;
+    this.swaps[b] = this.swaps[a]!;
+    this.swaps[a] = 0;
+    this.lruWords[b] = this.lruWords[a]!;
   }
   typeOf(pfn: Pfn): MemdescType {
     return this.types[this.row(pfn)] as MemdescType;
@@ -339,6 +357,32 @@ export class FolioTable {
     return (this.mlockCounts[this.row(folio)]! += n);
   }
 
+  /** The memory control group that pays for the folio, by its number; 0: nobody does. folio_memcg() */
+  group(folio: Folio): number {
+    return this.groups[this.row(folio)]!;
+  }
+  setGroup(folio: Folio, id: number): void {
+    this.groups[this.row(folio)] = id;
+  }
+  /** The swap entry of the first page, the others follow; 0: not in the swap cache. folio->swap */
+  swapEntry(folio: Folio): number {
+    return this.swaps[this.row(folio)]!;
+  }
+  setSwapEntry(folio: Folio, entry: number): void {
+    this.swaps[this.row(folio)] = entry;
+  }
+  /** Sixteen bits that the reclaim policy in force keeps with a folio; 0 for a folio that it has not seen. */
+  lruWord(folio: Folio): number {
+    return this.lruWords[this.row(folio)]!;
+  }
+  setLruWord(folio: Folio, word: number): void {
+    this.lruWords[this.row(folio)] = word;
+  }
+  /** Is the folio's home a file (folio_is_file_lru())? Anonymous memory that was freed lazily counts as that, for it needs no swap. */
+  isFileLru(folio: Folio): boolean {
+    return (this.flagBits[this.row(folio)]! & FolioFlag.SwapBacked) === 0;
+  }
+
   hash(into: StateHash): void {
     into.int32s(this.flagBits);
     into.int32s(this.refs);
@@ -346,6 +390,9 @@ export class FolioTable {
     into.int32s(this.largeMapcounts);
     into.int32s(this.entireMapcounts);
     into.int32s(this.mappings);
+    into.int32s(this.swaps);
+    into.int32s(new Int32Array(this.groups.buffer, 0, this.nrFrames >> 1));
+    into.int32s(new Int32Array(this.lruWords.buffer, 0, this.nrFrames >> 1));
     into.int32s(new Int32Array(this.types.buffer, 0, this.nrFrames >> 2));
     into.int32s(new Int32Array(this.orders.buffer, 0, this.nrFrames >> 2));
   }

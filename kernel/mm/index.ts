@@ -15,7 +15,7 @@
 //   rmap.ts          what a mapping does to a folio's counts; anon-vma.ts, rmap-walk.ts from a folio back to its mappings
 //   split.ts         a folio becomes smaller ones; deferred-split.ts those worth it when memory is short; access-split.ts those of which few pages are used; migration-entries.ts mappings out and in again
 //   migrate.ts       a folio moves to other frames; split-huge-pages.ts splitting by hand
-//   lru.ts           the lists that reclaim works on; vmscan.ts what is taken from them
+//   reclaim/         which pages go when memory is short; memcg.ts whose they are, and how many a group may have; swap/ where anonymous ones go
 //   compaction.ts    large free blocks by moving what is in the way; kcompactd.ts the thread that does so unasked; pressure.ts what is done when memory is short
 //   vma.ts           Vma; when two merge, how one splits
 //   mm.ts            Mm: one address space; mman.ts the numbers of mmap and its sisters
@@ -45,6 +45,9 @@ export type { AllocCounts, CompactAnswer, PressureHooks } from './page-alloc.ts'
 export { descriptorKinds, memmapLayouts, overheadBytes } from './memdesc.ts';
 export * from './thp.ts';
 export * from './system.ts';
+export * from './memcg.ts';
+export * from './reclaim/index.ts';
+export * from './swap/index.ts';
 export { faultKinds, faultPhases } from './fault-record.ts';
 export type { FaultKind, FaultLog, FaultPhase, FaultPhaseName, FaultRecord, PteChange } from './fault-record.ts';
 export type { CacheLog, FolioBirth, ReadaheadDecision, ReadaheadKind, ReadaheadPages } from './cache-record.ts';

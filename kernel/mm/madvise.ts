@@ -1,11 +1,9 @@
 // madvise: what a program says about its future use of a range. Mirrors mm/madvise.c, 6.18.
-// Without reclaim, COLD and PAGEOUT forget that pages were used, and only PAGEOUT drops what FREE has marked. Not there, as in a kernel built
-// without them: MERGEABLE (KSM), HWPOISON.
+// Not there, as in a kernel built without them: MERGEABLE (KSM), HWPOISON.
 import { PAGE_SIZE } from '#base';
 import type { Folio } from '#base';
 import { Pte, PteSoft, ptePfn } from '#mmu';
 import { Errno } from '../syscall/errno.ts';
-import { VmItem } from './events.ts';
 import { FaultResult } from './fault.ts';
 import { FenceBatch } from './fences.ts';
 import { FolioFlag } from './folio.ts';
@@ -81,7 +79,7 @@ function adviseVma(mm: Mm, vma: Vma, start: number, end: number, advice: number)
       return 0;
     case Madvise.Cold:
     case Madvise.PageOut:
-      return vma.has(VmFlag.Locked) ? -Errno.EINVAL : cool(mm, vma, start / PAGE_SIZE, end / PAGE_SIZE, advice === Madvise.PageOut);
+      return vma.has(VmFlag.Locked) ? -Errno.EINVAL : cool(mm, start / PAGE_SIZE, end / PAGE_SIZE, advice === Madvise.PageOut);
     default: {
       const flags = flagsAfter(vma, advice);
       if (flags < 0) return flags;
@@ -138,10 +136,10 @@ function forFoliosIn(mm: Mm, start: number, end: number, visit: (folio: Folio, v
     vpn += step;
   }
 }
-/** MADV_FREE: the pages may be dropped under pressure as long as they stay clean. They lose A and D and PG_swapbacked; nothing else happens,
- *  for there is no reclaim yet. What others map too loses these as well, unless the folio itself is marked dirty. */
+/** MADV_FREE: the pages may be dropped under pressure as long as they stay clean. They lose A and D and PG_swapbacked, and go with the files on the lists of
+ *  reclaim. What others map too loses these as well, unless the folio itself is marked dirty. */
 function lazyFree(mm: Mm, start: number, end: number): number {
-  const { folios, vmstat } = mm.system;
+  const { folios, lru } = mm.system;
   const batch = new FenceBatch(mm.fences);
   forFoliosIn(mm, start, end, (folio, vpn, nr, isPmd) => {
     if (folios.test(folio, FolioFlag.Dirty)) {
@@ -150,19 +148,17 @@ function lazyFree(mm: Mm, start: number, end: number): number {
     }
     clearAccess(mm, vpn, nr, isPmd, Pte.A | Pte.D);
     batch.add(vpn, nr, isPmd);
-    if (!folios.isAnon(folio) || !folios.test(folio, FolioFlag.SwapBacked) || folios.test(folio, FolioFlag.Unevictable)) return;
-    folios.clear(folio, FolioFlag.SwapBacked);
-    vmstat.add(VmItem.pglazyfree, nr);
+    lru.lazyFree(folio);
   });
   batch.flush();
   return 0;
 }
-/** MADV_COLD and MADV_PAGEOUT: the pages have not been used; khugepaged then leaves cold ones alone. Without swap there is nowhere to put them,
- *  but PAGEOUT drops what was freed lazily, and splits the others on its way, as Linux does before it tries them page by page. What others map
- *  too is theirs to judge. Mirrors madvise_cold_or_pageout_pte_range(). */
-function cool(mm: Mm, vma: Vma, start: number, end: number, pageOut: boolean): number {
-  const { folios } = mm.system;
+/** MADV_COLD and MADV_PAGEOUT: the pages have not been used; COLD makes them inactive, PAGEOUT has them reclaimed at once. What others map too is theirs
+ *  to judge. Mirrors madvise_cold_or_pageout_pte_range(). */
+function cool(mm: Mm, start: number, end: number, pageOut: boolean): number {
+  const { folios, lru, vmscan } = mm.system;
   const batch = new FenceBatch(mm.fences);
+  const list: Folio[] = [];
   forFoliosIn(mm, start, end, (folio, vpn, nr, isPmd) => {
     if (folios.folioMapcount(folio) !== (isPmd ? 1 : nr)) return;
     if (!pageOut) {
@@ -170,27 +166,12 @@ function cool(mm: Mm, vma: Vma, start: number, end: number, pageOut: boolean): n
       batch.add(vpn, nr, isPmd);
     }
     folios.clear(folio, FolioFlag.Referenced);
-    if (!pageOut || folios.test(folio, FolioFlag.Unevictable)) return;
-    if (folios.test(folio, FolioFlag.SwapBacked)) splitPart(mm, folio);
-    else dropLazyFree(mm, vma, vpn, folio, batch);
+    if (!pageOut) lru.deactivate(folio);
+    else if (!folios.test(folio, FolioFlag.Unevictable) && lru.isolate(folio)) list.push(folio);
   });
   batch.flush();
+  if (list.length > 0) vmscan.reclaimPages(list);
   return 0;
-}
-/** Lets a folio go that was freed lazily and not written since, or that may be dropped anyway; what was written is no longer free.
- *  Mirrors what try_to_unmap() and shrink_folio_list() do with folios that are not swap-backed. @param vpn where it is mapped, whole */
-function dropLazyFree(mm: Mm, vma: Vma, vpn: number, folio: Folio, batch: FenceBatch): void {
-  const { tables, system: { folios, vmstat } } = mm;
-  if (!folios.isAnon(folio) || folios.test(folio, FolioFlag.SwapBacked) || folios.refCount(folio) !== folios.folioMapcount(folio)) return;
-  const nr = folios.nrPages(folio);
-  let dirty = folios.test(folio, FolioFlag.Dirty) || (tables.pmdLeaf(vpn) & Pte.D) !== 0;
-  for (let at = vpn; at < vpn + nr && !dirty; at++) dirty = (tables.get(at) & Pte.D) !== 0;
-  if (dirty && !vma.has(VmFlag.Droppable)) {
-    folios.set(folio, FolioFlag.SwapBacked);
-    return;
-  }
-  if (!dirty) vmstat.add(VmItem.pglazyfreed, nr);
-  zapRange(mm, vma, vpn, vpn + nr, batch);
 }
 /** @returns whether the folio, of which some pages are meant and others not, is now single pages, to be looked at one by one */
 function splitPart({ system }: Mm, folio: Folio): boolean {

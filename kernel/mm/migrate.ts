@@ -91,7 +91,8 @@ export function isMigratable(system: MmSystem, folio: Folio): boolean {
   const { folios } = system;
   const mapped = folios.folioMapcount(folio);
   // The page cache holds a reference for each page, and one for state that its back end keeps.
-  const cached = folios.isAnon(folio) ? 0 : folios.nrPages(folio) + (folios.test(folio, FolioFlag.Private) ? 1 : 0);
+  const inCache = !folios.isAnon(folio) || folios.test(folio, FolioFlag.SwapCache);
+  const cached = (inCache ? folios.nrPages(folio) : 0) + (folios.test(folio, FolioFlag.Private) ? 1 : 0);
   return folios.mapping(folio) !== 0 && !folios.test(folio, FolioFlag.Writeback | FolioFlag.Locked) && folios.refCount(folio) === mapped + cached + 1
     && countMappings(system, folio) === mapped;
 }
@@ -101,8 +102,9 @@ function moveFolio(system: MmSystem, from: Folio, to: Folio): void {
   const { folios } = system;
   const entries = tryToMigrate(system, from);
   for (let i = 0; i < folios.nrPages(from); i++) system.copyPage(asPfn(to + i), asPfn(from + i));
-  const wasListed = folios.test(from, FolioFlag.Lru);
-  system.lru.remove(from);
+  const place = system.lru.suspend(from);
+  // The frames are paid for already: the payment moves along.
+  system.memcg.unchargeFolio(to);
   folios.moveState(from, to);
   system.deferredSplit.replace(from, to);
   const space = folios.isAnon(to) ? undefined : system.addressSpaces.get(folios.mapping(to));
@@ -110,7 +112,7 @@ function moveFolio(system: MmSystem, from: Folio, to: Folio): void {
     space.replaceFolio(from, to);
     folios.get(to, folios.nrPages(to));
     system.putFolio(from, folios.nrPages(from));
-    if (wasListed) system.lru.add(to);
   }
+  if (place !== null) system.lru.resume(to, place);
   removeMigrationEntries(system, entries, to - from);
 }

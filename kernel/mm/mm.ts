@@ -13,6 +13,7 @@ import { mincore, mlock, mlockAll, msync, munlock, munlockAll } from './mlock.ts
 import { brk, mmap, munmap } from './mmap.ts';
 import { Mdwe } from './mman.ts';
 import type { MmapRequest } from './mman.ts';
+import type { MemCgroup } from './memcg.ts';
 import { mprotect } from './mprotect.ts';
 import { mseal } from './mseal.ts';
 import { mremap } from './mremap.ts';
@@ -57,13 +58,16 @@ export class Mm {
   usesHugeZero = false;
   /** Whose counts grow when the kernel touches pages on its own (MAP_POPULATE, mlock): the task that runs. */
   counts: FaultCounts = { minFlt: 0, majFlt: 0 };
-  /** Resident pages by kind. */
+  /** Whose memory its pages are: mm->owner's. */
+  group: MemCgroup;
+  /** Resident pages by kind, and those that are in swap. */
   readonly rss = { filePages: 0, anonPages: 0, swapEntries: 0, shmemPages: 0 };
   /** All in pages. */
   hiwaterRss = 0; totalVm = 0; hiwaterVm = 0; dataVm = 0; stackVm = 0; execVm = 0; lockedVm = 0;
 
   private constructor(system: MmSystem, tables: PageTables, fences: Fences) {
     this.system = system;
+    this.group = system.memcg.active;
     this.id = system.newMmId();
     this.vmaList = new VmaList(this);
     this.tables = tables;
@@ -88,7 +92,7 @@ export class Mm {
     for (const vma of vmas) this.dropVma(vma);
     unmapRegion(this, vmas, batch);
     this.fences.all();
-    if (this.rss.anonPages !== 0 || this.rss.filePages !== 0 || this.rss.shmemPages !== 0) bug(`rss of address space ${this.id} at exit: ${JSON.stringify(this.rss)}`);
+    if (this.rss.anonPages !== 0 || this.rss.filePages !== 0 || this.rss.shmemPages !== 0 || this.rss.swapEntries !== 0) bug(`rss of address space ${this.id} at exit: ${JSON.stringify(this.rss)}`);
     this.tables.freeRoot();
     this.system.putHugeZeroFolio(this);
     this.system.collapseHistory.forget(this);
@@ -202,6 +206,10 @@ export class Mm {
   addShmemPages(n: number): void {
     this.rss.shmemPages += n;
     this.rssChanged(3, this.rss.shmemPages);
+  }
+  addSwapEntries(n: number): void {
+    this.rss.swapEntries += n;
+    if (rssStat.enabled) rssStat.emit(this.id, 1, 2, this.rss.swapEntries * PAGE_SIZE);
   }
   private rssChanged(member: number, pages: number): void {
     if (this.rssPages > this.hiwaterRss) this.hiwaterRss = this.rssPages;

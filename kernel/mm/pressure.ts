@@ -1,23 +1,18 @@
 // Memory pressure: what is done when an allocation finds too little, or nothing in one piece. Here: the answers to the allocator's slow path
 // and what is left for later. Not here: the slow path (page-alloc.ts), the means (deferred-split.ts, compaction.ts), background compaction
-// (kcompactd.ts). Mirrors do_try_to_free_pages() and kswapd as far as there is anything to shrink: pages of files on disks
-// (vmscan.ts), and the shrinkers. Anonymous memory has nowhere to go.
+// (kcompactd.ts), reclaim itself (reclaim/vmscan.ts). Mirrors wakeup_kswapd() and kswapd() (mm/vmscan.c), 6.18.
 //
-// The slow path may stand anywhere that allocates. What it asks of us there leaves every page that is held, locked or anonymous
-// in its frame when the order is 0, and
-// when it is more the asker is a fault or a collapse, which looks again afterwards. What would move pages on its own account (kcompactd)
-// waits until the kernel is about to return to a program.
+// The slow path may stand anywhere that allocates. What it asks of us there may take any page out of its mappings that nobody holds or has locked,
+// and when the order is more than 0 it may move pages: whoever allocates looks again afterwards at what it had found before
+// (vmscan.nrRuns tells). What would move pages on its own account (kcompactd) waits until the kernel is about to return to a program.
 import type { StateHash } from '#base';
 import { CompactPriority, CompactResult } from './compaction.ts';
+import { VmItem } from './events.ts';
 import { GfpFlag } from './gfp.ts';
 import type { CompactAnswer, PressureHooks } from './page-alloc.ts';
 import { PAGE_ALLOC_COSTLY_ORDER } from './pcp.ts';
 import type { MmSystem } from './system.ts';
 
-/** Folios that a shrinker looks at in one go: SHRINK_BATCH. */
-const SHRINK_BATCH = 128;
-/** Pages that an allocation wants freed before it tries again: SWAP_CLUSTER_MAX. */
-const DIRECT_GOAL = 32;
 const ASLEEP = -1;
 /** MAX_RECLAIM_RETRIES: after so many runs of kswapd that freed nothing it is not woken any more, until somebody frees something. */
 const MAX_KSWAPD_FAILURES = 16;
@@ -31,8 +26,17 @@ export class Pressure implements PressureHooks {
   constructor(system: MmSystem) {
     this.system = system;
   }
+  /** It has something to do now. */
   get isKswapdAwake(): boolean {
-    return this.kswapdOrder !== ASLEEP;
+    return this.kswapdOrder !== ASLEEP && this.system.vmscan.kswapdSleepsUntil <= this.system.machine.clockCycles;
+  }
+  /** The clock cycle at which it has; Infinity: it sleeps. */
+  get kswapdDeadline(): number {
+    return this.kswapdOrder === ASLEEP ? Infinity : this.system.vmscan.kswapdSleepsUntil;
+  }
+  /** kswapd has given up: everything that could be freed is gone. */
+  get isHopeless(): boolean {
+    return this.kswapdFailures >= MAX_KSWAPD_FAILURES;
   }
   /** Where kswapd is of no use, or not needed, kcompactd may be; who may reclaim compacts for himself. Mirrors wakeup_kswapd(). */
   wakeKswapd(order: number, gfp: number): void {
@@ -48,8 +52,18 @@ export class Pressure implements PressureHooks {
   wakeKcompactd(order: number): void {
     this.system.kcompactd.wake(order);
   }
-  reclaim(): number {
-    return this.shrink(SHRINK_BATCH, DIRECT_GOAL, 'direct');
+  reclaim(order: number, gfp: number): number {
+    const { pages, vmscan, vmstat } = this.system;
+    // Below half of the reserve it is kswapd that must make room first: throttle_direct_reclaim().
+    if (!this.isHopeless && pages.freePagesAndStock < pages.watermarks.min / 2) {
+      vmstat.add(VmItem.pgscan_direct_throttle, 1);
+      this.kswapdOrder = Math.max(this.kswapdOrder, order);
+      this.kswapd();
+    }
+    const before = pages.freePagesAndStock;
+    const freed = Math.max(vmscan.direct(order, gfp), pages.freePagesAndStock - before);
+    if (freed > 0) this.kswapdFailures = 0;
+    return freed;
   }
   /** Costly orders are not worth the hardest try. */
   compact(order: number, gfp: number, mode: 'async' | 'sync'): CompactAnswer {
@@ -62,27 +76,18 @@ export class Pressure implements PressureHooks {
   /** What kswapd was woken for. Called where nothing is half done: before a program runs on. Freed memory may still be in small pieces, so that
    *  kcompactd goes on where kswapd stops. Mirrors balance_pgdat() and kswapd_try_to_sleep(). */
   kswapd(): void {
-    const order = this.kswapdOrder;
-    if (this.kswapdFailures < MAX_KSWAPD_FAILURES) this.kswapdFailures++;
-    while (!this.isBalanced(order) && this.shrink(SHRINK_BATCH, Math.max(this.system.watermarks.high, DIRECT_GOAL), 'kswapd') > 0);
-    if (this.isBalanced(order)) this.kswapdFailures = 0;
-    this.kswapdOrder = ASLEEP;
+    const order = Math.max(this.kswapdOrder, 0);
+    const { isDone, reclaimed } = this.system.vmscan.balance(order, (at) => this.isBalanced(at));
+    if (reclaimed > 0 || this.isBalanced(order)) this.kswapdFailures = 0;
+    else if (isDone && this.kswapdFailures < MAX_KSWAPD_FAILURES) this.kswapdFailures++;
+    if (!isDone) return;
+    // What was asked of it meanwhile, or is still missing, is the next run's.
+    this.kswapdOrder = reclaimed > 0 && !this.isBalanced(0) ? 0 : ASLEEP;
+    if (this.kswapdOrder !== ASLEEP) return;
     this.system.compaction.kswapdSleeps();
     this.system.kcompactd.wake(order);
   }
 
-  /** @returns pages that became free */
-  private shrink(nrToScan: number, goal: number, by: 'direct' | 'kswapd'): number {
-    const { pages, deferredSplit, vmscan } = this.system;
-    const before = pages.freePagesAndStock;
-    vmscan.shrink(goal, by);
-    deferredSplit.shrink(nrToScan);
-    this.system.shrinkHugeZeroFolio();
-    this.system.accessSplit.underPressure();
-    const freed = pages.freePagesAndStock - before;
-    if (freed > 0) this.kswapdFailures = 0;
-    return freed;
-  }
   hash(into: StateHash): void {
     into.numbers([this.kswapdOrder, this.kswapdFailures]);
   }

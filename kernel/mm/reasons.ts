@@ -82,6 +82,7 @@ export const reasons = {
   'split-watch': { sentence: 'A 2 MiB mapping was written as single entries, to see by their accessed bits which pages are used.', hint: 'access_split/unmerge = 0 leaves such mappings whole.' },
   'split-advice': { sentence: 'madvise() meant a part of the folio: it was split.', hint: 'Give advice to whole folios.' },
   'split-to-move': { sentence: 'The folio was to move and could not move whole: it had lost pages, or there was no room of its size.', hint: '' },
+  'split-swap': { sentence: 'The folio was to go to swap and could not go whole: no run of free slots was long enough, it had lost pages, or a 2 MiB entry mapped it.', hint: 'More swap, or less fragmented: hugepages-*kB/stats/swpout_fallback counts these.' },
   'split-asked': { sentence: 'The folio was split by hand: split_huge_pages was written.', hint: '' },
   'collapse-asked': { sentence: 'MADV_COLLAPSE made one folio of the pages that were there.', hint: '' },
   'collapse-khugepaged': { sentence: 'khugepaged made one folio of the pages that were there.', hint: 'khugepaged/max_ptes_none says how many of them may have been missing.' },

@@ -49,6 +49,7 @@ function nameAnon(mm: Mm, vma: Vma, folio: Folio, vpn: number): void {
   folios.set(folio, FolioFlag.Uptodate | (vma.has(VmFlag.Droppable) ? 0 : FolioFlag.SwapBacked));
   folios.setMapping(folio, -(vma.anonVma?.id ?? 0), vma.pgoff + vpn - vma.start / 4096);
   if ((vma.flags & VmFlag.Locked) !== 0) mlockFolio(mm.system, folio);
+  mm.system.lru.addNew(folio);
 }
 
 /** One more PTE maps a page that is in use: fork, or a page of a file. Takes the reference. */
@@ -203,7 +204,7 @@ export function mlockFolio(system: MmSystem, folio: Folio): void {
   const { folios, vmstat } = system;
   folios.addMlockCount(folio, 1);
   if (folios.test(folio, FolioFlag.Mlocked)) return;
-  folios.set(folio, FolioFlag.Mlocked | FolioFlag.Unevictable);
+  system.lru.change(folio, () => { folios.set(folio, FolioFlag.Mlocked | FolioFlag.Unevictable); });
   vmstat.add(VmItem.nr_mlock, folios.nrPages(folio));
   vmstat.add(VmItem.unevictable_pgs_mlocked, folios.nrPages(folio));
 }
@@ -212,7 +213,7 @@ export function munlockFolio(system: MmSystem, folio: Folio): void {
   const { folios, vmstat } = system;
   if (!folios.test(folio, FolioFlag.Mlocked)) return;
   if (folios.addMlockCount(folio, -1) > 0) return;
-  folios.clear(folio, FolioFlag.Mlocked | FolioFlag.Unevictable);
+  system.lru.change(folio, () => { folios.clear(folio, FolioFlag.Mlocked | FolioFlag.Unevictable); });
   vmstat.add(VmItem.nr_mlock, -folios.nrPages(folio));
   vmstat.add(VmItem.unevictable_pgs_munlocked, folios.nrPages(folio));
 }

@@ -44,6 +44,7 @@ export function splitFolio(system: MmSystem, folio: Folio, newOrder = 0, at: Pfn
   if (!isAnon) return splitFileFolio(system, folio, orders, at);
   const entries = tryToMigrate(system, folio);
   system.deferredSplit.remove(folio);
+  const place = system.lru.suspend(folio);
   folios.split(folio, orders);
   thp.count(order, ThpStat.split);
   thp.count(order, ThpStat.nr_anon, -1);
@@ -55,6 +56,8 @@ export function splitFolio(system: MmSystem, folio: Folio, newOrder = 0, at: Pfn
   let piece = folio;
   for (const pieceOrder of orders) {
     if (pieceOrder > 0 && folios.test(piece, FolioFlag.Mlocked)) folios.addMlockCount(piece, 1);
+    // What nobody maps is about to be free.
+    if (place !== null && (piece === kept || folios.refCount(piece) > 1)) system.lru.resume(piece, place);
     if (piece !== kept) system.putFolio(piece);
     piece = asFolio(piece + (1 << pieceOrder));
   }
@@ -69,8 +72,7 @@ function splitFileFolio(system: MmSystem, folio: Folio, orders: readonly number[
   const first = folios.index(folio);
   space.unmapPages(first, first + (1 << order), false);
   folios.put(folio, 1 << order);
-  const wasListed = folios.test(folio, FolioFlag.Lru);
-  system.lru.remove(folio);
+  const place = system.lru.suspend(folio);
   folios.split(folio, orders);
   space.splitFolio(folio, orders);
   thp.count(order, ThpStat.split);
@@ -80,7 +82,7 @@ function splitFileFolio(system: MmSystem, folio: Folio, orders: readonly number[
   for (const pieceOrder of orders) {
     // The allocation's reference is the cache's first; the caller's stays with the piece it asked for.
     folios.get(piece, (1 << pieceOrder) - (piece === kept ? 0 : 1));
-    if (wasListed) system.lru.add(piece);
+    if (place !== null) system.lru.resume(piece, place);
     piece = asFolio(piece + (1 << pieceOrder));
   }
   return 0;
@@ -100,7 +102,8 @@ function tell(system: MmSystem, entries: readonly MigrationEntry[], reason: Reas
 /** References are the mappings', the page cache's and the caller's, and every mapping can be found: folio_expected_ref_count() + 1. */
 function canSplit(system: MmSystem, folio: Folio): boolean {
   const { folios } = system;
-  const cached = folios.isAnon(folio) ? 0 : folios.nrPages(folio) + (folios.test(folio, FolioFlag.Private) ? 1 : 0);
+  const inCache = !folios.isAnon(folio) || folios.test(folio, FolioFlag.SwapCache);
+  const cached = (inCache ? folios.nrPages(folio) : 0) + (folios.test(folio, FolioFlag.Private) ? 1 : 0);
   if (folios.mapping(folio) === 0) return false;
   return !folios.test(folio, FolioFlag.Writeback) && folios.refCount(folio) === folios.folioMapcount(folio) + cached + 1
     && countMappings(system, folio) === folios.folioMapcount(folio);

@@ -36,8 +36,11 @@ import { PMD_ORDER, ThpControls, ThpStat } from './thp.ts';
 import { Pressure } from './pressure.ts';
 import { minFreeKbytes } from './watermark.ts';
 import type { Watermarks } from './watermark.ts';
-import { LruLists } from './lru.ts';
-import { Vmscan } from './vmscan.ts';
+import { MemCgroups } from './memcg.ts';
+import { LruLists } from './reclaim/lru.ts';
+import type { SamplingObserver } from './reclaim/referenced.ts';
+import { Vmscan } from './reclaim/vmscan.ts';
+import { Swap } from './swap/index.ts';
 import { Writeback } from './writeback.ts';
 
 export { Gfp } from './gfp.ts';
@@ -88,9 +91,13 @@ export class MmSystem {
   /** Locks of folios, and who waits for I/O. */
   readonly waits = new FolioWaits(this);
   readonly writeback = new Writeback(this);
-  /** Folios that may be reclaimed, and reclaim. */
+  /** Folios that may be reclaimed, whose they are, where they can go, and reclaim. */
   readonly lru: LruLists;
+  readonly memcg: MemCgroups;
+  readonly swap: Swap;
   readonly vmscan = new Vmscan(this);
+  /** Who compares what reclaim sees with what the hart did; null: nobody. */
+  sampling: SamplingObserver | null = null;
   /** What files ask of their formats and disks. */
   readonly mapping: MappingCounts = newMappingCounts();
   /** Disks, in order of their names: vda, vdb ... */
@@ -121,6 +128,9 @@ export class MmSystem {
     const memmapPages = this.memmapBytes / PAGE_SIZE;
     this.folios = new FolioTable(firstPfn, nrFrames);
     this.lru = new LruLists(this);
+    this.memcg = new MemCgroups(this);
+    this.memcg.root.lruvec = this.lru.kind.create(this.memcg.root);
+    this.swap = new Swap(this);
     this.faults = new FaultLog(machine);
     this.cacheLog = new CacheLog(machine);
     this.asids = new AsidAllocator(machine);
@@ -206,8 +216,20 @@ export class MmSystem {
     this.machine.charge(this.params.cost.page_alloc);
     if (mmPageAlloc.enabled) mmPageAlloc.emit(pfn, order, migrateTypeOf(gfp), gfp);
     const folio = this.folios.prepare(pfn, order, type);
+    if (!this.chargeFolio(folio, type, gfp)) {
+      this.freeFolio(folio, false);
+      return 0;
+    }
     if (type === MemdescType.AnonFolio) this.thp.count(order, ThpStat.nr_anon, 1);
     return folio;
+  }
+  /** Who pays: user memory and page tables are the group's whose task is on the hart. false: its limit is in the way. */
+  private chargeFolio(folio: Folio, type: MemdescType, gfp: number): boolean {
+    switch (type) {
+      case MemdescType.AnonFolio: case MemdescType.FileFolio: return this.memcg.chargeFolio(folio, gfp);
+      case MemdescType.PageTable: return this.memcg.chargeKernel(1, gfp, folio);
+      default: return true;
+    }
   }
   /** Frames that compaction has taken out of the free lists become a folio, as allocFolio() makes them. 0: no memory for its descriptor. */
   adoptFrames(pfn: Pfn, order: number, type: MemdescType): Folio | 0 {
@@ -245,7 +267,11 @@ export class MmSystem {
   }
   /** Drops references; the last one frees the folio. Mirrors folio_put_refs(). @param batched many go together: folios_put_refs() */
   putFolio(folio: Folio, nr = 1, batched = false): void {
-    if (!this.folios.put(folio, nr)) return;
+    if (this.folios.put(folio, nr)) this.freeFolio(folio, batched);
+  }
+  private freeFolio(folio: Folio, batched: boolean): void {
+    if (this.folios.refCount(folio) > 0) this.folios.put(folio);
+    this.lru.remove(folio);
     const order = this.folios.order(folio);
     const pages = 1 << order;
     if (this.folios.isAnon(folio)) {
@@ -256,6 +282,7 @@ export class MmSystem {
       this.vmstat.add(VmItem.nr_mlock, -pages);
       this.vmstat.add(VmItem.unevictable_pgs_cleared, pages);
     }
+    if (this.folios.group(folio) !== 0) this.memcg.unchargeFolio(folio);
     this.descriptors.detach(folio, this.folios.typeOf(folio), order);
     this.folios.retire(folio);
     this.pages.free(folio, order);
@@ -355,7 +382,7 @@ export class MmSystem {
 
   /** The clock cycle at which runDaemons() has something to do; Infinity: never as things stand. */
   get daemonDeadline(): number {
-    return this.pressure.isKswapdAwake ? 0 : Math.min(this.writeback.deadline, this.khugepaged.deadline, this.kcompactd.deadline, this.accessSplit.deadline);
+    return Math.min(this.pressure.kswapdDeadline, this.writeback.deadline, this.khugepaged.deadline, this.kcompactd.deadline, this.accessSplit.deadline);
   }
   /** Those that are due do their work. Called where nothing is half done: before a program runs on, and while all sleep. */
   runDaemons(): void {
@@ -396,6 +423,9 @@ export class MmSystem {
     this.deferredSplit.hash(into);
     this.waits.hash(into);
     this.lru.hash(into);
+    this.memcg.hash(into);
+    this.swap.hash(into);
+    this.vmscan.hash(into);
     this.writeback.hash(into);
     for (const space of this.addressSpaces.values()) if (space.ops !== null) space.hash(into);
     this.accessSplit.hash(into);

@@ -24,15 +24,13 @@ export type ThpGlobalMode = (typeof globalWords)[number];
 export type ThpDefrag = (typeof defragWords)[number];
 
 const statNames = ['anon_fault_alloc', 'anon_fault_fallback', 'anon_fault_fallback_charge', 'split', 'split_failed', 'split_deferred', 'nr_anon', 'nr_anon_partially_mapped',
-  'shmem_alloc', 'shmem_fallback', 'shmem_fallback_charge'] as const;
+  'shmem_alloc', 'shmem_fallback', 'shmem_fallback_charge', 'swpin', 'swpin_fallback', 'swpin_fallback_charge', 'swpout', 'swpout_fallback', 'zswpout'] as const;
 export type ThpStatName = (typeof statNames)[number];
 export const ThpStat = Object.fromEntries(statNames.map((name, i) => [name, i])) as { readonly [N in ThpStatName]: number };
 
-/** Counts of what cannot happen yet: swapping. */
-const stillNames = ['swpin', 'swpin_fallback', 'swpin_fallback_charge', 'swpout', 'swpout_fallback', 'zswpout'];
 /** 8 kB exists for shared memory alone. */
 const SHMEM_FOLDER = 'hugepages-8kB';
-const shmemFolderStats = ['shmem_alloc', 'shmem_fallback', 'shmem_fallback_charge', ...stillNames, 'split', 'split_failed'];
+const shmemFolderStats = ['shmem_alloc', 'shmem_fallback', 'shmem_fallback_charge', 'swpin', 'swpin_fallback', 'swpin_fallback_charge', 'swpout', 'swpout_fallback', 'zswpout', 'split', 'split_failed'];
 const shmemWords = ['always', 'within_size', 'advise', 'never', 'deny', 'force'] as const;
 const shmemSizeWords = ['always', 'inherit', 'within_size', 'advise', 'never'] as const;
 /** Every order that a folio of a file can have, but single pages. */
@@ -128,7 +126,7 @@ export class ThpControls {
   paths(): readonly string[] {
     return ['defrag', 'enabled', 'hpage_pmd_size', 'shmem_enabled', 'shrink_underused', 'use_zero_page', ...this.khugepaged.paths().map((name) => `khugepaged/${name}`),
       `${SHMEM_FOLDER}/shmem_enabled`, ...shmemFolderStats.map((name) => `${SHMEM_FOLDER}/stats/${name}`),
-      ...orders.flatMap((order) => [`${folderOf(order)}/enabled`, `${folderOf(order)}/shmem_enabled`, ...[...statNames, ...stillNames].map((name) => `${folderOf(order)}/stats/${name}`)])];
+      ...orders.flatMap((order) => [`${folderOf(order)}/enabled`, `${folderOf(order)}/shmem_enabled`, ...statNames.map((name) => `${folderOf(order)}/stats/${name}`)])];
   }
   /** Contents, newline included; null: no such file. */
   get(path: string): string | null {
@@ -148,7 +146,6 @@ export class ThpControls {
     if (order === 1 && !(isStat && shmemFolderStats.includes(rest[1]!))) return null;
     if (order === undefined) return null;
     if (rest.length === 1 && rest[0] === 'enabled') return showWords(sizeWords, this.modeOf(order));
-    if (isStat && stillNames.includes(rest[1]!)) return '0\n';
     if (isStat && Object.hasOwn(ThpStat, rest[1]!)) return `${this.stat(order, rest[1] as ThpStatName)}\n`;
     return null;
   }

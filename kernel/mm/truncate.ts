@@ -41,6 +41,7 @@ function truncatePages(space: AddressSpace, start: number, end: number): void {
     if (start <= first && end >= first + size) dropFolio(space, folio);
     else cutFolio(space, folio, start, end);
   }
+  space.forgetValues(Math.ceil(start / PAGE_SIZE), lastPage);
 }
 /** A whole folio leaves the cache. Mirrors truncate_inode_folio(). */
 function dropFolio(space: AddressSpace, folio: Folio): void {

@@ -18,7 +18,19 @@ export const Mark = { Dirty: 0, Writeback: 1, ToWrite: 2 } as const;
 export type Mark = (typeof Mark)[keyof typeof Mark];
 const NR_MARKS = 3;
 
-/** An entry is a number above 0. Folios are frame numbers; values (shadows) are told by the caller's own range. 0: nothing. */
+/** Values are entries that are no folio: what is left of one that was evicted (workingset.ts), or where in swap a page of shared memory is.
+ *  xa_mk_value() */
+const VALUE_BASE = 2 ** 41;
+const SWAP_BASE = 2 ** 40;
+export const shadowValue = (shadow: number): number => VALUE_BASE + shadow;
+export const shadowOfValue = (value: number): number => value - VALUE_BASE;
+export const swapValue = (entry: number): number => SWAP_BASE + entry;
+export const entryOfSwapValue = (value: number): number => value - SWAP_BASE;
+export const isXaValue = (entry: number): boolean => entry >= SWAP_BASE;
+export const isSwapValue = (entry: number): boolean => entry >= SWAP_BASE && entry < VALUE_BASE;
+export const isShadowValue = (entry: number): boolean => entry >= VALUE_BASE;
+
+/** An entry is a number above 0. Folios are frame numbers, values lie above all of those. 0: nothing. */
 type Slot = Node | number;
 /** Slots hold -1 - s for a sibling of slot s. */
 const siblingOf = (slot: number): number => -1 - slot;
@@ -85,6 +97,26 @@ export class XArray {
     node.slots[slot] = entry;
     for (let i = 1; i < nr; i++) node.slots[slot + i] = siblingOf(slot);
     node.count += nr;
+  }
+  /** Makes room for an entry of an order: values there go, of which larger ones are cut and those that lie outside stay.
+   *  @returns the last value that was there; 0: none. The caller knows that there is no folio. */
+  clearValues(index: number, order: number): number {
+    const end = index + 2 ** order;
+    let value = 0;
+    for (let at = this.next(index, end); at !== null; at = this.next(index, end)) {
+      if (!isXaValue(at.entry)) bug(`xarray slot of index ${hex(at.index)} is taken`);
+      value = at.entry;
+      if (at.order <= order) this.erase(at.index);
+      else {
+        const base = at.entry;
+        const first = at.index;
+        const isSwap = isSwapValue(base);
+        this.split(first, Array.from({ length: 2 ** (at.order - order) }, (_, i) => ({ entry: isSwap ? base + i * 2 ** order : base, order })));
+        value = this.load(index);
+        this.erase(index);
+      }
+    }
+    return value;
   }
   /** Gives the entry at an index another value; order and marks stay. */
   replace(index: number, entry: number): void {
@@ -189,7 +221,7 @@ export class XArray {
   nextMiss(index: number, max: number): number {
     const at = this.cursor(index);
     for (let step = 0; step < max; step++) {
-      if (at.node === null || at.node.slots[at.slot] === 0) return at.index;
+      if (at.node === null || isMiss(at.node, at.slot)) return at.index;
       at.index++;
       if (at.node.shift === 0 || at.slot !== slotIn(at.node, at.index)) at.slot++;
       while (at.node !== null && at.slot === SLOTS) {
@@ -203,7 +235,7 @@ export class XArray {
   /** The nearest index at or below `index` with nothing, in the same steps: page_cache_prev_miss(). -1: all down to the beginning is there. */
   prevMiss(index: number, max: number): number {
     const at = this.cursor(index);
-    for (let step = 1; at.node !== null && at.node.slots[at.slot] !== 0 && at.index >= 0 && step < max; step++) {
+    for (let step = 1; at.node !== null && !isMiss(at.node, at.slot) && at.index >= 0 && step < max; step++) {
       at.index--;
       if (at.node.shift === 0 || at.index < 0 || at.slot !== slotIn(at.node, at.index)) at.slot--;
       while (at.node !== null && at.slot < 0) {
@@ -307,6 +339,12 @@ export class XArray {
   }
 }
 
+/** Nothing there, or no page: a value. */
+function isMiss(node: Node, slot: number): boolean {
+  let found = node.slots[slot]!;
+  if (typeof found === 'number' && found < 0) found = node.slots[-1 - found]!;
+  return found === 0 || (typeof found === 'number' && isXaValue(found));
+}
 const slotIn = (node: Node, index: number): number => Math.floor(index / 2 ** node.shift) % SLOTS;
 function slotsOf(node: Node, slot: number): number {
   let nr = 1;

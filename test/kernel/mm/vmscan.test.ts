@@ -6,7 +6,7 @@ import { IoBuffer } from '#kernel/fs/io-buffer.ts';
 import { filemapRead } from '#kernel/mm/filemap-read.ts';
 import type { FileMapping } from '#kernel/mm/filemap.ts';
 import { FolioFlag } from '#kernel/mm/folio.ts';
-import { Lru } from '#kernel/mm/lru.ts';
+import { LruType } from '#kernel/mm/reclaim/lruvec.ts';
 import { MapFlag, Prot } from '#kernel/mm/mman.ts';
 import { newRa } from '#kernel/mm/readahead.ts';
 import { Program, bootSystem } from '../../support/mm-fixture.ts';
@@ -66,7 +66,7 @@ describe('the second chance', () => {
     const { system, disk, ra, read, settle } = boot(16, 32, 0);
     ra.raPages = 0; // page by page
     for (const _ of [0, 1, 2]) for (let page = 0; page < 64; page += 2) read(page * 4096, 10);
-    expect(system.lru.pages(Lru.ActiveFile)).toBe(32);
+    expect(system.lru.activePages(LruType.File)).toBe(32);
     ra.raPages = 32;
     for (let pos = MIB; pos < 32 * MIB; pos += MIB / 4) read(pos, MIB / 4);
     settle();

@@ -1,0 +1,226 @@
+// Memory control groups: whose memory a page is, how much a group may have, and what reclaim has done to it. Here: groups, charging and
+// uncharging, limits, the counters of memory.stat and memory.events. Not here: the files (kernel/fs/cgroupfs.ts), a group's lists
+// (reclaim/lruvec.ts), reclaim for a limit (reclaim/vmscan.ts), who is killed (proc/oom.ts).
+// Mirrors struct mem_cgroup, page_counter and try_charge_memcg() (mm/memcontrol.c), 6.18, for the root and one level below it.
+//
+// Charged are pages of anonymous memory, of files, and page tables; what else the kernel keeps for a program (stacks, slab) is not modelled as
+// memory of its own. One processor's stock of 64 pages (MEMCG_CHARGE_BATCH) is counted as used, as on Linux.
+import { bug } from '#base';
+import type { Folio, StateHash } from '#base';
+import { VmStat } from './events.ts';
+import { GfpFlag } from './gfp.ts';
+import type { Lruvec } from './reclaim/lruvec.ts';
+import { PAGE_ALLOC_COSTLY_ORDER } from './pcp.ts';
+import type { MmSystem } from './system.ts';
+
+/** Pages charged at once, so that the next ones come from stock: MEMCG_CHARGE_BATCH. */
+const CHARGE_BATCH = 64;
+const MAX_RECLAIM_RETRIES = 16;
+
+/** Lines of memory.events, in Linux's order. */
+export const memcgEvents = ['low', 'high', 'max', 'oom', 'oom_kill', 'oom_group_kill'] as const;
+export type MemcgEvent = (typeof memcgEvents)[number];
+
+export class MemCgroup {
+  readonly id: number;
+  /** '/' for the root, '/name' below it. */
+  readonly path: string;
+  readonly parent: MemCgroup | null;
+  readonly system: MmSystem;
+  /** Pages charged, stock included: memory.current. */
+  usage = 0;
+  peak = 0;
+  /** In pages; Infinity: 'max'. */
+  max = Infinity;
+  high = Infinity;
+  low = 0;
+  min = 0;
+  swapUsage = 0;
+  swapPeak = 0;
+  swapMax = Infinity;
+  swapHigh = Infinity;
+  /** memory.oom.group: all die or none. */
+  oomGroup = false;
+  /** Page tables, in pages. */
+  kernelPages = 0;
+  readonly events: Record<MemcgEvent, number> = { low: 0, high: 0, max: 0, oom: 0, oom_kill: 0, oom_group_kill: 0 };
+  /** memory.swap.events. */
+  readonly swapEvents = { high: 0, max: 0, fail: 0 };
+  /** Events of this group alone, by vmstat's names; gauges are counted when asked for (memcg-stat.ts). */
+  readonly stat = new VmStat();
+  /** Its reclaimable folios. Replaced when the policy is. */
+  lruvec!: Lruvec;
+  /** Pages of the last batch that nobody has used yet. */
+  stock = 0;
+  /** rmdir was said: nobody can join, and what is still charged is reclaimed first. */
+  isOnline = true;
+  /** Dirty pages met by reclaim were all on their way to the disk already: LRUVEC_CGROUP_CONGESTED. */
+  isCongested = false;
+
+  constructor(system: MmSystem, id: number, path: string, parent: MemCgroup | null) {
+    this.system = system;
+    this.id = id;
+    this.path = path;
+    this.parent = parent;
+  }
+  get isRoot(): boolean {
+    return this.parent === null;
+  }
+  /** Pages that may still be charged: mem_cgroup_margin(). */
+  get margin(): number {
+    return Math.max(0, this.max - this.usage);
+  }
+  /** An event of this group: count_memcg_events(). The machine's own counter is the caller's to bump. */
+  count(item: number, n: number): void {
+    this.stat.add(item, n);
+  }
+  hash(into: StateHash): void {
+    into.numbers([this.id, this.usage, this.stock, this.kernelPages, this.max, this.high, this.low, this.min, this.swapUsage, this.swapMax, this.isOnline ? 1 : 0, this.isCongested ? 1 : 0]);
+    into.numbers(Object.values(this.events));
+    this.stat.hash(into);
+    this.lruvec.hash(into);
+  }
+}
+
+export class MemCgroups {
+  readonly root: MemCgroup;
+  /** Whose task is on the hart: who is charged for what is allocated now. */
+  active: MemCgroup;
+  /** The group whose limit made the last allocation fail for good; null: it was not a limit. The OOM killer asks. */
+  overLimit: MemCgroup | null = null;
+  private readonly system: MmSystem;
+  private readonly groups = new Map<number, MemCgroup>();
+  private nextId = 1;
+
+  constructor(system: MmSystem) {
+    this.system = system;
+    this.root = this.make('/', null);
+    this.active = this.root;
+  }
+  private make(path: string, parent: MemCgroup | null): MemCgroup {
+    const group = new MemCgroup(this.system, this.nextId++, path, parent);
+    this.groups.set(group.id, group);
+    return group;
+  }
+  /** A group below the root; null: there is one of that name. */
+  create(name: string): MemCgroup | null {
+    const path = `/${name}`;
+    for (const group of this.groups.values()) if (group.path === path && group.isOnline) return null;
+    const group = this.make(path, this.root);
+    group.lruvec = this.system.lru.kind.create(group);
+    return group;
+  }
+  /** rmdir of an empty group. It lives on as long as pages are charged to it (a dying memcg). */
+  offline(group: MemCgroup): void {
+    group.isOnline = false;
+    this.uncharge(group, group.stock);
+    group.stock = 0;
+    this.forgetIfEmpty(group);
+  }
+  private forgetIfEmpty(group: MemCgroup): void {
+    if (!group.isOnline && group.usage === 0 && group.swapUsage === 0) this.groups.delete(group.id);
+  }
+  /** In order of making. */
+  * [Symbol.iterator](): Generator<MemCgroup> {
+    yield* this.groups.values();
+  }
+  byId(id: number): MemCgroup | null {
+    return this.groups.get(id) ?? null;
+  }
+  of(folio: Folio): MemCgroup {
+    return this.groups.get(this.system.folios.group(folio)) ?? this.root;
+  }
+
+  // Charging.
+
+  /** The folio is from now on the group's. @param group null: the group of the task on the hart @returns false: its limit is in the way */
+  chargeFolio(folio: Folio, gfp: number, group: MemCgroup | null = null): boolean {
+    const payer = group ?? this.active;
+    const nr = this.system.folios.nrPages(folio);
+    if (!this.charge(payer, nr, gfp)) return false;
+    this.system.folios.setGroup(folio, payer.id);
+    return true;
+  }
+  /** The folio is free, or not the group's any more. */
+  unchargeFolio(folio: Folio): void {
+    const { folios } = this.system;
+    const id = folios.group(folio);
+    if (id === 0) return;
+    const group = this.groups.get(id) ?? bug(`folio is charged to group ${id}, which is gone`);
+    folios.setGroup(folio, 0);
+    this.uncharge(group, folios.nrPages(folio));
+  }
+  /** Mirrors try_charge_memcg(). */
+  charge(group: MemCgroup, nr: number, gfp: number): boolean {
+    if (group.isRoot) {
+      group.usage += nr;
+      return true;
+    }
+    if (group.stock >= nr) {
+      group.stock -= nr;
+      return true;
+    }
+    if (this.take(group, Math.max(CHARGE_BATCH, nr))) {
+      group.stock += Math.max(CHARGE_BATCH, nr) - nr;
+      return true;
+    }
+    return this.take(group, nr) || this.chargeByReclaim(group, nr, gfp);
+  }
+  private take(group: MemCgroup, pages: number): boolean {
+    if (group.usage + pages > group.max) return false;
+    group.usage += pages;
+    if (group.usage > group.peak) group.peak = group.usage;
+    return true;
+  }
+  private chargeByReclaim(group: MemCgroup, nr: number, gfp: number): boolean {
+    if ((gfp & GfpFlag.DirectReclaim) === 0) return false;
+    for (let retries = MAX_RECLAIM_RETRIES, drained = false; ; ) {
+      group.events.max++;
+      const freed = this.system.vmscan.reclaimGroup(group, nr, true);
+      if (group.margin < nr && !drained) {
+        drained = true;
+        this.uncharge(group, group.stock);
+        group.stock = 0;
+      }
+      if (group.stock >= nr) {
+        group.stock -= nr;
+        return true;
+      }
+      if (this.take(group, nr)) return true;
+      if ((gfp & GfpFlag.Noretry) !== 0) return false;
+      if (freed > 0 && nr <= 1 << PAGE_ALLOC_COSTLY_ORDER) continue;
+      if (retries-- > 0) continue;
+      if ((gfp & GfpFlag.RetryMayfail) === 0) this.overLimit = group;
+      return false;
+    }
+  }
+  uncharge(group: MemCgroup, nr: number): void {
+    group.usage -= nr;
+    if (group.usage < 0) bug(`group ${group.path} uncharged below zero`);
+    if (!group.isOnline) this.forgetIfEmpty(group);
+  }
+  /** Page tables. */
+  chargeKernel(nr: number, gfp: number, folio: Folio): boolean {
+    if (!this.chargeFolio(folio, gfp)) return false;
+    this.of(folio).kernelPages += nr;
+    return true;
+  }
+
+  // Counting.
+
+  /** An event for the group of a folio and for the machine: __count_vm_events() with count_memcg_folio_events(). */
+  countFolio(folio: Folio, item: number, n: number): void {
+    this.system.vmstat.add(item, n);
+    this.of(folio).count(item, n);
+  }
+  /** An event for the group of the task on the hart and for the machine. */
+  countActive(item: number, n: number): void {
+    this.system.vmstat.add(item, n);
+    this.active.count(item, n);
+  }
+
+  hash(into: StateHash): void {
+    for (const group of this.groups.values()) group.hash(into);
+    into.numbers([this.nextId, this.active.id]);
+  }
+}
