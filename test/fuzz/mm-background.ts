@@ -45,7 +45,7 @@ export class Background {
         return `shrink ${nr}`;
       }
       case 8:
-        system.pressure.reclaim();
+        system.pressure.reclaim(0, 0);
         system.runDaemons();
         return 'daemons';
       case 9: return this.fillPipe();
@@ -146,6 +146,6 @@ export class Background {
   /** Gives back what it holds. */
   end(): void {
     this.pipe.clear();
-    this.system.pressure.reclaim();
+    this.system.pressure.reclaim(0, 0);
   }
 }
