@@ -150,12 +150,23 @@ function returnToUser(k: Kernel, t: Task): boolean {
       restoreMask(t);
       continue;
     }
+    if (t.process.group.overHigh > 0 && throttleOverHigh(k, t)) return false;
     break;
   }
   const wait = Math.min(nextWork(k) - k.machine.clockCycles, nextCpuDeadline(k, t));
   const slice = k.runQueue.isEmpty ? Number.POSITIVE_INFINITY : t.sliceLeft;
   k.stopAt = k.machine.instret + Math.min(slice, Math.max(1, Math.ceil(wait)));
   k.isInUser = true;
+  return true;
+}
+
+/** Its group has more than memory.high. @returns whether it sleeps for that now */
+function throttleOverHigh(k: Kernel, t: Task): boolean {
+  const delay = k.system.memcg.handleOverHigh(t.process.group);
+  if (delay === 0) return false;
+  t.sleepOn([], k.machine.clockCycles + delay);
+  k.timedSleepers.add(t);
+  deschedule(k, t);
   return true;
 }
 

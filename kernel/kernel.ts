@@ -16,6 +16,7 @@ import type { KernelParams } from './params.ts';
 import { nsOfCycles, NS_PER_SECOND } from './proc/clock.ts';
 import { rootCredentials } from './proc/credentials.ts';
 import { exec, openProgram, startError } from './proc/exec.ts';
+import { exitGroup } from './proc/exit.ts';
 import { FutexTable } from './proc/futex.ts';
 import { processesInGroup } from './proc/groups.ts';
 import { hashTasks } from './proc/hash.ts';
@@ -26,7 +27,7 @@ import { defaultLimits, Rlimit } from './proc/rlimit.ts';
 import { RunQueue } from './proc/sched.ts';
 import { kernelInfo } from './proc/siginfo.ts';
 import { sendToProcess } from './proc/signal.ts';
-import { SignalHandlers } from './proc/sigset.ts';
+import { Signal, SignalHandlers } from './proc/sigset.ts';
 import { Task } from './proc/task.ts';
 import { makeVdso } from './proc/vdso.ts';
 import { Errno, errnoName } from './syscall/errno.ts';
@@ -146,6 +147,7 @@ export class Kernel {
     const t = new Task(tid);
     const p = new Process(tid, null);
     p.leader = t;
+    p.group = this.system.memcg.active;
     p.limits = defaultLimits(this.maxTasks);
     p.threads.push(t);
     p.exitSignal = 17;
@@ -183,6 +185,9 @@ export class Kernel {
     this.stopAt = Math.min(this.stopAt, this.machine.instret);
   }
 
+  killProcess(p: Process): void {
+    exitGroup(this, p, Signal.KILL);
+  }
   /** Adds a message for the user. */
   say(line: string): void {
     if (this.logLines < MAX_LOG_LINES) this.log.push(line);
@@ -218,6 +223,7 @@ export class Kernel {
       this.loadedTask = t;
     }
     t.mm.counts = t;
+    this.system.memcg.active = t.process.group;
     if (this.activeMm !== t.mm) {
       t.mm.activate();
       this.activeMm = t.mm;

@@ -37,6 +37,7 @@ const tunableRows = [
   { name: 'swappiness', value: 60, min: 0, max: 200, path: '/proc/sys/vm/swappiness', source: 'Linux default: 0 swaps only when files are nearly gone, 100 weighs swap and files alike, 200 swaps alone' },
   { name: 'page_cluster', value: 3, min: 0, max: 31, path: '/proc/sys/vm/page-cluster', source: 'Linux default: 2^3 pages are read in at once from swap' },
   { name: 'vfs_cache_pressure', value: 100, min: 0, max: 2 ** 31 - 1, path: '/proc/sys/vm/vfs_cache_pressure', source: 'Linux default; there is no shrinker of directory entries here, so that it has no effect' },
+  { name: 'oom_dump_tasks', value: 1, min: 0, max: 1, path: '/proc/sys/vm/oom_dump_tasks', source: 'Linux default: the report of the OOM killer lists all programs' },
   { name: 'laptop_mode', value: 0, min: 0, max: 2 ** 31 - 1, path: '/proc/sys/vm/laptop_mode', source: 'Linux default; no effect here' },
   { name: 'fault_around_bytes', value: 65536, min: 4096, max: 2 ** 21, path: '/sys/kernel/debug/fault_around_bytes', source: 'Linux default: 16 pages' },
   { name: 'stack_guard_gap', value: 256, min: 0, max: 65536, path: null, source: 'Linux default, in pages (boot option stack_guard_gap=)' },

@@ -48,13 +48,13 @@ export class PseudoFs implements FileSystem {
   private readonly view: KernelView;
   private nextIno: number;
 
-  constructor(view: KernelView, type: 'proc' | 'sysfs', magic: number, devMinor: number) {
+  constructor(view: KernelView, type: 'proc' | 'sysfs' | 'cgroup2', magic: number, devMinor: number) {
     this.view = view;
     this.type = type;
     this.magic = magic;
     this.devMinor = devMinor;
     this.refusal = type === 'proc' ? -Errno.ENOENT : -Errno.EPERM;
-    this.textSize = type === 'proc' ? 0 : PAGE_BYTES;
+    this.textSize = type === 'sysfs' ? PAGE_BYTES : 0;
     this.nextIno = type === 'proc' ? 0xf000_0000 : 2;
   }
   get now(): Timespec {
@@ -89,6 +89,8 @@ export interface LiveNames {
 export class PseudoDirectory implements Directory {
   private readonly fixed = new Map<string, Inode>();
   private readonly live: LiveNames | null;
+  /** Names on the way to a mount, which must stay the same place: those that were looked up. */
+  private readonly kept = new Map<string, Dentry | null>();
 
   constructor(live: LiveNames | null = null) {
     this.live = live;
@@ -99,7 +101,17 @@ export class PseudoDirectory implements Directory {
   get(name: string): Inode | null {
     return this.fixed.get(name) ?? null;
   }
+  /** The name leads to a mount. */
+  keep(name: string): void {
+    this.kept.set(name, null);
+  }
   lookup(at: Dentry, name: string): Dentry | null {
+    const kept = this.kept.get(name);
+    if (kept !== undefined) {
+      const there = kept ?? new Dentry(name, at, this.fixed.get(name)!);
+      this.kept.set(name, there);
+      return there;
+    }
     const inode = this.fixed.get(name) ?? this.live?.find(name) ?? null;
     return inode === null ? null : new Dentry(name, at, inode);
   }
@@ -140,7 +152,7 @@ class TextContent<S> implements Openable {
     this.shownSize = shownSize;
   }
   open(inode: Inode, flags: number): FileOps | number {
-    const isStrict = inode.fs.type === 'sysfs' || this.row.isStrict === true;
+    const isStrict = inode.fs.type === 'sysfs' || inode.fs.type === 'cgroup2' || this.row.isStrict === true;
     const access = flags & Open.ACCMODE;
     if (isStrict && access !== Open.RDONLY && (inode.mode & 0o222) === 0) return -Errno.EACCES;
     if (isStrict && access !== Open.WRONLY && (inode.mode & 0o444) === 0) return -Errno.EACCES;

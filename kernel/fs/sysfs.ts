@@ -17,6 +17,12 @@ export function makeSysfs(view: KernelView): Dentry {
   const fs = new PseudoFs(view, 'sysfs', SYSFS_MAGIC, 4);
   const root = new PseudoDirectory();
   const rootInode = fs.directory(0o555, root, 1);
+  // Where control groups are mounted.
+  const fsFolder = new PseudoDirectory();
+  fsFolder.put('cgroup', fs.directory(0o755, new PseudoDirectory()));
+  fsFolder.keep('cgroup');
+  root.put('fs', fs.directory(0o755, fsFolder));
+  root.keep('fs');
   const { thp } = view.system;
   for (const path of thp.paths()) {
     const row: TextRow<string> = {

@@ -20,6 +20,7 @@ import { AnonymousFs } from './anonymous.ts';
 import { PipeEnd } from './pipe.ts';
 import { makeProcfs } from './procfs/index.ts';
 import { RegularFile, regularOf } from './regular.ts';
+import { makeCgroupfs } from './cgroupfs.ts';
 import { makeSysfs } from './sysfs.ts';
 import { Tmpfs } from './tmpfs.ts';
 import type { KernelView } from './view.ts';
@@ -70,6 +71,7 @@ export class Vfs {
     this.mounts.push({ source: 'rootfs', root: this.root });
     this.mount('proc', '/proc', makeProcfs(view, this));
     this.mount('sysfs', '/sys', makeSysfs(view));
+    this.mount('cgroup2', '/sys/fs/cgroup', makeCgroupfs(view));
     const devfs = new Tmpfs(view, system, 5, half, `,size=${half.maxPages * 4}k,nr_inodes=${half.maxInodes},mode=755`, 'devtmpfs');
     this.mount('devtmpfs', '/dev', devfs.root);
     this.mount('tmpfs', '/dev/shm', new Tmpfs(view, system, 6, half, '', 'tmpfs', 0o1777).root);

@@ -25,6 +25,8 @@ export interface KernelView {
   readonly shm: ShmTable;
   /** How many tasks there may be (kernel.threads-max). */
   readonly maxTasks: number;
+  /** SIGKILL, at once. */
+  killProcess(p: Process): void;
   /** Nanoseconds since boot. */
   uptimeNs(): number;
   realtime(): { seconds: number; nanoseconds: number };

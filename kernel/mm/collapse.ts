@@ -109,7 +109,7 @@ function collapseHugePage(mm: Mm, vma: Vma, vpn: number, judged: Window, rules: 
   const { system, tables } = mm;
   const { nrRuns } = system.vmscan;
   const { slowPaths } = system.pages.counts;
-  const folio = system.allocFolio(PMD_ORDER, MemdescType.AnonFolio, rules.gfp);
+  const folio = system.memcg.as(mm.group, () => system.allocFolio(PMD_ORDER, MemdescType.AnonFolio, rules.gfp));
   // The search for memory may have moved or split what the window maps.
   const window = folio === 0 || (system.pages.counts.slowPaths === slowPaths && system.vmscan.nrRuns === nrRuns) ? judged : scanWindow(mm, vpn, PMD_PAGES, rules);
   if (folio !== 0 && window.result !== ScanResult.Succeed) {
@@ -182,7 +182,7 @@ export function collapseSmaller(mm: Mm, vma: Vma, vpn: number, orders: readonly 
       if (window.result !== ScanResult.Succeed || window.referenced * 2 < nr || isKeptFrom(mm, at, nr, rules)) continue;
       const { nrRuns } = system.vmscan;
       const { slowPaths } = system.pages.counts;
-      const folio = system.allocFolio(order, MemdescType.AnonFolio, rules.gfp);
+      const folio = system.memcg.as(mm.group, () => system.allocFolio(order, MemdescType.AnonFolio, rules.gfp));
       if (folio === 0) return { collapsed, result: ScanResult.AllocHugePageFail };
       if (system.pages.counts.slowPaths !== slowPaths || system.vmscan.nrRuns !== nrRuns) window = scanWindow(mm, at, nr, scaled);
       if (window.result !== ScanResult.Succeed) {

@@ -16,7 +16,7 @@ const names = [
   'compact_migrate_scanned', 'compact_free_scanned', 'compact_isolated', 'compact_stall', 'compact_fail', 'compact_success',
   'compact_daemon_wake', 'compact_daemon_migrate_scanned', 'compact_daemon_free_scanned',
   'unevictable_pgs_culled', 'unevictable_pgs_scanned', 'unevictable_pgs_rescued', 'unevictable_pgs_mlocked', 'unevictable_pgs_munlocked', 'unevictable_pgs_cleared', 'unevictable_pgs_stranded',
-  'thp_fault_alloc', 'thp_fault_fallback', 'thp_collapse_alloc', 'thp_collapse_alloc_failed', 'thp_file_alloc', 'thp_file_fallback', 'thp_split_page', 'thp_split_page_failed', 'thp_deferred_split_page',
+  'thp_fault_alloc', 'thp_fault_fallback', 'thp_fault_fallback_charge', 'thp_collapse_alloc', 'thp_collapse_alloc_failed', 'thp_file_alloc', 'thp_file_fallback', 'thp_split_page', 'thp_split_page_failed', 'thp_deferred_split_page',
   'thp_underused_split_page', 'thp_split_pmd', 'thp_scan_exceed_none_pte', 'thp_scan_exceed_swap_pte', 'thp_scan_exceed_share_pte',
   'thp_zero_page_alloc', 'thp_zero_page_alloc_failed', 'thp_swpout', 'thp_swpout_fallback',
   'swap_ra', 'swap_ra_hit', 'swpin_zero', 'swpout_zero', 'zswpin', 'zswpout', 'zswpwb',
@@ -135,6 +135,8 @@ export const mmVmscanLruShrinkActive = tracepoint('mm_vmscan_lru_shrink_active',
 export const mmVmscanWriteFolio = tracepoint('mm_vmscan_write_folio', 'vmscan', { pfn: 'pfn', reclaim_flags: 'hex' });
 /** reason: enum vmscan_throttle_state's bit: 1 writeback, 2 isolated, 4 noprogress, 8 congested. */
 export const mmVmscanThrottled = tracepoint('mm_vmscan_throttled', 'vmscan', { nid: 'dec', usec_timeout: 'dec', usec_delayed: 'dec', reason: 'dec' });
+// oom. Sizes are in kB, but for uid and oom_score_adj.
+export const markVictim = tracepoint('mark_victim', 'oom', { pid: 'dec', total_vm: 'dec', anon_rss: 'dec', file_rss: 'dec', shmem_rss: 'dec', uid: 'dec', pgtables: 'dec', oom_score_adj: 'dec' });
 // pagemap
 export const mmLruInsertion = tracepoint('mm_lru_insertion', 'pagemap', { pfn: 'pfn', lru: 'dec' });
 export const mmLruActivate = tracepoint('mm_lru_activate', 'pagemap', { pfn: 'pfn' });

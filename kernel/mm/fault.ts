@@ -101,7 +101,7 @@ export function handleMmFault(fault: Fault, counts: FaultCounts, mayRetry = fals
     result = fixFault(fault);
   }
   if (result === FaultResult.Retry) return result;
-  system.vmstat.add(VmItem.pgfault, 1);
+  system.memcg.countActive(VmItem.pgfault, 1);
   if (result === FaultResult.Done) {
     if (fault.isMajor) counts.majFlt++;
     else counts.minFlt++;

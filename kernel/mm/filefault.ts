@@ -53,7 +53,7 @@ function makeTable({ mm: { system, tables }, vpn }: Fault, folio: Folio): boolea
 function folioFor(fault: Fault): Folio | 'again' | { failed: FaultResult } {
   const { mm, vma, vpn } = fault;
   const { space, ra } = vma.file!;
-  const { folios, waits, faults, vmstat, cacheLog } = mm.system;
+  const { folios, waits, faults, memcg, cacheLog } = mm.system;
   const index = vma.pgoffOf(vpn * PAGE_SIZE);
   if (index >= space.sizePages) return { failed: FaultResult.BusError };
   let folio = space.folioAt(index);
@@ -61,7 +61,7 @@ function folioFor(fault: Fault): Folio | 'again' | { failed: FaultResult } {
     folio = shmemFolio(space, index, { mm, vma, writeEnd: 0 });
   } else {
     if (folio === 0) {
-      vmstat.add(VmItem.pgmajfault, 1);
+      memcg.countActive(VmItem.pgmajfault, 1);
       fault.isMajor = true;
       if (ra !== undefined) mmapMissed(space, ra, index, vma.flags);
       folio = space.folioAt(index);

@@ -87,6 +87,7 @@ export function allocAnonFolio(fault: Fault): { folio: Folio; start: Vpn; order:
     const order = highestOrder(orders);
     const folio = system.allocFolio(order, MemdescType.AnonFolio, gfp);
     if (folio !== 0) return zeroed(fault, folio, order, order === chosen ? null : 'fragmented');
+    if (system.chargeFailed) system.thp.count(order, ThpStat.anon_fault_fallback_charge);
     system.thp.count(order, ThpStat.anon_fault_fallback);
     orders &= ~(1 << order);
   }

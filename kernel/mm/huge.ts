@@ -56,7 +56,11 @@ function mapFreshHuge(fault: Fault): FaultResult | typeof FALLBACK {
   if (folio === 0) {
     system.vmstat.add(VmItem.thp_fault_fallback, 1);
     system.thp.count(PMD_ORDER, ThpStat.anon_fault_fallback);
-    return fallBack(fault, 'fragmented');
+    if (system.chargeFailed) {
+      system.vmstat.add(VmItem.thp_fault_fallback_charge, 1);
+      system.thp.count(PMD_ORDER, ThpStat.anon_fault_fallback_charge);
+    }
+    return fallBack(fault, system.chargeFailed ? 'group-limit' : 'fragmented');
   }
   if (!mm.tables.deposit()) {
     system.putFolio(folio);
@@ -69,7 +73,7 @@ function mapFreshHuge(fault: Fault): FaultResult | typeof FALLBACK {
   if (system.faults.current !== null) system.faults.phase('rmap+lru', { mapcount: 1 }, 'exclusive to this address space');
   mm.tables.setPmdLeaf(vpn, makePte(folio, vma.pageProt | (vma.has(VmFlag.Write) ? Pte.W | Pte.D : 0)));
   system.deferredSplit.add(folio, false);
-  system.vmstat.add(VmItem.thp_fault_alloc, 1);
+  system.memcg.countActive(VmItem.thp_fault_alloc, 1);
   system.thp.count(PMD_ORDER, ThpStat.anon_fault_alloc);
   return done(fault, 'anon-huge', 'order-wanted');
 }

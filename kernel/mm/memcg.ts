@@ -10,12 +10,21 @@ import type { Folio, StateHash } from '#base';
 import { VmStat } from './events.ts';
 import { GfpFlag } from './gfp.ts';
 import type { Lruvec } from './reclaim/lruvec.ts';
+import { SWAP_CLUSTER_MAX } from './reclaim/scan.ts';
 import { PAGE_ALLOC_COSTLY_ORDER } from './pcp.ts';
 import type { MmSystem } from './system.ts';
 
 /** Pages charged at once, so that the next ones come from stock: MEMCG_CHARGE_BATCH. */
 const CHARGE_BATCH = 64;
 const MAX_RECLAIM_RETRIES = 16;
+/** Of the modelled clock, in cycles. */
+const SECOND = 1e9;
+/** The penalty grows with the square of the share by which the group is over: calculate_high_delay(), with its two shifts of 20 and 14 bits. */
+function highDelay({ usage, high }: MemCgroup, pages: number): number {
+  if (usage <= high) return 0;
+  const overage = Math.floor(((usage - high) * 2 ** 20) / Math.max(high, 1));
+  return (((overage * overage) / 2 ** 34) * SECOND * pages) / CHARGE_BATCH;
+}
 
 /** Lines of memory.events, in Linux's order. */
 export const memcgEvents = ['low', 'high', 'max', 'oom', 'oom_kill', 'oom_group_kill'] as const;
@@ -35,6 +44,9 @@ export class MemCgroup {
   high = Infinity;
   low = 0;
   min = 0;
+  /** Compressed in memory: bytes that the pool takes, pages that it stands for. */
+  zswapBytes = 0;
+  zswappedPages = 0;
   swapUsage = 0;
   swapPeak = 0;
   swapMax = Infinity;
@@ -50,6 +62,8 @@ export class MemCgroup {
   readonly stat = new VmStat();
   /** Its reclaimable folios. Replaced when the policy is. */
   lruvec!: Lruvec;
+  /** Pages charged above memory.high since the task last returned to its program: memcg_nr_pages_over_high. */
+  overHigh = 0;
   /** Pages of the last batch that nobody has used yet. */
   stock = 0;
   /** rmdir was said: nobody can join, and what is still charged is reclaimed first. */
@@ -113,9 +127,14 @@ export class MemCgroups {
   /** rmdir of an empty group. It lives on as long as pages are charged to it (a dying memcg). */
   offline(group: MemCgroup): void {
     group.isOnline = false;
-    this.uncharge(group, group.stock);
-    group.stock = 0;
+    this.drainStock(group);
     this.forgetIfEmpty(group);
+  }
+  /** What was charged ahead is given back: drain_all_stock(). */
+  drainStock(group: MemCgroup): void {
+    const { stock } = group;
+    group.stock = 0;
+    this.uncharge(group, stock);
   }
   private forgetIfEmpty(group: MemCgroup): void {
     if (!group.isOnline && group.usage === 0 && group.swapUsage === 0) this.groups.delete(group.id);
@@ -169,6 +188,7 @@ export class MemCgroups {
   private take(group: MemCgroup, pages: number): boolean {
     if (group.usage + pages > group.max) return false;
     group.usage += pages;
+    if (group.usage > group.high) group.overHigh += pages;
     if (group.usage > group.peak) group.peak = group.usage;
     return true;
   }
@@ -179,8 +199,7 @@ export class MemCgroups {
       const freed = this.system.vmscan.reclaimGroup(group, nr, true);
       if (group.margin < nr && !drained) {
         drained = true;
-        this.uncharge(group, group.stock);
-        group.stock = 0;
+        this.drainStock(group);
       }
       if (group.stock >= nr) {
         group.stock -= nr;
@@ -189,7 +208,11 @@ export class MemCgroups {
       if (this.take(group, nr)) return true;
       if ((gfp & GfpFlag.Noretry) !== 0) return false;
       if (freed > 0 && nr <= 1 << PAGE_ALLOC_COSTLY_ORDER) continue;
-      if (retries-- > 0) continue;
+      if (retries-- > 0) {
+        // Linux goes round again while the disk works; here time must pass for that, and it does.
+        if (freed === 0) this.system.waits.passTime();
+        continue;
+      }
       if ((gfp & GfpFlag.RetryMayfail) === 0) this.overLimit = group;
       return false;
     }
@@ -204,6 +227,33 @@ export class MemCgroups {
     if (!this.chargeFolio(folio, gfp)) return false;
     this.of(folio).kernelPages += nr;
     return true;
+  }
+
+  /** What is allocated meanwhile is the group's: set_active_memcg(). */
+  as<T>(group: MemCgroup, work: () => T): T {
+    const { active } = this;
+    this.active = group;
+    const result = work();
+    this.active = active;
+    return result;
+  }
+
+  // memory.high.
+
+  /** The task is about to return to its program, and its group has more than memory.high: reclaims what was charged above it. @returns for how many
+   *  cycles it must sleep, for the group is growing faster than it is reclaimed; 0: not at all. __mem_cgroup_handle_over_high() */
+  handleOverHigh(group: MemCgroup): number {
+    const pages = group.overHigh;
+    group.overHigh = 0;
+    if (group.usage <= group.high) return 0;
+    let wanted = pages;
+    for (let retries = MAX_RECLAIM_RETRIES; ; wanted = SWAP_CLUSTER_MAX) {
+      group.events.high++;
+      const freed = this.system.vmscan.reclaimGroup(group, wanted, true);
+      const delay = Math.min(2 * SECOND, highDelay(group, pages));
+      if (delay <= SECOND / 100) return 0;
+      if (freed === 0 && retries-- <= 0) return delay;
+    }
   }
 
   // Counting.

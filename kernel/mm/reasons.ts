@@ -19,6 +19,7 @@ export const reasons = {
   'vma-too-small': { sentence: 'The aligned window of the larger size does not fit inside the mapping.', hint: 'Map a larger, aligned range.' },
   'ptes-not-none': { sentence: 'Some page of the larger aligned window is mapped already.', hint: 'First touches in between, or a partial MADV_DONTNEED, leave only smaller windows.' },
   'fragmented': { sentence: 'No free block of the larger order: memory is fragmented or short.', hint: 'buddyinfo shows what is free; give the machine more memory.' },
+  'group-limit': { sentence: 'The program\'s memory control group has no room for a folio of that size.', hint: 'Raise memory.max of the group, or --memory-max.' },
   'order-cow': { sentence: 'A copy on write takes one page, whatever the order of the folio it copies from.', hint: '' },
   // Which order of a file's folio? It is chosen when the folio comes into memory.
   'ra-order': { sentence: 'The order of the read-ahead window: two more with every mark that is reached, from single pages on.', hint: 'Longer sequential reads give larger folios.' },

@@ -111,6 +111,8 @@ export class MmSystem {
   readonly heldFolios = new Map<Folio, number>();
   /** Allocations that still succeed, for tests of what happens when they do not: Linux's fail_page_alloc. */
   allocationsUntilFailure = Infinity;
+  /** The last allocation found frames, and no room in the group's limit. */
+  chargeFailed = false;
   private hugeZero: Folio | 0 = 0;
   private hugeZeroUsers = 0;
   private readonly kindCounts = new Float64Array(faultKinds.length);
@@ -191,8 +193,12 @@ export class MmSystem {
   /** 2^order frames as one folio with one reference, contents undefined; 0: not to be had under the rules of `gfp`. */
   allocFolio(order: number, type: MemdescType, gfp: number): Folio | 0 {
     if (this.allocationsUntilFailure <= 0) return 0;
+    this.chargeFailed = false;
     const pfn = this.pages.alloc(order, gfp);
-    if (pfn === 0) return 0;
+    if (pfn === 0) {
+      this.memcg.overLimit = null; // it is the machine that has no memory
+      return 0;
+    }
     return this.allocated(pfn, order, type, gfp);
   }
   /** The largest of several orders that can be had, by one call of the allocator. @param orders a bit an order; order 0 is always there
@@ -216,12 +222,11 @@ export class MmSystem {
     this.machine.charge(this.params.cost.page_alloc);
     if (mmPageAlloc.enabled) mmPageAlloc.emit(pfn, order, migrateTypeOf(gfp), gfp);
     const folio = this.folios.prepare(pfn, order, type);
-    if (!this.chargeFolio(folio, type, gfp)) {
-      this.freeFolio(folio, false);
-      return 0;
-    }
     if (type === MemdescType.AnonFolio) this.thp.count(order, ThpStat.nr_anon, 1);
-    return folio;
+    this.chargeFailed = !this.chargeFolio(folio, type, gfp);
+    if (!this.chargeFailed) return folio;
+    this.freeFolio(folio, false);
+    return 0;
   }
   /** Who pays: user memory and page tables are the group's whose task is on the hart. false: its limit is in the way. */
   private chargeFolio(folio: Folio, type: MemdescType, gfp: number): boolean {
@@ -387,11 +392,15 @@ export class MmSystem {
   /** Those that are due do their work. Called where nothing is half done: before a program runs on, and while all sleep. */
   runDaemons(): void {
     const { clockCycles } = this.machine;
+    // The kernel's own threads are nobody's.
+    const { active } = this.memcg;
+    this.memcg.active = this.memcg.root;
     if (this.khugepaged.deadline <= clockCycles) this.khugepaged.run();
     if (this.accessSplit.deadline <= clockCycles) this.accessSplit.judge();
     if (this.pressure.isKswapdAwake) this.pressure.kswapd();
     if (this.kcompactd.deadline <= clockCycles) this.kcompactd.run();
     if (this.writeback.deadline <= clockCycles) this.writeback.run();
+    this.memcg.active = active;
   }
 
   // Faults by what they turned out to be.

@@ -129,6 +129,7 @@ function newProcess(parent: Task, child: Task, request: CloneRequest): Process {
   p.sid = from.sid;
   p.exitSignal = isSibling ? from.exitSignal : request.exitSignal;
   p.limits = copyLimits(from.limits);
+  p.group = from.group;
   p.vdso = from.vdso;
   p.oomScoreAdj = from.oomScoreAdj;
   p.dumpable = from.dumpable;

@@ -1,5 +1,6 @@
 // A process: what the threads of one program share (Linux's signal_struct with the thread group). Here: the family tree, groups and sessions,
 // limits, what is pending for the program as a whole. Not here: address space, files and signal actions, which tasks may share differently.
+import type { MemCgroup } from '../mm/memcg.ts';
 import type { Limit } from './rlimit.ts';
 import { PendingSignals } from './sigset.ts';
 import type { Task } from './task.ts';
@@ -32,6 +33,8 @@ export class Process {
   /** PR_SET_PDEATHSIG. */
   parentDeathSignal = 0;
   declare limits: Limit[];
+  /** The memory control group that pays for what it allocates. */
+  declare group: MemCgroup;
   /** Signals sent to the program as a whole. */
   readonly pending = new PendingSignals();
   /** Not null: the program is ending with this wait status; every thread exits when it next comes by. */

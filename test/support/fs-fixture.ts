@@ -41,6 +41,7 @@ export class GuestTask {
     p.leader = t;
     p.threads.push(t);
     p.limits = defaultLimits(1000);
+    p.group = kernel.system.memcg.active;
     if (parent !== null) {
       p.pgid = parent.task.process.pgid;
       p.sid = parent.task.process.sid;
