@@ -15,6 +15,7 @@ import { pmdOrderEnabled } from './folio-order.ts';
 import { createHugePmd, markHugeYoung, wpHugePmd } from './huge.ts';
 import type { Mm } from './mm.ts';
 import { ptePresent, pteWritable } from './pagetable.ts';
+import { vmaHasRecency } from './reclaim/referenced.ts';
 import { expandStack } from './stack.ts';
 import { VmFlag } from './vma.ts';
 import type { Vma } from './vma.ts';
@@ -94,12 +95,14 @@ function allows(vma: Vma, access: FaultAccess): boolean {
  *  mm_account_fault(). @param mayRetry the asker can sleep and come again; else I/O is waited for here, with nothing else running */
 export function handleMmFault(fault: Fault, counts: FaultCounts, mayRetry = false): FaultResult {
   const { system } = fault.mm;
+  system.lru.inFault = vmaHasRecency(fault.vma);
   let result = fixFault(fault);
   while (result === FaultResult.Retry && !mayRetry) {
     system.waits.waitNow(system.faultWait as Folio, FolioFlag.Locked);
     fault.tried = true;
     result = fixFault(fault);
   }
+  system.lru.inFault = false;
   if (result === FaultResult.Retry) return result;
   system.memcg.countActive(VmItem.pgfault, 1);
   if (result === FaultResult.Done) {

@@ -7,6 +7,7 @@ import type { FenceBatch } from './fences.ts';
 import { splitHugePmd, zapHugePmd } from './huge.ts';
 import type { Mm } from './mm.ts';
 import { ptePresent } from './pagetable.ts';
+import { vmaHasRecency } from './reclaim/referenced.ts';
 import { removePteRmaps } from './rmap.ts';
 import type { Vma } from './vma.ts';
 
@@ -66,8 +67,10 @@ function zapPtes(mm: Mm, vma: Vma, start: number, end: number, batch: FenceBatch
       const folio = folios.folioOf(first);
       // What the program wrote through this entry is now known of the page alone.
       if ((low & Pte.D) !== 0 && !folios.isAnon(folio)) system.dirtyFolio(folio);
-      if (run === null) run = { first, nr, bits: low & RUN_BITS, end: folio + folios.nrPages(folio) };
+      if (run === null) run = { first, nr, bits: low & RUN_BITS, end: folio + folios.nrPages(folio), isYoung: false };
       else run.nr += nr;
+      // So is that it was used, but of anonymous memory, which is about to be free.
+      run.isYoung ||= (low & Pte.A) !== 0 && !folios.isAnon(folio);
     }
     vpn += nr;
   }
@@ -75,11 +78,12 @@ function zapPtes(mm: Mm, vma: Vma, start: number, end: number, batch: FenceBatch
   return isEmpty;
 }
 /** Pages of one folio whose entries are gone and whose mappings are still counted. `end`: the frame after the folio. */
-interface PteRun { readonly first: Pfn; nr: number; readonly bits: number; readonly end: number }
+interface PteRun { readonly first: Pfn; nr: number; readonly bits: number; readonly end: number; isYoung: boolean }
 /** Bits that must agree in a batch: all but what is written, and what may be. */
 const RUN_BITS = 0x3ff & ~(Pte.A | Pte.D | Pte.W);
 const continues = ({ first, nr, bits, end }: PteRun, low: number): boolean => ptePfn(low) === first + nr && first + nr < end && (low & RUN_BITS) === bits;
-function endRun(mm: Mm, vma: Vma, { first, nr }: PteRun): null {
+function endRun(mm: Mm, vma: Vma, { first, nr, isYoung }: PteRun): null {
+  if (isYoung && vmaHasRecency(vma)) mm.system.lru.markAccessed(mm.system.folios.folioOf(first));
   removePteRmaps(mm, vma, first, nr, true);
   return null;
 }

@@ -16,7 +16,7 @@ export class LruLists {
   private readonly system: MmSystem;
   /** The policy in force. */
   kind: LruvecKind = twoList;
-  /** A fault is under way that adds what it brings in as used: lru_gen_in_fault(). */
+  /** A fault is under way, and use through its VMA counts: lru_gen_in_fault(). */
   inFault = false;
   readonly links: FolioLinks;
   private unevictable = 0;
@@ -46,7 +46,7 @@ export class LruLists {
       this.unevictable += folios.nrPages(folio);
       return;
     }
-    this.lruvecOf(folio).add(folio, how, this.inFault, behind);
+    this.lruvecOf(folio).add(folio, how, how === LruAdd.New && this.inFault && !this.system.vmscan.isRunning, behind);
     folios.set(folio, FolioFlag.Lru);
   }
   /** Takes a folio off its list, if it is on one. */

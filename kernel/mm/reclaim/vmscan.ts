@@ -32,6 +32,8 @@ export class Vmscan {
   isWritebackBound = false;
   /** The clock cycle until which kswapd waits for the disks. */
   kswapdSleepsUntil = 0;
+  /** Reclaim is under way: PF_MEMALLOC. */
+  isRunning = false;
   /** Runs of reclaim so far: whoever sought memory and finds this changed looks again at what it had looked at before. */
   nrRuns = 0;
   private readonly system: MmSystem;
@@ -139,8 +141,13 @@ export class Vmscan {
 
   /** All groups below the target, at one priority. shrink_node() */
   private shrinkNode(sc: ScanControl): void {
-    const { system } = this;
     this.nrRuns++;
+    this.isRunning = true;
+    this.shrinkPasses(sc);
+    this.isRunning = false;
+  }
+  private shrinkPasses(sc: ScanControl): void {
+    const { system } = this;
     for (;;) {
       const before = sc.nrReclaimed;
       sc.nr = newReclaimStat();

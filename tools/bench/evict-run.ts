@@ -1,0 +1,74 @@
+// One way of evicting, timed: fills memory, then has all of it reclaimed. Prints JSON. For evict.mjs. Arguments: policy, what, order.
+// The machine is the real one, frames and page tables in its arena; no instruction runs, so that nothing but reclaim is timed. The disk behind the file
+// and the swap device move real bytes, at no cost of their own but the copy.
+import { asVpn } from '#base';
+import { Machine } from '#cpu';
+import { defaultParams } from '#kernel';
+import { FaultAccess, handlePageFault } from '#kernel/mm/fault.ts';
+import { AddressSpace } from '#kernel/mm/filemap.ts';
+import type { AddressSpaceOps } from '#kernel/mm/filemap.ts';
+import { FolioFlag, MemdescType } from '#kernel/mm/folio.ts';
+import { Gfp } from '#kernel/mm/gfp.ts';
+import { Mm } from '#kernel/mm/mm.ts';
+import { MapFlag, Prot } from '#kernel/mm/mman.ts';
+import { LruType } from '#kernel/mm/reclaim/lruvec.ts';
+import { MmSystem } from '#kernel/mm/system.ts';
+import { newRa } from '#kernel/mm/readahead.ts';
+import { twoList } from '#kernel/mm/reclaim/two-list.ts';
+import { DEFAULT_PRESET, presetNamed } from '#mmu';
+
+const MIB = 1 << 20;
+const [policy = 'two-list', what = 'file', orderText = '0', mibText = '384'] = process.argv.slice(2);
+const order = Number(orderText);
+const mib = Number(mibText);
+const machine = new Machine({ ramBytes: (mib + 128) * MIB, tlb: presetNamed(DEFAULT_PRESET), sv: 39, svadu: true, seed: 1 });
+const system = new MmSystem(machine, defaultParams());
+const policies = { 'two-list': twoList };
+if (!(policy in policies)) throw new Error(`${policy}: no such policy`);
+system.lru.setKind(policies[policy as keyof typeof policies]);
+const group = system.memcg.create('bench')!;
+system.memcg.active = group;
+const mm = Mm.create(system)!;
+mm.activate();
+const pages = mib * 256;
+
+const counts = { minFlt: 0, majFlt: 0 };
+const ops: AddressSpaceOps = {
+  name: 'iomap', maxOrder: 9, readFolios: () => {}, write: () => ({ moved: 0, error: -5, wait: 0 }), pageMkwrite: () => 0, writepages: () => 0, invalidateFolio: () => {},
+  releaseFolio: () => true, folioWritten: () => {}, zeroRange: () => 0, extending: () => {}, folioMoved: () => {}, hash: () => {},
+};
+const space = new AddressSpace(system, 'file', null, ops);
+if (what === 'swap') {
+  const at = mm.mmap({ addr: 0, len: pages * 4096, prot: Prot.Read | Prot.Write, flags: MapFlag.Private | MapFlag.Anonymous, file: null, pgoff: 0 });
+  if (order > 0) system.thp.setMode(order, 'always');
+  const mark = new Uint8Array(8).fill(1);
+  for (let i = 0; i < pages; i++) {
+    const va = at + i * 4096;
+    if (mm.tables.rawLow(asVpn(va / 4096)) === 0) handlePageFault(mm, counts, va, FaultAccess.Write, 'user', 0);
+    const pfn = mm.tables.get(va / 4096) >>> 10;
+    machine.writeFrame(pfn as never, 8 * (i % 500), mark);
+  }
+  // Not used since.
+  for (const folio of [...group.lruvec.all(LruType.Anon)]) system.folios.clear(folio, FolioFlag.Referenced);
+} else {
+  space.sizeBytes = pages * 4096;
+  for (let i = 0; i < pages; i += 1 << order) {
+    const folio = system.allocFolio(order, MemdescType.FileFolio, Gfp.User);
+    if (folio === 0) throw new Error('no memory for the file');
+    system.folios.set(folio, FolioFlag.Uptodate);
+    space.addFolio(folio, i);
+  }
+  if (what === 'mapped') {
+    const at = mm.mmap({ addr: 0, len: pages * 4096, prot: Prot.Read, flags: MapFlag.Shared, file: { space, path: '/f', ino: 1, devMajor: 0, devMinor: 1, mayWrite: true, ra: newRa(32, 1024) }, pgoff: 0 });
+    for (let i = 0; i < pages; i += 16) handlePageFault(mm, counts, at + i * 4096, FaultAccess.Read, 'user', 0);
+  }
+}
+const resident = (): number => group.lruvec.pages(LruType.Anon) + group.lruvec.pages(LruType.File);
+const begun = resident();
+const cpu = process.cpuUsage();
+let idle = 0;
+// The first pass over what was mapped a moment ago finds it young: it is counted, too.
+while (resident() > begun / 20 && idle < 200) idle = system.vmscan.reclaimGroup(group, 32, true) > 0 ? 0 : idle + 1;
+const used = process.cpuUsage(cpu);
+const evicted = begun - resident();
+console.log(JSON.stringify({ pages: evicted, folios: evicted / 2 ** order, cpuSeconds: (used.user + used.system) / 1e6, scanned: group.stat.get('pgscan_direct') }));
