@@ -1,9 +1,9 @@
 // The one place where machine, kernel and programs meet. boot() makes a session of a RunConfig; the session runs in steps, takes and gives
 // bytes, and reports. It knows no host: Node's side is drive.ts and host.ts, and the browser page drives the same session.
-import { asPfn, StateHash, UserError, utf8Encode } from '#base';
+import { asPfn, PAGE_SIZE, StateHash, UserError, utf8Encode } from '#base';
 import type { Pfn } from '#base';
 import { Machine } from '#cpu';
-import { Console, defaultParams, errnoName, Kernel, setCost, Signal } from '#kernel';
+import { chosen, Console, defaultParams, errnoName, Kernel, setCost, Signal } from '#kernel';
 import type { OutputChunk } from '#kernel';
 import type { RunConfig } from './config.ts';
 import type { Trace } from './trace/sink.ts';
@@ -51,9 +51,16 @@ export class Session {
     const { sanitize } = this.config.machine;
     const result = this.kernel.run(Math.min(instrs, left, sanitize ? SANITIZE_INSTRS : Infinity));
     if (sanitize) this.kernel.system.check();
+    this.checkPolicy();
     if (result === 'budget') return maxInsn !== null && this.instructions >= maxInsn ? 'budget' : 'running';
     if (result === 'input' && this.inputEnded) return 'deadlock';
     return result === 'breakpoint' ? 'running' : result;
+  }
+
+  /** A policy of the user's that gave a wrong answer ends the run, now that the kernel has come to rest. @throws UserError */
+  checkPolicy(): void {
+    const { policyFailure } = this.kernel.system.lru;
+    if (policyFailure !== null) throw new UserError(`--lru ${this.config.machine.lru.file?.path ?? this.config.machine.lru.name}: ${policyFailure}. quire presets lru-starter prints a policy to compare with.`);
   }
 
   /** Bytes for standard input; none: its end. */
@@ -124,7 +131,9 @@ export function boot(config: RunConfig, attach?: (session: Session) => Trace, wa
   const console = new Console({ inputTty: stdin, outputTty: stdout, errorTty: stderr, rows, columns });
   const kernel = new Kernel(machine, params, { console, seed: m.seed, epochSeconds: EPOCH_SECONDS, hostname: 'quire', disks: inputs.disks.map(({ image }) => ({ image, latency: m.diskLatency })) });
 
-  if (watchCache) kernel.system.cacheLog.start();
+  const { system } = kernel;
+  if (m.lru.make !== null) system.lru.setKind(chosen(m.lru.name, m.lru.make, m.seed));
+  if (watchCache) system.cacheLog.start();
   const { vfs } = kernel;
   for (const folder of inputs.folders) checkFile(folder, vfs.mkdirs(folder));
   // Links come first: a file below a linked folder (/bin -> usr/bin) belongs where the link leads.
@@ -140,6 +149,8 @@ export function boot(config: RunConfig, attach?: (session: Session) => Trace, wa
     if (inputs.stdin.bytes.length > 0) session.feed(inputs.stdin.bytes);
     session.feed(new Uint8Array(0));
   }
+  limitMemory(kernel, m.memoryMax);
+  session.checkPolicy();
   session.trace = attach?.(session) ?? null;
   try {
     kernel.start([...inputs.argv], [...inputs.env], inputs.path);
@@ -148,6 +159,14 @@ export function boot(config: RunConfig, attach?: (session: Session) => Trace, wa
     throw error;
   }
   return session;
+}
+
+/** The program's group: what it allocates from here on is charged to it. */
+function limitMemory({ system: { memcg } }: Kernel, maxBytes: number | null): void {
+  if (maxBytes === null) return;
+  const group = memcg.create('quire')!;
+  group.max = maxBytes / PAGE_SIZE;
+  memcg.active = group;
 }
 
 function mountDisks({ vfs, system }: Kernel, disks: RunConfig['inputs']['disks']): void {

@@ -2,7 +2,7 @@
 // shows it. Here: the shape, and making it from options. Not here: reading host files (host.ts), since the browser page has none.
 import { showSize, UserError } from '#base';
 import { costs as costTable, parseLatency } from '#kernel';
-import type { DiskImage, DiskLatency } from '#kernel';
+import type { DiskImage, DiskLatency, ReclaimPolicyMaker } from '#kernel';
 import { DEFAULT_PRESET, presetNamed } from '#mmu';
 import type { TlbDescription } from '#mmu';
 import type { Values } from './options.ts';
@@ -43,10 +43,22 @@ export interface MachineConfig {
   /** Bytes of the memory map for each frame. */
   readonly memmap: 64 | 32 | 16 | 8;
   readonly allocStrategy: 'loop' | 'sizes' | 'largest';
+  readonly lru: PolicyConfig;
+  /** Of the program's group, in bytes; null: none. */
+  readonly memoryMax: number | null;
   /** How long disks take. */
   readonly diskLatency: DiskLatency;
   /** Invariants are checked during the run. Changes nothing that is counted. */
   readonly sanitize: boolean;
+}
+
+/** Which folios go when memory is short. */
+export interface PolicyConfig {
+  readonly name: string;
+  /** The user's own file. */
+  readonly file: { readonly path: string; readonly sha256: string } | null;
+  /** Of a file, and of the small policies; null: the kernel's own. */
+  readonly make: ReclaimPolicyMaker | null;
 }
 
 /** What the run reads of the world outside. */
@@ -76,8 +88,8 @@ export interface RunConfig { readonly machine: MachineConfig; readonly inputs: I
 export const MIN_MEM = 16 * 1024 ** 2;
 export const MAX_MEM = 3584 * 1024 ** 2;
 
-/** Checks what options mean together. @param tlb what --tlb's file describes, null without one  @throws UserError */
-export function machineConfig(values: Values, tlb: TlbDescription | null): MachineConfig {
+/** Checks what options mean together. @param tlb what --tlb's file describes, null without one @param lru what --lru names @throws UserError */
+export function machineConfig(values: Values, tlb: TlbDescription | null, lru: PolicyConfig): MachineConfig {
   if (values.preset !== undefined && tlb !== null) throw new UserError('--preset and --tlb: both name the TLBs. Write one of them.');
   if (values.svade && values.svadu) throw new UserError('--svade and --svadu: they exclude each other. Write one of them.');
   if (values.engine !== 'reference') {
@@ -103,9 +115,20 @@ export function machineConfig(values: Values, tlb: TlbDescription | null): Machi
     costs: costs(values.cost),
     memmap: Number(values.memmap) as 64 | 32 | 16 | 8,
     allocStrategy: values['alloc-strategy'],
+    lru,
+    memoryMax: memoryMax(values['memory-max'], memBytes),
     diskLatency: parseLatency(values['disk-latency']),
     sanitize: values.sanitize === true,
   };
+}
+
+/** The kernel needs some pages of the group at once to run a program at all: below that nothing would start. */
+const MIN_MEMORY_MAX = 256 * 1024;
+function memoryMax(bytes: number | undefined, memBytes: number): number | null {
+  if (bytes === undefined) return null;
+  const pages = Math.floor(bytes / 4096) * 4096;
+  if (pages >= MIN_MEMORY_MAX) return pages;
+  throw new UserError(`--memory-max ${showSize(bytes)}: no program starts in so little. Write a size from ${showSize(MIN_MEMORY_MAX)} on; RAM (--mem) is ${showSize(memBytes)}.`);
 }
 
 /** Every cost of the cycle model, the changed ones changed. */

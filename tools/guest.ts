@@ -7,10 +7,11 @@ import { machineConfig, type RunConfig, type TerminalConfig } from './config.ts'
 import type { DriveEnd } from './drive.ts';
 import { readHostFile, readInputs, sha256, writeOut } from './host.ts';
 import type { Values } from './options.ts';
+import { readPolicy } from './policy-file.ts';
 
 /** Reads every host input of a run. @throws UserError */
 export function prepare(values: Values, rest: readonly string[], terminal: TerminalConfig): RunConfig {
-  const machine = machineConfig(values, values.tlb === undefined ? null : readTlb(values.tlb));
+  const machine = machineConfig(values, values.tlb === undefined ? null : readTlb(values.tlb), readPolicy(values.lru));
   const stdinBytes = values.stdin === undefined ? null : readHostFile(values.stdin, `--stdin ${values.stdin}`);
   const stdin = stdinBytes === null ? null : { bytes: stdinBytes, sha256: sha256(stdinBytes) };
   return { machine, inputs: readInputs(values, rest, terminal, stdin) };

@@ -4,6 +4,7 @@
 //   cli.ts        finds the command, its help; how everything ends: exit statuses, error sentences
 //   options.ts    every option, declared once; strict parsing (suggest.ts: near misses; help-text.ts: help from the tables)
 //   guest.ts      from words to a run: host.ts reads the files, config.ts checks what options mean together
+//                 policy-file.ts the policy of --lru, perhaps the user's own (lru-starter.ts is where that begins)
 //   boot.ts       the one place where machine, kernel, policies and programs meet: Session.step(), feed(), takeOutput()
 //   drive.ts      the loop around a session: output, input, Ctrl-C, the progress line
 //   report.ts     quire.stat/1 from counters and tables; schema.ts declares and checks its shape

@@ -115,7 +115,8 @@ export const options = {
   'alloc-strategy': { kind: choice('loop', 'sizes', 'largest'), group: 'kernel', byDefault: 'loop', help: 'how large folios are asked for: all orders, 2M and 64K only, one call' },
   sanitize: { kind: flag, group: 'kernel', help: 'check the kernel\'s invariants again and again while the program runs (slow)' },
   swap: { kind: later('swap is'), group: 'kernel', refused: true, help: 'swap space (not modelled yet)' },
-  lru: { kind: later('reclaim is'), group: 'kernel', refused: true, help: 'reclaim policy (not modelled yet)' },
+  lru: { kind: text('POLICY|FILE', 'clock'), group: 'kernel', byDefault: 'two-list', help: 'which pages go first: two-list, fifo, clock, random, or your own file.ts' },
+  'memory-max': { kind: size, group: 'kernel', help: 'memory.max of the control group of the program and what it starts' },
 
   root: { kind: text('DIR', './rootfs'), group: 'inputs', help: 'host folder, copied into the root of the guest\'s file system' },
   share: { kind: pair('HOST:GUEST', ':', './data:/data'), group: 'inputs', repeat: true, help: 'host folder, copied to a path of the guest; nothing is written back' },

@@ -20,6 +20,8 @@ export interface ConfigReport {
   readonly costs: Readonly<Record<string, number>>;
   readonly memmap: number;
   readonly allocStrategy: string;
+  readonly lru: { readonly policy: string; readonly file: string | null; readonly sha256: string | null };
+  readonly memoryMax: number | null;
   readonly env: readonly string[];
   readonly files: readonly { readonly path: string; readonly sha256: string }[];
   readonly disks: readonly { readonly path: string; readonly isWritable: boolean; readonly sizeBytes: number }[];
@@ -77,6 +79,10 @@ export const statFields: readonly FieldRow[] = [
   ['config.costs.*', 'number', 'cycles that one such operation of the kernel costs'],
   ['config.memmap', 'count', 'bytes of the memory map for each frame'],
   ['config.allocStrategy', 'text', 'how a fault asks the allocator for a large folio'],
+  ['config.lru.policy', 'text', 'reclaim policy: which pages go when memory is short'],
+  ['config.lru.file', 'text?', 'the file that the policy was read from, null: one of Quire\'s own'],
+  ['config.lru.sha256', 'text?', 'hash of that file'],
+  ['config.memoryMax', 'count?', 'memory.max of the program\'s group in bytes, null: no limit'],
   ['config.env', 'texts', 'environment of the program'],
   ['config.files', 'free', 'host files that the guest was given: guest path and hash'],
   ['config.disks', 'free', 'disks, with where they are mounted, whether the run may change them, and their size'],

@@ -65,9 +65,12 @@ function getFolio(space: AddressSpace, ra: FileRa, index: number, lastIndex: num
     folio = createFolio(space, index);
     if (folio === 0) return { error: -Errno.ENOMEM };
   }
+  // Held meanwhile: reading ahead wants memory, and whoever makes room for it may choose this very folio.
+  folios.get(folio);
   if (folios.test(folio, FolioFlag.Reclaim) && !folios.test(folio, FolioFlag.Writeback)) asyncReadahead(space, ra, folio, folios.index(folio), lastIndex - folios.index(folio));
-  if (folios.test(folio, FolioFlag.Uptodate) || waits.isLocked(folio)) return folio;
-  return readAlone(space, folio) ? folio : { error: -Errno.EIO };
+  const isReadable = folios.test(folio, FolioFlag.Uptodate) || waits.isLocked(folio) || readAlone(space, folio);
+  space.system.putFolio(folio);
+  return isReadable ? folio : { error: -Errno.EIO };
 }
 /** One page, not read yet; 0: no memory. Mirrors filemap_create_folio(). */
 export function createFolio(space: AddressSpace, index: number): Folio | 0 {

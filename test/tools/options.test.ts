@@ -65,7 +65,7 @@ describe('what is refused, with what to write instead', () => {
     [['--env', '=x'], "--env =x: no '=' with something before it."],
     [['--json=yes'], '--json=yes: --json takes no value. Write --json alone.'],
     [['--swap', '128M'], '--swap: swap is not modelled yet. Leave this option out.'],
-    [['--lru', 'mglru'], '--lru: reclaim is not modelled yet. Leave this option out.'],
+    [['--memory-max', '12Q'], '--memory-max 12Q: not a size.'],
     [['--disk', ':rw'], '--disk :rw: no image. Write a file, as in disk.img, disk.img:rw or disk.img:rw@/data.'],
   ])('%j', (words, start) => expect(complaint(...words)).toContain(start));
 

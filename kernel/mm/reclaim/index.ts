@@ -18,3 +18,5 @@ export * from './policy.ts';
 export type { SamplingObserver } from './referenced.ts';
 export type { LruLists } from './lru.ts';
 export { twoList } from './two-list.ts';
+export { chosen } from './chosen.ts';
+export { smallPolicies } from './policies.ts';

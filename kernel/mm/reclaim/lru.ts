@@ -16,6 +16,8 @@ export class LruLists {
   private readonly system: MmSystem;
   /** The policy in force. */
   kind: LruvecKind = twoList;
+  /** What the user's policy answered first that it must not (chosen.ts); null: nothing. Whoever runs the kernel is to stop and say so. */
+  policyFailure: string | null = null;
   /** A fault is under way, and use through its VMA counts: lru_gen_in_fault(). */
   inFault = false;
   readonly links: FolioLinks;
