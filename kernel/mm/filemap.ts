@@ -170,6 +170,7 @@ export class AddressSpace {
     this.quota = quota;
     this.ops = ops;
     this.id = system.newMappingId();
+    if (ops !== null) system.shadowNodes.watch(this.pages);
     this.host = host ?? { ino: this.id, devMajor: 0, devMinor: 1 };
   }
   get sizeBytes(): number {

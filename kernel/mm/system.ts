@@ -39,6 +39,7 @@ import type { Watermarks } from './watermark.ts';
 import { MemCgroups } from './memcg.ts';
 import { LruLists } from './reclaim/lru.ts';
 import type { SamplingObserver } from './reclaim/referenced.ts';
+import { ShadowNodes } from './reclaim/workingset.ts';
 import { Vmscan } from './reclaim/vmscan.ts';
 import { Swap } from './swap/index.ts';
 import { Writeback } from './writeback.ts';
@@ -96,6 +97,7 @@ export class MmSystem {
   readonly memcg: MemCgroups;
   readonly swap: Swap;
   readonly vmscan = new Vmscan(this);
+  readonly shadowNodes = new ShadowNodes(this);
   /** Who compares what reclaim sees with what the hart did; null: nobody. */
   sampling: SamplingObserver | null = null;
   /** What files ask of their formats and disks. */
@@ -435,6 +437,7 @@ export class MmSystem {
     this.memcg.hash(into);
     this.swap.hash(into);
     this.vmscan.hash(into);
+    this.shadowNodes.hash(into);
     this.writeback.hash(into);
     for (const space of this.addressSpaces.values()) if (space.ops !== null) space.hash(into);
     this.accessSplit.hash(into);

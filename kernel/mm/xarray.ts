@@ -31,20 +31,21 @@ export const isSwapValue = (entry: number): boolean => entry >= SWAP_BASE && ent
 export const isShadowValue = (entry: number): boolean => entry >= VALUE_BASE;
 
 /** An entry is a number above 0. Folios are frame numbers, values lie above all of those. 0: nothing. */
-type Slot = Node | number;
+type Slot = XNode | number;
 /** Slots hold -1 - s for a sibling of slot s. */
 const siblingOf = (slot: number): number => -1 - slot;
 
-class Node {
+export class XNode {
   readonly shift: number;
-  parent: Node | null;
+  parent: XNode | null;
   readonly place: number;
   readonly slots: Slot[] = new Array<Slot>(SLOTS).fill(0);
-  /** Slots that are not empty, siblings included. */
+  /** Slots that are not empty, siblings included; of these, slots with values. */
   count = 0;
+  nrValues = 0;
   /** Two words a mark. */
   readonly marks = new Uint32Array(2 * NR_MARKS);
-  constructor(shift: number, parent: Node | null, place: number) {
+  constructor(shift: number, parent: XNode | null, place: number) {
     this.shift = shift;
     this.parent = parent;
     this.place = place;
@@ -67,14 +68,16 @@ class Node {
 export interface XEntry { readonly entry: number; readonly index: number; readonly order: number }
 
 export class XArray {
-  private root: Node | null = null;
+  private root: XNode | null = null;
   /** Nodes there are: what the tree costs (576 bytes each on Linux). */
   nrNodes = 0;
+  /** Told of every node whose values have come or gone, or which has gone itself (count 0): xa_update_node_t. */
+  onNode: ((node: XNode) => void) | null = null;
 
   /** The entry that serves an index; 0: none. */
   load(index: number): number {
     if (this.root === null || index >= 2 ** (this.root.shift + CHUNK_SHIFT)) return 0;
-    for (let node: Node = this.root; ; ) {
+    for (let node: XNode = this.root; ; ) {
       const found: Slot = node.slots[slotIn(node, index)]!;
       if (typeof found !== 'number') {
         node = found;
@@ -97,6 +100,22 @@ export class XArray {
     node.slots[slot] = entry;
     for (let i = 1; i < nr; i++) node.slots[slot + i] = siblingOf(slot);
     node.count += nr;
+    this.countValues(node, isXaValue(entry) ? nr : 0);
+  }
+  /** @param change slots with values more (or less) */
+  private countValues(node: XNode, change: number): void {
+    const had = node.nrValues;
+    node.nrValues += change;
+    if (this.onNode !== null && (had > 0 || change > 0)) this.onNode(node);
+  }
+  /** Frees a node that holds nothing but values; they are forgotten. */
+  dropNode(node: XNode): void {
+    if (node.count !== node.nrValues) bug('a node with more than values in it is dropped');
+    node.slots.fill(0);
+    node.count = 0;
+    node.nrValues = 0;
+    this.onNode?.(node);
+    this.prune(node);
   }
   /** Makes room for an entry of an order: values there go, of which larger ones are cut and those that lie outside stay.
    *  @returns the last value that was there; 0: none. The caller knows that there is no folio. */
@@ -122,7 +141,9 @@ export class XArray {
   /** Gives the entry at an index another value; order and marks stay. */
   replace(index: number, entry: number): void {
     const at = this.locate(index) ?? bug(`no xarray entry at ${index}`);
+    const wasValue = isXaValue(at.node.slots[at.slot] as number);
     at.node.slots[at.slot] = entry;
+    if (wasValue !== isXaValue(entry)) this.countValues(at.node, (wasValue ? -1 : 1) * slotsOf(at.node, at.slot));
   }
   /** Removes the entry that serves an index, with its marks. @returns it; 0: there was none */
   erase(index: number): number {
@@ -134,6 +155,7 @@ export class XArray {
     const nr = slotsOf(node, slot);
     for (let i = 0; i < nr; i++) node.slots[slot + i] = 0;
     node.count -= nr;
+    this.countValues(node, isXaValue(entry) ? -nr : 0);
     this.prune(node);
     return entry;
   }
@@ -159,7 +181,7 @@ export class XArray {
     const at = this.locate(index);
     if (at === null) return;
     let { slot } = at;
-    for (let node: Node | null = at.node; node !== null && !node.isMarked(slot, mark); node = node.parent) {
+    for (let node: XNode | null = at.node; node !== null && !node.isMarked(slot, mark); node = node.parent) {
       node.setMark(slot, mark);
       slot = node.place;
     }
@@ -168,9 +190,9 @@ export class XArray {
     const at = this.locate(index);
     if (at !== null) this.clearAt(at.node, at.slot, mark);
   }
-  private clearAt(from: Node, fromSlot: number, mark: Mark): void {
+  private clearAt(from: XNode, fromSlot: number, mark: Mark): void {
     let slot = fromSlot;
-    for (let node: Node | null = from; node !== null && node.isMarked(slot, mark); node = node.parent) {
+    for (let node: XNode | null = from; node !== null && node.isMarked(slot, mark); node = node.parent) {
       node.clearMark(slot, mark);
       if (node.hasMark(mark)) return;
       slot = node.place;
@@ -186,7 +208,7 @@ export class XArray {
     let at = index;
     restart: while (at < end) {
       if (this.root === null || at >= 2 ** (this.root.shift + CHUNK_SHIFT)) return null;
-      for (let node: Node = this.root; ; ) {
+      for (let node: XNode = this.root; ; ) {
         let slot = slotIn(node, at);
         const first = node.slots[slot]!;
         if (typeof first === 'number' && first < 0) slot = -1 - first;
@@ -248,7 +270,7 @@ export class XArray {
     return at.index;
   }
   /** The slot that serves an index, of an entry of several the first; no node: beyond the tree. */
-  private cursor(index: number): { node: Node | null; slot: number; index: number } {
+  private cursor(index: number): { node: XNode | null; slot: number; index: number } {
     const root = this.root !== null && index < 2 ** (this.root.shift + CHUNK_SHIFT) ? this.root : null;
     const at = { node: root, slot: root === null ? 0 : slotIn(root, index), index };
     this.descend(at);
@@ -256,25 +278,25 @@ export class XArray {
     if (typeof held === 'number' && held < 0) at.slot = -1 - held;
     return at;
   }
-  private descend(at: { node: Node | null; slot: number; readonly index: number }): void {
+  private descend(at: { node: XNode | null; slot: number; readonly index: number }): void {
     for (let below = at.node?.slots[at.slot]; below !== undefined && typeof below !== 'number'; below = below.slots[at.slot]) {
       at.node = below;
       at.slot = slotIn(below, at.index);
     }
   }
 
-  private startOf(node: Node, slot: number): number {
+  private startOf(node: XNode, slot: number): number {
     let start = slot * 2 ** node.shift;
     for (let at = node; at.parent !== null; at = at.parent) start += at.place * 2 ** at.parent.shift;
     return start;
   }
-  private endOf(node: Node): number {
+  private endOf(node: XNode): number {
     return this.startOf(node, 0) + 2 ** (node.shift + CHUNK_SHIFT);
   }
   /** The node and first slot of the entry that serves an index. */
-  private locate(index: number): { node: Node; slot: number } | null {
+  private locate(index: number): { node: XNode; slot: number } | null {
     if (this.root === null || index >= 2 ** (this.root.shift + CHUNK_SHIFT)) return null;
-    for (let node: Node = this.root; ; ) {
+    for (let node: XNode = this.root; ; ) {
       const slot = slotIn(node, index);
       const found: Slot = node.slots[slot]!;
       if (typeof found !== 'number') {
@@ -286,12 +308,12 @@ export class XArray {
     }
   }
   /** Where an entry of an order goes; makes the nodes above it. */
-  private makePlace(index: number, order: number): { node: Node; slot: number; nr: number } {
+  private makePlace(index: number, order: number): { node: XNode; slot: number; nr: number } {
     const shift = order - (order % CHUNK_SHIFT);
     if (shift > MAX_SHIFT || index >= 2 ** (MAX_SHIFT + CHUNK_SHIFT)) bug(`xarray index ${index}`);
     this.root ??= this.newNode(shift, null, 0);
     while (this.root.shift < shift || index >= 2 ** (this.root.shift + CHUNK_SHIFT)) this.grow();
-    let node: Node = this.root;
+    let node: XNode = this.root;
     while (node.shift > shift) {
       const slot = slotIn(node, index);
       const found: Slot = node.slots[slot]!;
@@ -321,13 +343,13 @@ export class XArray {
     root.count = 1;
     for (const mark of [Mark.Dirty, Mark.Writeback, Mark.ToWrite]) if (old.hasMark(mark)) root.setMark(0, mark);
   }
-  private newNode(shift: number, parent: Node | null, place: number): Node {
+  private newNode(shift: number, parent: XNode | null, place: number): XNode {
     this.nrNodes++;
-    return new Node(shift, parent, place);
+    return new XNode(shift, parent, place);
   }
   /** Empty nodes go, upwards. */
-  private prune(from: Node): void {
-    for (let node: Node = from; node.count === 0; ) {
+  private prune(from: XNode): void {
+    for (let node: XNode = from; node.count === 0; ) {
       this.nrNodes--;
       if (node.parent === null) {
         this.root = null;
@@ -341,19 +363,19 @@ export class XArray {
 }
 
 /** Nothing there, or no page: a value. */
-function isMiss(node: Node, slot: number): boolean {
+function isMiss(node: XNode, slot: number): boolean {
   let found = node.slots[slot]!;
   if (typeof found === 'number' && found < 0) found = node.slots[-1 - found]!;
   return found === 0 || (typeof found === 'number' && isXaValue(found));
 }
 /** Shifts where the index fits into them: division costs several times as much. */
-const slotIn = ({ shift }: Node, index: number): number => (index < 2 ** 31 ? (shift > 30 ? 0 : (index >>> shift) & (SLOTS - 1)) : Math.floor(index / 2 ** shift) % SLOTS);
-function slotsOf(node: Node, slot: number): number {
+const slotIn = ({ shift }: XNode, index: number): number => (index < 2 ** 31 ? (shift > 30 ? 0 : (index >>> shift) & (SLOTS - 1)) : Math.floor(index / 2 ** shift) % SLOTS);
+function slotsOf(node: XNode, slot: number): number {
   let nr = 1;
   while (slot + nr < SLOTS && node.slots[slot + nr] === siblingOf(slot)) nr++;
   return nr;
 }
-function entryAt(node: Node, slot: number, index: number): XEntry {
+function entryAt(node: XNode, slot: number, index: number): XEntry {
   const order = node.shift + Math.log2(slotsOf(node, slot));
   return { entry: node.slots[slot] as number, index: index - (index % 2 ** order), order };
 }

@@ -208,9 +208,16 @@ export class Vmscan {
       }
       this.nrDeferred = Math.min(Math.max(0, this.nrDeferred + delta - scanned), 2 * freeable);
     }
+    this.shrinkShadows();
     this.system.shrinkHugeZeroFolio();
     this.system.accessSplit.underPressure();
     sc.nrReclaimed += Math.max(0, this.system.pages.freePagesAndStock - before);
+  }
+  /** Whatever the priority, half of what is too much: shadows are cheap to lose (a shrinker of 0 seeks). */
+  private shrinkShadows(): void {
+    const { shadowNodes, vmstat } = this.system;
+    const nr = Math.floor(shadowNodes.freeable / 2);
+    if (nr > 0) vmstat.add(VmItem.slabs_scanned, shadowNodes.shrink(nr));
   }
   /** For a large order: as long as something is freed, and compaction could not do with what there is. should_continue_reclaim() */
   private shouldContinue(sc: ScanControl, freed: number): boolean {

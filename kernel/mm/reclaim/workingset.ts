@@ -4,11 +4,12 @@
 //
 //   evicted at age E, back at age R: R - E folios have left the inactive list or been activated since. If that is at most the size of the lists that it
 //   could have been on instead, it belongs to the working set: it goes to the active list.
-import type { Folio } from '#base';
+import type { Folio, StateHash } from '#base';
 import { VmItem } from '../events.ts';
 import { FolioFlag } from '../folio.ts';
 import type { MemCgroup } from '../memcg.ts';
 import type { MmSystem } from '../system.ts';
+import type { XArray, XNode } from '../xarray.ts';
 import type { Shadow } from './lruvec.ts';
 
 /** Bits of a shadow: a group's number, whether the folio was of the working set, and the age. Linux has 40 or so for the age. */
@@ -59,3 +60,42 @@ export function workingsetRecent(system: MmSystem, shadow: Shadow, isFile: boole
 export const refaultItem = (isFile: boolean): number => (isFile ? VmItem.workingset_refault_file : VmItem.workingset_refault_anon);
 export const activateItem = (isFile: boolean): number => (isFile ? VmItem.workingset_activate_file : VmItem.workingset_activate_anon);
 export const restoreItem = (isFile: boolean): number => (isFile ? VmItem.workingset_restore_file : VmItem.workingset_restore_anon);
+
+/** Nodes of page-cache trees that hold nothing but shadows, oldest first: they cost memory, and are given up when there are too many to be of use. Mirrors
+ *  workingset_update_node(), count_shadow_nodes() and scan_shadow_nodes(). One list; Linux has one a group. */
+export class ShadowNodes {
+  private readonly system: MmSystem;
+  private readonly nodes = new Map<XNode, XArray>();
+  constructor(system: MmSystem) {
+    this.system = system;
+  }
+  /** Watches the tree of a file. */
+  watch(tree: XArray): void {
+    tree.onNode = (node) => {
+      const isShadowsOnly = node.count > 0 && node.count === node.nrValues;
+      if (isShadowsOnly === this.nodes.has(node)) return;
+      if (isShadowsOnly) this.nodes.set(node, tree);
+      else this.nodes.delete(node);
+      this.system.vmstat.set(VmItem.workingset_nodes, this.nodes.size);
+    };
+  }
+  /** Nodes beyond what is worth keeping: shadows of as many pages as there are in memory, in nodes an eighth full. */
+  get freeable(): number {
+    return Math.max(0, this.nodes.size - (this.system.managedPages >>> 3));
+  }
+  /** Gives up the oldest. @returns how many */
+  shrink(nr: number): number {
+    const { vmstat } = this.system;
+    let dropped = 0;
+    for (const [node, tree] of this.nodes) {
+      if (dropped >= nr || this.freeable === 0) break;
+      tree.dropNode(node);
+      dropped++;
+    }
+    vmstat.add(VmItem.workingset_nodereclaim, dropped);
+    return dropped;
+  }
+  hash(into: StateHash): void {
+    into.numbers([this.nodes.size]);
+  }
+}
