@@ -7,6 +7,8 @@ import { FolioFlag, MemdescType } from './folio.ts';
 import type { Mm } from './mm.ts';
 import { ptePresent } from './pagetable.ts';
 import { isGuardMarker } from './pte-marker.ts';
+import { entryOfPte, isExclusiveSwapPte, isSwapPte } from './swap/entry.ts';
+import type { SwapEntry } from './swap/entry.ts';
 import type { MmSystem } from './system.ts';
 import { VmFlag, isDataMapping, isExecMapping, isStackMapping } from './vma.ts';
 import type { Vma } from './vma.ts';
@@ -24,23 +26,25 @@ export interface Scan {
   readonly slots: Uint8Array;
   /** Of heads: mappings by the address space that is being walked. */
   readonly mine: Int32Array;
+  /** PTEs that name a place in swap, by the place. */
+  readonly swapped: Map<SwapEntry, number>;
 }
 export const newScan = ({ folios: { nrFrames } }: MmSystem): Scan => ({
   ptes: new Int32Array(nrFrames), pmds: new Int32Array(nrFrames), tables: new Uint8Array(nrFrames), nrTables: 0,
-  owners: new Int32Array(nrFrames), slots: new Uint8Array(nrFrames), mine: new Int32Array(nrFrames),
+  owners: new Int32Array(nrFrames), slots: new Uint8Array(nrFrames), mine: new Int32Array(nrFrames), swapped: new Map(),
 });
 
 /** What is mapped in one address space. */
-interface Found { anon: number; file: number; shmem: number; tables: number; leaves: number; readonly heads: number[] }
+interface Found { anon: number; file: number; shmem: number; swapped: number; tables: number; leaves: number; readonly heads: number[] }
 
 export function checkMm(mm: Mm, scan: Scan): void {
   checkVmas(mm);
-  const found: Found = { anon: 0, file: 0, shmem: 0, tables: 0, leaves: 0, heads: [] };
+  const found: Found = { anon: 0, file: 0, shmem: 0, swapped: 0, tables: 0, leaves: 0, heads: [] };
   scanTable(mm, scan, mm.tables.root, mm.tables.levels - 1, 0, found);
   checkOwner(mm, scan, found.heads);
   const { rss, tables } = mm;
-  if (found.anon !== rss.anonPages || found.file !== rss.filePages || found.shmem !== rss.shmemPages || rss.swapEntries !== 0) {
-    bug(`rss of address space ${mm.id} is ${JSON.stringify(rss)}, the tables map ${found.anon} anonymous, ${found.file} file, ${found.shmem} shmem`);
+  if (found.anon !== rss.anonPages || found.file !== rss.filePages || found.shmem !== rss.shmemPages || found.swapped !== rss.swapEntries) {
+    bug(`rss of address space ${mm.id} is ${JSON.stringify(rss)}, the tables map ${found.anon} anonymous, ${found.file} file, ${found.shmem} shmem, and name ${found.swapped} in swap`);
   }
   if (mm.hiwaterRss < mm.rssPages || mm.hiwaterVm < mm.totalVm) bug(`a high-water mark of address space ${mm.id} is below the level`);
   if (found.leaves !== tables.nrDeposits) bug(`${found.leaves} PMD leaves and ${tables.nrDeposits} deposited tables`);
@@ -139,6 +143,15 @@ function checkEntry(mm: Mm, scan: Scan, vma: Vma, vpn: number, low: number, pfn:
   const { folios } = system;
   if (isGuardMarker(low)) {
     if (level !== 0 || !vma.has(VmFlag.MaybeGuard)) bug(`guard at ${hex(vpn * 4096)} of a VMA that should have none`);
+    return;
+  }
+  if (!ptePresent(low) && isSwapPte(low)) {
+    const entry = entryOfPte(low);
+    found.swapped++;
+    scan.swapped.set(entry, (scan.swapped.get(entry) ?? 0) + 1);
+    if (level !== 0 || vma.anonVma === null) bug(`swap entry at ${hex(vpn * 4096)} of a VMA that has had no page`);
+    // What only one address space may reach has one entry, and no page that is mapped elsewhere.
+    if (isExclusiveSwapPte(low) && system.swap.count(entry) !== 1) bug(`exclusive swap entry at ${hex(vpn * 4096)} for a slot with ${system.swap.count(entry)} users`);
     return;
   }
   if (!ptePresent(low)) bug(`entry ${hex(low)} at ${hex(vpn * 4096)} is neither present nor empty`);

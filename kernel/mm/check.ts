@@ -11,6 +11,8 @@ import type { AddressSpace } from './filemap.ts';
 import { ENTIRELY_MAPPED, FolioFlag, MemdescType } from './folio.ts';
 import { LruType } from './reclaim/lruvec.ts';
 import { countMappings } from './rmap-walk.ts';
+import { swapEntry } from './swap/entry.ts';
+import type { SwapEntry } from './swap/entry.ts';
 import type { MmSystem } from './system.ts';
 import { PMD_ORDER } from './thp.ts';
 import { VmFlag } from './vma.ts';
@@ -32,6 +34,7 @@ export function checkSystem(system: MmSystem): void {
   if (committed !== system.committedPages) bug(`Committed_AS is ${system.committedPages} pages, accounted VMAs have ${committed}`);
   checkAnonVmas(system.anonVmas, system.mms);
   checkFolios(system, scan);
+  checkSwap(system, scan.swapped);
   checkLru(system);
 }
 
@@ -106,7 +109,7 @@ function checkLru(system: MmSystem): void {
     if (isListed && folios.test(folio, FolioFlag.Unevictable)) unevictable += nr;
     else if (isListed !== listed.has(folio)) bug(`folio ${hex(folio)} with flags ${hex(folios.flags(folio))} is ${listed.has(folio) ? '' : 'not '}listed`);
     const space = folios.isAnon(folio) ? undefined : system.addressSpaces.get(folios.mapping(folio));
-    const belongs = folios.isAnon(folio) ? folios.mapping(folio) !== 0 : space !== undefined && !space.isUnevictable && (space.ops !== null || space.kind === 'shmem');
+    const belongs = folios.isAnon(folio) ? folios.mapping(folio) !== 0 || folios.test(folio, FolioFlag.SwapCache) : space !== undefined && !space.isUnevictable && (space.ops !== null || space.kind === 'shmem');
     if (belongs && !isListed) bug(`folio ${hex(folio)} is on no list`);
   }
   if (unevictable !== lru.unevictablePages) bug(`${unevictable} pages are unevictable, ${lru.unevictablePages} are counted`);
@@ -119,7 +122,7 @@ function checkLru(system: MmSystem): void {
 /** What the frames say of themselves, to be held against the gauges. */
 interface Tally {
   used: number; tables: number; anonMapped: number; fileMapped: number; cached: number; shmem: number; hugeMapped: number; mlocked: number;
-  dirty: number; writeback: number;
+  dirty: number; writeback: number; swapCached: number;
   /** By order. */
   readonly anon: number[]; readonly partial: number[];
 }
@@ -128,7 +131,7 @@ interface Tally {
 function checkFolios(system: MmSystem, scan: Scan): void {
   const { folios, pages } = system;
   const noOrders = (): number[] => new Array<number>(MAX_PAGE_ORDER + 1).fill(0);
-  const tally: Tally = { used: 0, tables: 0, anonMapped: 0, fileMapped: 0, cached: 0, shmem: 0, hugeMapped: 0, mlocked: 0, dirty: 0, writeback: 0, anon: noOrders(), partial: noOrders() };
+  const tally: Tally = { used: 0, tables: 0, anonMapped: 0, fileMapped: 0, cached: 0, shmem: 0, hugeMapped: 0, mlocked: 0, dirty: 0, writeback: 0, swapCached: 0, anon: noOrders(), partial: noOrders() };
   const end = folios.firstPfn + folios.nrFrames;
   for (let at: number = folios.firstPfn; at < end; ) {
     const pfn = asPfn(at);
@@ -186,8 +189,10 @@ function checkFolio(system: MmSystem, scan: Scan, head: number, nr: number, tall
   if (nr > 1 && folios.nrPagesMapped(folio) !== expected) bug(`folio ${hex(head)} has nr_pages_mapped ${folios.nrPagesMapped(folio)}, should be ${expected}`);
   // A reference for each mapping, for whoever holds it besides, and one for the page cache if the folio is a file's.
   const cached = !anon && folios.mapping(folio) !== 0;
+  const swapCached = folios.test(folio, FolioFlag.SwapCache);
+  checkSwapCached(system, head, nr, swapCached);
   const held = (system.heldFolios.get(folio) ?? 0) + (folios.test(folio, FolioFlag.Private) ? 1 : 0);
-  if (folios.refCount(folio) !== total + held + (cached ? nr : 0)) bug(`folio ${hex(head)} has ${folios.refCount(folio)} references for ${total} mappings and ${held} holders`);
+  if (folios.refCount(folio) !== total + held + (cached ? nr : 0) + (swapCached ? nr : 0)) bug(`folio ${hex(head)} has ${folios.refCount(folio)} references for ${total} mappings and ${held} holders`);
   if (nr > 1) {
     // "Exclusive" may be denied to a folio that is; "shared" must never be.
     if (scan.owners[row]! > 1 && !folios.test(folio, FolioFlag.MaybeShared)) bug(`folio ${hex(head)} of ${scan.owners[row]} address spaces is not marked as shared`);
@@ -202,15 +207,40 @@ function checkFolio(system: MmSystem, scan: Scan, head: number, nr: number, tall
     if (partial) tally.partial[folios.order(folio)]!++;
     if (partial && nr === 1) bug(`page ${hex(head)} cannot be mapped in part`);
     if (entire > 0 && folios.order(folio) !== PMD_ORDER) bug(`a PMD maps folio ${hex(head)} of order ${folios.order(folio)}`);
-    if (total + held === 0) bug(`anonymous folio ${hex(head)} is mapped nowhere`);
+    if (total + held === 0 && !swapCached) bug(`anonymous folio ${hex(head)} is mapped nowhere`);
   } else tally.fileMapped += mapped;
   if (entire > 0) tally.hugeMapped++;
+  if (swapCached) {
+    tally.swapCached += nr;
+    if (folios.test(folio, FolioFlag.Writeback)) tally.writeback += nr;
+  }
   if (folios.test(folio, FolioFlag.Mlocked)) tally.mlocked += nr;
   if (cached) {
     tally.cached += nr;
     if (folios.test(folio, FolioFlag.SwapBacked)) tally.shmem += nr;
     checkCached(system, head, nr, tally);
   }
+}
+
+/** The swap cache and its folios agree, page by page. */
+function checkSwapCached({ folios, swap }: MmSystem, head: number, nr: number, swapCached: boolean): void {
+  const entry = folios.swapEntry(asFolio(head));
+  if (swapCached !== (entry !== 0)) bug(`folio ${hex(head)} ${swapCached ? 'is in the swap cache and has no' : 'is not in the swap cache and has an'} entry`);
+  if (!swapCached) return;
+  for (let i = 0; i < nr; i++) if (swap.cache.folioAt(entry + i) !== head) bug(`page ${i} of folio ${hex(head)} is not where the swap cache looks for it`);
+}
+/** A slot is named as often as its count says, and what the swap cache has of it is a folio that knows. */
+function checkSwap({ swap, folios }: MmSystem, named: ReadonlyMap<SwapEntry, number>): void {
+  swap.check();
+  for (const info of swap.devices) {
+    for (let offset = info.nextInUse(1); offset > 0; offset = info.nextInUse(offset + 1)) {
+      const entry = swapEntry(info.type, offset);
+      if (info.count(offset) !== (named.get(entry) ?? 0)) bug(`swap slot ${offset} counts ${info.count(offset)} users, it has ${named.get(entry) ?? 0}`);
+      const folio = info.folioAt(offset);
+      if (folio !== 0 && (!folios.test(folio, FolioFlag.SwapCache) || folios.swapEntry(folio) > entry || folios.swapEntry(folio) + folios.nrPages(folio) <= entry)) bug(`swap slot ${offset} is cached by folio ${hex(folio)}, which is elsewhere`);
+    }
+  }
+  for (const entry of named.keys()) if (swap.infoOf(entry) === null) bug(`swap entry ${entry} is of no device`);
 }
 
 /** A folio of a file is where its file looks for it, and marked there as its flags say. */
@@ -232,7 +262,7 @@ function checkCached(system: MmSystem, head: number, nr: number, tally: Tally): 
 /** The gauges of /proc/vmstat and of the per-size files are what the frames say. */
 function checkGauges({ vmstat, thp }: MmSystem, tally: Tally): void {
   const gauges: readonly [VmName, number][] = [
-    ['nr_page_table_pages', tally.tables], ['nr_anon_pages', tally.anonMapped], ['nr_mapped', tally.fileMapped], ['nr_file_pages', tally.cached],
+    ['nr_page_table_pages', tally.tables], ['nr_anon_pages', tally.anonMapped], ['nr_mapped', tally.fileMapped], ['nr_file_pages', tally.cached + tally.swapCached], ['nr_swapcached', tally.swapCached],
     ['nr_shmem', tally.shmem], ['nr_anon_transparent_hugepages', tally.hugeMapped], ['nr_mlock', tally.mlocked],
     ['nr_dirty', tally.dirty], ['nr_writeback', tally.writeback], ['nr_zone_write_pending', tally.dirty + tally.writeback],
   ];

@@ -1,6 +1,6 @@
 // Collapse: the single pages of an aligned window become one large folio. Here: judging a window (scan), collapsing it, to 2 MiB by one PMD
 // entry or, as an option, to a smaller size. Not here: who asks, and how often (khugepaged.ts).
-// Mirrors hpage_collapse_scan_pmd() and collapse_huge_page() (mm/khugepaged.c), 6.18. Left out: swapped pages, files, userfaultfd.
+// Mirrors hpage_collapse_scan_pmd() and collapse_huge_page() (mm/khugepaged.c), 6.18. Left out: files, userfaultfd.
 //
 // A window on paper: scan its entries; what is mapped must be anonymous, of nobody else's concern beyond what the limits allow, and recently
 // used. Then a folio is allocated, the old entries are taken out of sight and fenced, each page copied or zeroed, the old pages let go, and
@@ -9,12 +9,15 @@ import { asFolio, asPfn, asVpn } from '#base';
 import type { Folio, Pfn } from '#base';
 import { Pte, PteSoft, makePte, ptePfn } from '#mmu';
 import { VmItem, mappingChanged, mmCollapseHugePage, mmCollapseHugePageIsolate, mmKhugepagedScanPmd } from './events.ts';
+import { FaultResult, newFault } from './fault.ts';
 import { FolioFlag, MemdescType } from './folio.ts';
 import type { Mm } from './mm.ts';
 import { ptePresent } from './pagetable.ts';
 import { reasonIndex } from './reasons.ts';
 import type { ReasonCode } from './reasons.ts';
 import { addNewAnonRmap, addNewAnonRmapPmd, removePteRmaps } from './rmap.ts';
+import { isSwapPte } from './swap/entry.ts';
+import { doSwapPage } from './swap/swap-in.ts';
 import { Gfp } from './system.ts';
 import { PMD_ORDER } from './thp.ts';
 import { VmFlag } from './vma.ts';
@@ -25,7 +28,7 @@ const PMD_PAGES = 1 << PMD_ORDER;
 /** What became of a window: enum scan_result, with Linux's numbers. Those that cannot come about here are left out. */
 export const ScanResult = {
   Fail: 0, Succeed: 1, PmdNull: 2, PmdNone: 3, PmdMapped: 4, ExceedNonePte: 5, ExceedSwapPte: 6, ExceedSharedPte: 7, PteNonPresent: 8, LackReferencedPage: 11, PageNull: 12,
-  PageCount: 14, PageAnon: 17, VmaNull: 20, VmaCheck: 21, AddressRange: 22, AllocHugePageFail: 24,
+  PageCount: 14, PageLock: 16, PageAnon: 17, VmaNull: 20, VmaCheck: 21, AddressRange: 22, AllocHugePageFail: 24,
 } as const;
 export type ScanResult = (typeof ScanResult)[keyof typeof ScanResult];
 
@@ -46,7 +49,7 @@ interface Window {
   result: ScanResult;
   noneOrZero: number;
   referenced: number;
-  /** Entries that are neither present nor empty. Linux takes them for swapped pages, and fails later when it cannot bring them in: guards. */
+  /** Entries that are neither present nor empty. Linux takes them all for swapped pages, and fails later when it cannot bring one in: a guard. */
   unmapped: number;
   /** Frame of each page; 0: to be zeroed. */
   readonly frames: number[];
@@ -97,11 +100,14 @@ function scanWindow(mm: Mm, vpn: number, nr: number, rules: CollapseRules): Wind
     if (!folios.isAnon(folio)) return stop(ScanResult.PageAnon);
     if (folios.maybeMappedShared(folio) && ++shared > rules.maxPtesShared) return stop(ScanResult.ExceedSharedPte);
     // A reference that no mapping explains: somebody holds the page, and would not notice that it has moved.
-    if (folios.refCount(folio) !== folios.folioMapcount(folio)) return stop(ScanResult.PageCount);
+    if (folios.test(folio, FolioFlag.Locked)) return stop(ScanResult.PageLock);
+    const cached = folios.test(folio, FolioFlag.SwapCache) ? folios.nrPages(folio) : 0;
+    if (folios.refCount(folio) !== folios.folioMapcount(folio) + cached) return stop(ScanResult.PageCount);
     if ((low & Pte.A) !== 0 || folios.test(folio, FolioFlag.Referenced)) window.referenced++;
     window.frames.push(page);
   }
-  return rules.needsReferenced && window.referenced === 0 ? stop(ScanResult.LackReferencedPage) : window;
+  const least = window.unmapped > 0 ? nr / 2 : 1;
+  return rules.needsReferenced && window.referenced < least ? stop(ScanResult.LackReferencedPage) : window;
 }
 
 /** Mirrors collapse_huge_page(). The window has been judged; only memory can be missing. */
@@ -111,14 +117,19 @@ function collapseHugePage(mm: Mm, vma: Vma, vpn: number, judged: Window, rules: 
   const { slowPaths } = system.pages.counts;
   const folio = system.memcg.as(mm.group, () => system.allocFolio(PMD_ORDER, MemdescType.AnonFolio, rules.gfp));
   // The search for memory may have moved or split what the window maps.
-  const window = folio === 0 || (system.pages.counts.slowPaths === slowPaths && system.vmscan.nrRuns === nrRuns) ? judged : scanWindow(mm, vpn, PMD_PAGES, rules);
+  let window = folio === 0 || (system.pages.counts.slowPaths === slowPaths && system.vmscan.nrRuns === nrRuns) ? judged : scanWindow(mm, vpn, PMD_PAGES, rules);
   if (folio !== 0 && window.result !== ScanResult.Succeed) {
     system.putFolio(folio);
     return window.result;
   }
   system.vmstat.add(folio === 0 ? VmItem.thp_collapse_alloc_failed : VmItem.thp_collapse_alloc, 1);
-  // A guard cannot be swapped in: __collapse_huge_page_swapin().
-  const result = folio === 0 ? ScanResult.AllocHugePageFail : window.unmapped > 0 ? ScanResult.Fail : ScanResult.Succeed;
+  let result: ScanResult = folio === 0 ? ScanResult.AllocHugePageFail : ScanResult.Succeed;
+  if (folio !== 0 && window.unmapped > 0) {
+    result = swapInWindow(mm, vma, vpn);
+    // What came in has moved the others' place in memory, perhaps.
+    if (result === ScanResult.Succeed) window = scanWindow(mm, vpn, PMD_PAGES, rules);
+    if (result === ScanResult.Succeed) result = window.unmapped > 0 ? ScanResult.Fail : window.result;
+  }
   if (folio !== 0 && result !== ScanResult.Succeed) system.putFolio(folio);
   if (folio !== 0 && result === ScanResult.Succeed) {
     if (mmCollapseHugePageIsolate.enabled) mmCollapseHugePageIsolate.emit(window.firstPfn, window.noneOrZero, window.referenced, result);
@@ -136,6 +147,19 @@ function collapseHugePage(mm: Mm, vma: Vma, vpn: number, judged: Window, rules: 
   return result;
 }
 
+/** Brings in what is in swap. What must be read first is not waited for: the next round finds it. A guard cannot be brought in.
+ *  Mirrors __collapse_huge_page_swapin(). */
+function swapInWindow(mm: Mm, vma: Vma, vpn: number): ScanResult {
+  for (let at = vpn; at < vpn + PMD_PAGES; at++) {
+    const low = mm.tables.get(at);
+    if (low === 0 || ptePresent(low)) continue;
+    if (!isSwapPte(low)) return ScanResult.Fail;
+    const result = doSwapPage(newFault(mm, vma, asVpn(at), false), low);
+    if (result === FaultResult.Retry) return ScanResult.PageLock;
+    if (result !== FaultResult.Done) return ScanResult.Fail;
+  }
+  return ScanResult.Succeed;
+}
 /** Pressure has split a folio there, and khugepaged is not to undo that yet. */
 const isKeptFrom = (mm: Mm, vpn: number, nr: number, { reason }: CollapseRules): boolean => reason === 'collapse-khugepaged' && mm.system.collapseHistory.isGuarded(mm, vpn, nr);
 function tell(mm: Mm, vpn: number, nr: number, { reason }: CollapseRules): void {
@@ -161,7 +185,9 @@ function letGo(mm: Mm, vma: Vma, frames: readonly number[]): void {
     if (first === 0) continue;
     const folio = folios.folioOf(first);
     while (i + nr < frames.length && frames[i + nr] === first + nr && first + nr < folio + folios.nrPages(folio)) nr++;
+    const inSwapCache = folios.test(folio, FolioFlag.SwapCache);
     removePteRmaps(mm, vma, first, nr);
+    if (inSwapCache) mm.system.swap.freeIfUnused(folio);
   }
 }
 

@@ -47,11 +47,24 @@ function wpPageShared(fault: Fault, low: number): FaultResult {
 
 /** Can nobody else reach a page whose bit says "shared"? Asked of the folio: wp_can_reuse_anon_folio(). */
 function isSoleUser(fault: Fault, folio: Folio): boolean {
-  const { folios } = fault.mm.system;
-  if (!folios.isLarge(folio)) return folios.refCount(folio) === 1;
+  const { folios, swap, waits } = fault.mm.system;
+  const inSwapCache = folios.test(folio, FolioFlag.SwapCache);
+  if (!folios.isLarge(folio)) {
+    if (folios.refCount(folio) > (inSwapCache ? 2 : 1) || !waits.tryLock(folio)) return false;
+    swap.freeFolio(folio);
+    waits.unlock(folio);
+    return folios.refCount(folio) === 1;
+  }
   // With one page left it is better to copy that page and let the folio go.
   if (folios.folioMapcount(folio) <= 1) return false;
-  return !folios.maybeMappedShared(folio) && folios.folioMapcount(folio) === folios.refCount(folio);
+  if (folios.maybeMappedShared(folio)) return false;
+  // Its swap cache goes only if no entry elsewhere names its slots.
+  if (inSwapCache) {
+    if (!waits.tryLock(folio)) return false;
+    swap.freeFolio(folio);
+    waits.unlock(folio);
+  }
+  return folios.folioMapcount(folio) === folios.refCount(folio);
 }
 
 /** maybe_mkwrite(): a debugger's write to read-only memory leaves it read-only. */

@@ -9,7 +9,7 @@ export type FaultPhaseName = (typeof faultPhases)[number];
 
 /** What a fault turned out to be; the report counts by it. */
 export const faultKinds = ['anon', 'anon-zero-page', 'anon-huge', 'anon-huge-zero', 'file-read', 'file-around', 'file-cow', 'file-shared',
-  'cow-copy', 'cow-reuse', 'young', 'spurious', 'failed'] as const;
+  'cow-copy', 'cow-reuse', 'young', 'spurious', 'failed', 'swap-in'] as const;
 export type FaultKind = (typeof faultKinds)[number];
 
 /** One 64-bit word of a page table, before and after. */

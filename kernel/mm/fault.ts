@@ -17,6 +17,8 @@ import type { Mm } from './mm.ts';
 import { ptePresent, pteWritable } from './pagetable.ts';
 import { vmaHasRecency } from './reclaim/referenced.ts';
 import { expandStack } from './stack.ts';
+import { isSwapPte } from './swap/entry.ts';
+import { doSwapPage } from './swap/swap-in.ts';
 import { VmFlag } from './vma.ts';
 import type { Vma } from './vma.ts';
 
@@ -130,11 +132,11 @@ function fixFault(fault: Fault): FaultResult {
   return result === FALLBACK ? fixPte(fault) : result;
 }
 
-/** One decision a line. Mirrors handle_pte_fault(); nothing is ever swapped out yet, so what is neither empty nor present is a guard. */
+/** One decision a line. Mirrors handle_pte_fault(). What is neither empty nor present nor a place in swap is a guard. */
 function fixPte(fault: Fault): FaultResult {
   const low = fault.mm.tables.get(fault.vpn);
   if (low === 0) return fault.vma.isAnonymous ? doAnonymousPage(fault) : doFileFault(fault);
-  if (!ptePresent(low)) return handlePteMarker(fault);
+  if (!ptePresent(low)) return isSwapPte(low) ? doSwapPage(fault, low) : handlePteMarker(fault);
   if (fault.write && !pteWritable(low)) return doWpPage(fault, low);
   return markYoung(fault, low);
 }

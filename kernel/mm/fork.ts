@@ -9,6 +9,7 @@ import { copyHugePmd } from './huge.ts';
 import { Mm } from './mm.ts';
 import { ptePresent } from './pagetable.ts';
 import { addPteRmap } from './rmap.ts';
+import { entryOfPte, isExclusiveSwapPte, isSwapPte, withoutSwapExclusive } from './swap/entry.ts';
 import { pmdEnd } from './unmap.ts';
 import { VmFlag, Vma } from './vma.ts';
 
@@ -89,7 +90,13 @@ function copyUnit(parent: Mm, child: Mm, copy: Vma, vpn: number, end: number): n
   const low = tables.get(vpn);
   if (low === 0) return 1;
   if (!ptePresent(low)) {
-    child.tables.setUnit(vpn, low, 1); // a guard
+    // A guard, or a place in swap, which is nobody's alone any more.
+    if (isSwapPte(low)) {
+      system.swap.duplicate(entryOfPte(low), 1);
+      child.addSwapEntries(1);
+      if (isExclusiveSwapPte(low)) tables.setUnit(vpn, withoutSwapExclusive(low), 1);
+    }
+    child.tables.setUnit(vpn, isSwapPte(low) ? withoutSwapExclusive(low) : low, 1);
     return 1;
   }
   let childLow = low & ~Pte.A;

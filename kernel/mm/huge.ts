@@ -103,6 +103,10 @@ export function wpHugePmd(fault: Fault): FaultResult | typeof FALLBACK {
   } else {
     const folio = asFolio(ptePfn(low));
     const exclusive = folios.isAnonExclusive(folio);
+    if (!exclusive && folios.test(folio, FolioFlag.SwapCache) && mm.system.waits.tryLock(folio)) {
+      mm.system.swap.freeFolio(folio);
+      mm.system.waits.unlock(folio);
+    }
     if (exclusive || folios.refCount(folio) === 1) {
       folios.set(folio, FolioFlag.AnonExclusive);
       mm.tables.setPmdLeaf(vpn, low | Pte.A | Pte.D | (vma.has(VmFlag.Write) ? Pte.W : 0));
@@ -161,7 +165,11 @@ export function zapHugePmd(mm: Mm, vma: Vma, vpn: number, batch: FenceBatch): vo
   const low = mm.tables.clearPmdLeaf(vpn);
   mm.tables.dropDeposit();
   batch.add(vpn, PMD_PAGES, true);
-  if ((low & PteSoft.Special) === 0) removePmdRmap(mm, vma, asFolio(ptePfn(low)));
+  if ((low & PteSoft.Special) !== 0) return;
+  const folio = asFolio(ptePfn(low));
+  const inSwapCache = mm.system.folios.test(folio, FolioFlag.SwapCache);
+  removePmdRmap(mm, vma, folio);
+  if (inSwapCache) mm.system.swap.freeIfUnused(folio);
 }
 
 /** fork: the child maps the same folio, neither may write. The child has its PMD table and a spare table for this

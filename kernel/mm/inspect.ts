@@ -8,6 +8,8 @@ import { isThpEligible } from './folio-order.ts';
 import type { Mm } from './mm.ts';
 import { ptePresent } from './pagetable.ts';
 import { GUARD_PAGEMAP_FRAME } from './pte-marker.ts';
+import { entryOfPte, isSwapPte, swapOffset, swapType } from './swap/entry.ts';
+import type { SwapEntry } from './swap/entry.ts';
 import type { MmSystem } from './system.ts';
 import { VmFlag } from './vma.ts';
 import type { Vma, VmaView } from './vma.ts';
@@ -16,22 +18,27 @@ import type { Vma, VmaView } from './vma.ts';
 export interface Smaps {
   size: number; rss: number; pss: number; pssDirty: number; pssAnon: number; pssFile: number; pssShmem: number;
   sharedClean: number; sharedDirty: number; privateClean: number; privateDirty: number;
-  referenced: number; anonymous: number; lazyFree: number; anonHugePages: number; locked: number; thpEligible: boolean;
+  referenced: number; anonymous: number; lazyFree: number; anonHugePages: number; swap: number; swapPss: number; locked: number; thpEligible: boolean;
 }
 
 /** Mirrors smap_gather_stats(): a walk over the entries of the VMA. */
 export function smapsOf(mm: Mm, vma: VmaView): Smaps {
   const s: Smaps = { size: vma.end - vma.start, rss: 0, pss: 0, pssDirty: 0, pssAnon: 0, pssFile: 0, pssShmem: 0, sharedClean: 0, sharedDirty: 0,
-    privateClean: 0, privateDirty: 0, referenced: 0, anonymous: 0, lazyFree: 0, anonHugePages: 0, locked: 0, thpEligible: isThpEligible(mm, vma as Vma) };
+    privateClean: 0, privateDirty: 0, referenced: 0, anonymous: 0, lazyFree: 0, anonHugePages: 0, swap: 0, swapPss: 0, locked: 0, thpEligible: isThpEligible(mm, vma as Vma) };
   const end = vma.end / PAGE_SIZE;
   for (let vpn = mm.tables.skipAbsent(vma.start / PAGE_SIZE, end); vpn < end; vpn = mm.tables.skipAbsent(vpn + 1, end)) {
     const leaf = mm.tables.pmdLeaf(vpn);
     const low = leaf !== 0 ? leaf : mm.tables.get(vpn);
+    if (!ptePresent(low) && isSwapPte(low)) addSwapped(mm.system, s, entryOfPte(low));
     if (low === 0 || !ptePresent(low) || (low & PteSoft.Special) !== 0) continue;
     if (leaf !== 0) s.anonHugePages += PAGE_SIZE;
     addPage(mm.system, s, leaf !== 0 ? asPfn(ptePfn(leaf) + (vpn & 511)) : ptePfn(low), low, (vma.flags & VmFlag.Locked) !== 0);
   }
   return s;
+}
+function addSwapped({ swap }: MmSystem, s: Smaps, entry: SwapEntry): void {
+  s.swap += PAGE_SIZE;
+  s.swapPss += Math.floor((PAGE_SIZE << PSS_SHIFT) / Math.max(1, swap.count(entry))) / (1 << PSS_SHIFT);
 }
 /** Bits behind the point of a page's share; what is finer is lost page by page. */
 const PSS_SHIFT = 12;
@@ -76,6 +83,7 @@ export function pagemapWord(mm: Mm, va: number): bigint {
   const leaf = mm.tables.pmdLeaf(vpn);
   const low = leaf !== 0 ? leaf : mm.tables.get(vpn);
   if (low === 0) return 0n;
+  if (!ptePresent(low) && isSwapPte(low)) return (1n << 62n) | (BigInt(swapOffset(entryOfPte(low))) << 5n) | BigInt(swapType(entryOfPte(low)));
   if (!ptePresent(low)) return (1n << 62n) | (1n << 58n) | BigInt(GUARD_PAGEMAP_FRAME);
   const { folios } = mm.system;
   const page = leaf !== 0 ? asPfn(ptePfn(leaf) + (vpn & 511)) : ptePfn(low);
@@ -100,14 +108,14 @@ export function pageCategories({ tables, system: { folios } }: Mm, vpn: number, 
   const low = leaf !== 0 ? leaf : tables.get(vpn);
   const nr = leaf !== 0 ? inPmd : 1;
   if (low === 0) return { categories: PageIs.Written, nr };
-  if (!ptePresent(low)) return { categories: PageIs.Swapped | PageIs.Written | PageIs.Guard, nr };
+  if (!ptePresent(low)) return { categories: PageIs.Swapped | PageIs.Written | (isSwapPte(low) ? 0 : PageIs.Guard), nr };
   const kind = PageIs.Present | PageIs.Written | (leaf !== 0 ? PageIs.Huge : 0);
   if ((low & PteSoft.Special) !== 0) return { categories: kind | PageIs.PfnZero, nr };
   return { categories: folios.isAnon(folios.folioOf(ptePfn(low))) ? kind : kind | PageIs.File, nr };
 }
 
 /** Bits of /proc/kpageflags. */
-const Kpf = { Referenced: 2n, Uptodate: 3n, Dirty: 4n, Lru: 5n, Slab: 7n, Buddy: 10n, Mmap: 11n, Anon: 12n, SwapBacked: 14n, CompoundHead: 15n, CompoundTail: 16n,
+const Kpf = { Locked: 0n, Referenced: 2n, Uptodate: 3n, Dirty: 4n, Lru: 5n, Slab: 7n, Writeback: 8n, Buddy: 10n, Mmap: 11n, Anon: 12n, SwapCache: 13n, SwapBacked: 14n, CompoundHead: 15n, CompoundTail: 16n,
   Unevictable: 18n, NoPage: 20n, Thp: 22n, ZeroPage: 24n, PgTable: 26n, Reserved: 32n, Mlocked: 33n, Owner2: 34n } as const;
 
 export function kpageflagsWord(system: MmSystem, pfn: Pfn): bigint {
@@ -133,6 +141,9 @@ export function kpageflagsWord(system: MmSystem, pfn: Pfn): bigint {
   add(Kpf.Referenced, folios.test(folio, FolioFlag.Referenced));
   add(Kpf.Uptodate, folios.test(folio, FolioFlag.Uptodate));
   add(Kpf.Dirty, folios.test(folio, FolioFlag.Dirty));
+  add(Kpf.Locked, folios.test(folio, FolioFlag.Locked));
+  add(Kpf.Writeback, folios.test(folio, FolioFlag.Writeback));
+  add(Kpf.SwapCache, folios.test(folio, FolioFlag.SwapCache));
   add(Kpf.SwapBacked, folios.test(folio, FolioFlag.SwapBacked));
   add(Kpf.Unevictable, folios.test(folio, FolioFlag.Unevictable));
   add(Kpf.Mlocked, folios.test(folio, FolioFlag.Mlocked));

@@ -171,7 +171,7 @@ export class Khugepaged {
 /** A program that asks has no limits to keep, and its pages need not have been used. */
 const forcedRules = (): CollapseRules => ({ maxPtesNone: PMD_PAGES, maxPtesShared: PMD_PAGES, maxPtesSwap: PMD_PAGES, needsReferenced: false, gfp: Gfp.Thp, reason: 'collapse-asked' });
 /** What ends a MADV_COLLAPSE at once; anything else spoils one window only. */
-const passing = (): readonly ScanResult[] => [ScanResult.PmdNull, ScanResult.PteNonPresent, ScanResult.LackReferencedPage, ScanResult.PageNull, ScanResult.PageCount];
+const passing = (): readonly ScanResult[] => [ScanResult.PmdNull, ScanResult.PteNonPresent, ScanResult.LackReferencedPage, ScanResult.PageNull, ScanResult.PageCount, ScanResult.PageLock];
 
 /** MADV_COLLAPSE on a part of one VMA, whatever the settings say. Windows that reach beyond [start, end) are left alone.
  *  @returns 0 when every whole window is now one folio, else -errno for what stood in the way. Mirrors madvise_collapse(). */
@@ -197,7 +197,8 @@ function collapseErrno(result: ScanResult): number {
   switch (result) {
     case ScanResult.AllocHugePageFail: return -Errno.ENOMEM;
     case ScanResult.ExceedNonePte: return -Errno.EBUSY;
-    case ScanResult.PageCount: return -Errno.EAGAIN;
+    case ScanResult.PageCount:
+    case ScanResult.PageLock: return -Errno.EAGAIN;
     default: return -Errno.EINVAL;
   }
 }

@@ -14,7 +14,9 @@ import { ptePresent } from './pagetable.ts';
 import { populateVma } from './populate.ts';
 import { guardInstall, guardRemove } from './pte-marker.ts';
 import { splitFolio } from './split.ts';
-import { Zap, zapRange } from './unmap.ts';
+import { entryOfPte, isSwapPte } from './swap/entry.ts';
+import { readSwapCache } from './swap/swap-readahead.ts';
+import { Zap, dropSwapEntry, zapRange } from './unmap.ts';
 import { VmFlag } from './vma.ts';
 import type { Vma } from './vma.ts';
 
@@ -61,6 +63,7 @@ function adviseVma(mm: Mm, vma: Vma, start: number, end: number, advice: number)
       return zap(mm, vma, start, end);
     case Madvise.Free:
       if (!vma.isAnonymous || vma.has(VmFlag.Locked)) return -Errno.EINVAL;
+      freeSwapped(mm, start / PAGE_SIZE, end / PAGE_SIZE);
       return lazyFree(mm, start / PAGE_SIZE, end / PAGE_SIZE);
     case Madvise.Remove: {
       if (vma.file === null || vma.has(VmFlag.Locked)) return -Errno.EINVAL;
@@ -76,6 +79,7 @@ function adviseVma(mm: Mm, vma: Vma, start: number, end: number, advice: number)
     case Madvise.GuardRemove:
       return guardRemove(mm, vma, start, end);
     case Madvise.WillNeed:
+      if (vma.isAnonymous) willNeed(mm, start / PAGE_SIZE, end / PAGE_SIZE);
       return 0;
     case Madvise.Cold:
     case Madvise.PageOut:
@@ -136,15 +140,37 @@ function forFoliosIn(mm: Mm, start: number, end: number, visit: (folio: Folio, v
     vpn += step;
   }
 }
+/** What is in swap is not wanted from there. */
+function freeSwapped(mm: Mm, start: number, end: number): void {
+  const { tables } = mm;
+  for (let vpn = tables.skipAbsent(start, end); vpn < end; vpn = tables.skipAbsent(vpn + 1, end)) {
+    const low = tables.pmdLeaf(vpn) === 0 ? tables.get(vpn) : 0;
+    if (ptePresent(low) || !isSwapPte(low)) continue;
+    tables.setUnit(vpn, 0, 1);
+    dropSwapEntry(mm, low);
+  }
+}
+/** MADV_WILLNEED for memory that is in swap: it begins to be read. swapin_walk_pmd_entry() */
+function willNeed({ tables, system }: Mm, start: number, end: number): void {
+  system.swap.io.plug();
+  for (let vpn = tables.skipAbsent(start, end); vpn < end; vpn = tables.skipAbsent(vpn + 1, end)) {
+    const low = tables.pmdLeaf(vpn) === 0 ? tables.get(vpn) : 0;
+    if (!ptePresent(low) && isSwapPte(low)) readSwapCache(system, entryOfPte(low));
+  }
+  system.swap.io.unplug();
+}
 /** MADV_FREE: the pages may be dropped under pressure as long as they stay clean. They lose A and D and PG_swapbacked, and go with the files on the lists of
  *  reclaim. What others map too loses these as well, unless the folio itself is marked dirty. */
 function lazyFree(mm: Mm, start: number, end: number): number {
-  const { folios, lru } = mm.system;
+  const { folios, lru, swap, waits } = mm.system;
   const batch = new FenceBatch(mm.fences);
   forFoliosIn(mm, start, end, (folio, vpn, nr, isPmd) => {
-    if (folios.test(folio, FolioFlag.Dirty)) {
-      if (folios.folioMapcount(folio) !== (isPmd ? 1 : nr)) return;
-      folios.clear(folio, FolioFlag.Dirty);
+    if (folios.test(folio, FolioFlag.Dirty | FolioFlag.SwapCache)) {
+      if (folios.folioMapcount(folio) !== (isPmd ? 1 : nr) || !waits.tryLock(folio)) return;
+      const isGone = !folios.test(folio, FolioFlag.SwapCache) || swap.freeFolio(folio);
+      if (isGone) folios.clear(folio, FolioFlag.Dirty);
+      waits.unlock(folio);
+      if (!isGone) return;
     }
     clearAccess(mm, vpn, nr, isPmd, Pte.A | Pte.D);
     batch.add(vpn, nr, isPmd);

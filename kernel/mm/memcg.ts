@@ -255,6 +255,22 @@ export class MemCgroups {
       if (freed === 0 && retries-- <= 0) return delay;
     }
   }
+  /** Slots in swap. @returns false: it has as many as it may. __mem_cgroup_try_charge_swap() */
+  chargeSwap(group: MemCgroup, nr: number): boolean {
+    if (group.swapUsage + nr > group.swapMax) {
+      group.swapEvents.max++;
+      group.swapEvents.fail++;
+      return false;
+    }
+    group.swapUsage += nr;
+    if (group.swapUsage > group.swapPeak) group.swapPeak = group.swapUsage;
+    return true;
+  }
+  unchargeSwap(group: MemCgroup, nr: number): void {
+    group.swapUsage -= nr;
+    if (group.swapUsage < 0) bug(`swap of group ${group.path} uncharged below zero`);
+    this.forgetIfEmpty(group);
+  }
 
   // Counting.
 

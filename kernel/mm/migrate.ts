@@ -93,7 +93,9 @@ export function isMigratable(system: MmSystem, folio: Folio): boolean {
   // The page cache holds a reference for each page, and one for state that its back end keeps.
   const inCache = !folios.isAnon(folio) || folios.test(folio, FolioFlag.SwapCache);
   const cached = (inCache ? folios.nrPages(folio) : 0) + (folios.test(folio, FolioFlag.Private) ? 1 : 0);
-  return folios.mapping(folio) !== 0 && !folios.test(folio, FolioFlag.Writeback | FolioFlag.Locked) && folios.refCount(folio) === mapped + cached + 1
+  // What came in from swap and was not mapped since belongs nowhere yet but to the swap cache.
+  const isSomebodys = folios.mapping(folio) !== 0 || folios.test(folio, FolioFlag.SwapCache);
+  return isSomebodys && !folios.test(folio, FolioFlag.Writeback | FolioFlag.Locked) && folios.refCount(folio) === mapped + cached + 1
     && countMappings(system, folio) === mapped;
 }
 
@@ -113,6 +115,7 @@ function moveFolio(system: MmSystem, from: Folio, to: Folio): void {
     folios.get(to, folios.nrPages(to));
     system.putFolio(from, folios.nrPages(from));
   }
+  if (folios.test(to, FolioFlag.SwapCache)) system.swap.replaceFolio(from, to);
   if (place !== null) system.lru.resume(to, place);
   removeMigrationEntries(system, entries, to - from);
 }

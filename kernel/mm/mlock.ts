@@ -8,6 +8,7 @@ import { ptePresent } from './pagetable.ts';
 import { populateVma } from './populate.ts';
 import { FaultResult } from './fault.ts';
 import { mlockFolio, munlockFolio } from './rmap.ts';
+import { entryOfPte, isSwapPte } from './swap/entry.ts';
 import { VM_ACCESS, VmFlag } from './vma.ts';
 import type { Vma } from './vma.ts';
 
@@ -121,7 +122,7 @@ export function mincore(mm: Mm, addr: number, rawLen: number, into: Uint8Array):
     if (vma === null) return -Errno.ENOMEM;
     const low = mm.tables.pmdLeaf(va / PAGE_SIZE) || mm.tables.get(va / PAGE_SIZE);
     const mapped = low !== 0 && ptePresent(low);
-    into[i] = mapped || (vma.file !== null && vma.file.space.isUptodate(vma.pgoffOf(va))) ? 1 : 0;
+    into[i] = mapped || (isSwapPte(low) && mm.system.swap.cache.isUptodate(entryOfPte(low))) || (vma.file !== null && vma.file.space.isUptodate(vma.pgoffOf(va))) ? 1 : 0;
   }
   return 0;
 }

@@ -71,6 +71,9 @@ export const reasons = {
   'spurious': { sentence: 'The entry already allows the access; a stale translation was in the way.', hint: '' },
   'map-around': { sentence: 'Pages of the file that are in memory are mapped around the address.', hint: 'fault_around_bytes sets the window.' },
   'file-page': { sentence: 'One page of the file is mapped.', hint: '' },
+  'swap-in': { sentence: 'The page was in swap, and is the program\'s alone again.', hint: 'vm.page-cluster says how many pages are read at once.' },
+  'swap-in-shared': { sentence: 'The page was in swap, and others may have it, too: it is mapped read-only.', hint: '' },
+  'swap-error': { sentence: 'The page was in swap, and could not be read from there.', hint: '' },
   // Splits.
   'split-partial-zap': { sentence: 'Part of a 2 MiB mapping was unmapped.', hint: 'Unmap whole aligned 2 MiB ranges.' },
   'split-partial-protect': { sentence: 'The rights of a part of a 2 MiB mapping changed.', hint: 'mprotect() whole aligned 2 MiB ranges.' },

@@ -69,6 +69,22 @@ export function addPteRmap(mm: Mm, vma: Vma, page: Pfn): void {
   if ((vma.flags & VmFlag.Locked) !== 0) mlockFolio(system, folio);
   system.machine.charge(system.params.cost.rmap);
 }
+/** PTEs map pages of a folio that has come back from swap, and stands on its list. What was mapped before it went out is where it was; what was read in
+ *  gets its place now: with the whole family where others may have swap entries for it, too. Takes the references. Mirrors folio_add_anon_rmap_ptes()
+ *  and, of what is new, folio_add_new_anon_rmap(). */
+export function addSwappedInRmaps(mm: Mm, vma: Vma, first: Pfn, nr: number, vpn: number, exclusive: boolean): void {
+  const { folios } = mm.system;
+  const folio = folios.folioOf(first);
+  if (folios.mapping(folio) === 0) {
+    const owner = (exclusive ? vma.anonVma : vma.anonVma?.root) ?? bug(`swap entry at page ${hex(vpn)} of a VMA that has had no page`);
+    folios.setMapping(folio, -owner.id, vma.pgoff + vpn - vma.start / 4096 - (first - folio));
+  }
+  for (let i = 0; i < nr; i++) {
+    const page = (first + i) as Pfn;
+    addPteRmap(mm, vma, page);
+    if (exclusive) folios.set(page, FolioFlag.AnonExclusive);
+  }
+}
 /** One more PMD maps an anonymous folio whole: fork. Takes the reference. */
 export function addPmdRmap(mm: Mm, folio: Folio): void {
   countPmd(mm, folio);

@@ -24,7 +24,8 @@ export function splitFolio(system: MmSystem, folio: Folio, newOrder = 0, at: Pfn
   const { folios, thp, vmstat } = system;
   const order = folios.order(folio);
   const isAnon = folios.isAnon(folio);
-  if (newOrder < 0 || newOrder >= order || (isAnon && newOrder === 1)) return -Errno.EINVAL;
+  const inSwapCache = folios.test(folio, FolioFlag.SwapCache);
+  if (newOrder < 0 || newOrder >= order || (isAnon && newOrder === 1) || (inSwapCache && newOrder > 0)) return -Errno.EINVAL;
   if (!canSplit(system, folio)) {
     if (order === PMD_ORDER) vmstat.add(VmItem.thp_split_page_failed, 1);
     thp.count(order, ThpStat.split_failed);
@@ -45,7 +46,9 @@ export function splitFolio(system: MmSystem, folio: Folio, newOrder = 0, at: Pfn
   const entries = tryToMigrate(system, folio);
   system.deferredSplit.remove(folio);
   const place = system.lru.suspend(folio);
+  if (inSwapCache) folios.put(folio, 1 << order);
   folios.split(folio, orders);
+  if (inSwapCache) system.swap.splitFolio(folio, orders);
   thp.count(order, ThpStat.split);
   thp.count(order, ThpStat.nr_anon, -1);
   for (const piece of orders) thp.count(piece, ThpStat.nr_anon);
@@ -58,10 +61,15 @@ export function splitFolio(system: MmSystem, folio: Folio, newOrder = 0, at: Pfn
     if (pieceOrder > 0 && folios.test(piece, FolioFlag.Mlocked)) folios.addMlockCount(piece, 1);
     // What nobody maps is about to be free.
     if (place !== null && (piece === kept || folios.refCount(piece) > 1)) system.lru.resume(piece, place);
+    if (inSwapCache && piece !== kept) dropFromSwapCache(system, piece);
     if (piece !== kept) system.putFolio(piece);
     piece = asFolio(piece + (1 << pieceOrder));
   }
   return 0;
+}
+/** A page that nobody maps and nobody will want from swap goes with the split: free_folio_and_swap_cache(). It may be locked, as the folio was. */
+function dropFromSwapCache(system: MmSystem, piece: Folio): void {
+  if (system.folios.folioMapcount(piece) === 0) system.swap.freeFolio(piece);
 }
 
 /** The pieces of a file's folio stay in the page cache, locked and dirty as it was. */

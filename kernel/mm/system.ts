@@ -37,6 +37,7 @@ import { Pressure } from './pressure.ts';
 import { minFreeKbytes } from './watermark.ts';
 import type { Watermarks } from './watermark.ts';
 import { MemCgroups } from './memcg.ts';
+import type { MemCgroup } from './memcg.ts';
 import { LruLists } from './reclaim/lru.ts';
 import type { SamplingObserver } from './reclaim/referenced.ts';
 import { ShadowNodes } from './reclaim/workingset.ts';
@@ -192,8 +193,9 @@ export class MmSystem {
 
   // Frames.
 
-  /** 2^order frames as one folio with one reference, contents undefined; 0: not to be had under the rules of `gfp`. */
-  allocFolio(order: number, type: MemdescType, gfp: number): Folio | 0 {
+  /** 2^order frames as one folio with one reference, contents undefined; 0: not to be had under the rules of `gfp`.
+   *  @param payer null: the group of the task on the hart */
+  allocFolio(order: number, type: MemdescType, gfp: number, payer: MemCgroup | null = null): Folio | 0 {
     if (this.allocationsUntilFailure <= 0) return 0;
     this.chargeFailed = false;
     const pfn = this.pages.alloc(order, gfp);
@@ -201,7 +203,7 @@ export class MmSystem {
       this.memcg.overLimit = null; // it is the machine that has no memory
       return 0;
     }
-    return this.allocated(pfn, order, type, gfp);
+    return this.allocated(pfn, order, type, gfp, payer);
   }
   /** The largest of several orders that can be had, by one call of the allocator. @param orders a bit an order; order 0 is always there
    *  @returns null: not even one page */
@@ -209,11 +211,11 @@ export class MmSystem {
     if (this.allocationsUntilFailure <= 0) return null;
     const got = this.pages.allocUpTo(orders, gfp, gfpOfOne);
     if (got === null) return null;
-    const folio = this.allocated(got.pfn, got.order, type, got.order > 0 ? gfp : gfpOfOne);
+    const folio = this.allocated(got.pfn, got.order, type, got.order > 0 ? gfp : gfpOfOne, null);
     return folio === 0 ? null : { folio, order: got.order };
   }
   /** Frames become a folio, with all that is counted for it. 0: no memory for its descriptor. */
-  private allocated(pfn: Pfn, order: number, type: MemdescType, gfp: number): Folio | 0 {
+  private allocated(pfn: Pfn, order: number, type: MemdescType, gfp: number, payer: MemCgroup | null): Folio | 0 {
     if (!this.descriptors.attach(pfn, type, order)) {
       this.pages.free(pfn, order);
       return 0;
@@ -225,15 +227,15 @@ export class MmSystem {
     if (mmPageAlloc.enabled) mmPageAlloc.emit(pfn, order, migrateTypeOf(gfp), gfp);
     const folio = this.folios.prepare(pfn, order, type);
     if (type === MemdescType.AnonFolio) this.thp.count(order, ThpStat.nr_anon, 1);
-    this.chargeFailed = !this.chargeFolio(folio, type, gfp);
+    this.chargeFailed = !this.chargeFolio(folio, type, gfp, payer);
     if (!this.chargeFailed) return folio;
     this.freeFolio(folio, false);
     return 0;
   }
   /** Who pays: user memory and page tables are the group's whose task is on the hart. false: its limit is in the way. */
-  private chargeFolio(folio: Folio, type: MemdescType, gfp: number): boolean {
+  private chargeFolio(folio: Folio, type: MemdescType, gfp: number, payer: MemCgroup | null): boolean {
     switch (type) {
-      case MemdescType.AnonFolio: case MemdescType.FileFolio: return this.memcg.chargeFolio(folio, gfp);
+      case MemdescType.AnonFolio: case MemdescType.FileFolio: return this.memcg.chargeFolio(folio, gfp, payer);
       case MemdescType.PageTable: return this.memcg.chargeKernel(1, gfp, folio);
       default: return true;
     }
@@ -363,7 +365,7 @@ export class MmSystem {
   /** May so many more pages be promised, and if so promises them. Mirrors __vm_enough_memory(). */
   commit(pages: number, mm: Mm | null): boolean {
     const { overcommit_memory: mode } = this.params.vm;
-    if (mode === 0 && pages > this.managedPages) return false;
+    if (mode === 0 && pages > this.managedPages + this.swap.totalPages) return false;
     if (mode === 2) {
       const reserve = mm === null ? 0 : Math.min(Math.floor(mm.totalVm / 32), this.params.vm.user_reserve_kbytes / 4);
       if (this.committedPages + pages > this.commitLimitPages - reserve) return false;
@@ -382,7 +384,7 @@ export class MmSystem {
   /** CommitLimit in pages. */
   get commitLimitPages(): number {
     const { overcommit_kbytes: kb, overcommit_ratio: ratio } = this.params.vm;
-    return kb !== 0 ? Math.floor(kb / 4) : Math.floor((this.managedPages * ratio) / 100);
+    return (kb !== 0 ? Math.floor(kb / 4) : Math.floor((this.managedPages * ratio) / 100)) + this.swap.totalPages;
   }
 
   // The kernel's own threads.

@@ -4,11 +4,13 @@ import { PAGE_SIZE } from '#base';
 import type { Pfn } from '#base';
 import { Pte, PteSoft, ptePfn } from '#mmu';
 import type { FenceBatch } from './fences.ts';
+import { FolioFlag } from './folio.ts';
 import { splitHugePmd, zapHugePmd } from './huge.ts';
 import type { Mm } from './mm.ts';
 import { ptePresent } from './pagetable.ts';
 import { vmaHasRecency } from './reclaim/referenced.ts';
 import { removePteRmaps } from './rmap.ts';
+import { entryOfPte, isSwapPte } from './swap/entry.ts';
 import type { Vma } from './vma.ts';
 
 const PMD_PAGES = 512;
@@ -55,11 +57,13 @@ function zapPtes(mm: Mm, vma: Vma, start: number, end: number, batch: FenceBatch
     const nr = tables.unitAt(vpn, end);
     const low = tables.get(vpn);
     const isMapped = low !== 0 && ptePresent(low) && (low & PteSoft.Special) === 0;
-    const stays = low !== 0 && (ptePresent(low) ? isMapped && (flags & Zap.KeepCows) !== 0 && folios.isAnon(folios.folioOf(ptePfn(low))) : (flags & Zap.DropMarkers) === 0);
+    const stays = low !== 0 && (ptePresent(low) ? isMapped && (flags & Zap.KeepCows) !== 0 && folios.isAnon(folios.folioOf(ptePfn(low)))
+      : isSwapPte(low) ? (flags & Zap.KeepCows) !== 0 : (flags & Zap.DropMarkers) === 0);
     if (stays) isEmpty = false;
     else if (low !== 0) {
       tables.setUnit(vpn, 0, nr);
       if (ptePresent(low)) batch.add(vpn, nr);
+      else if (isSwapPte(low)) dropSwapEntry(mm, low);
     }
     if (run !== null && (stays || !isMapped || !continues(run, low))) run = endRun(mm, vma, run);
     if (isMapped && !stays) {
@@ -83,9 +87,18 @@ interface PteRun { readonly first: Pfn; nr: number; readonly bits: number; reado
 const RUN_BITS = 0x3ff & ~(Pte.A | Pte.D | Pte.W);
 const continues = ({ first, nr, bits, end }: PteRun, low: number): boolean => ptePfn(low) === first + nr && first + nr < end && (low & RUN_BITS) === bits;
 function endRun(mm: Mm, vma: Vma, { first, nr, isYoung }: PteRun): null {
-  if (isYoung && vmaHasRecency(vma)) mm.system.lru.markAccessed(mm.system.folios.folioOf(first));
+  const { folios, lru, swap } = mm.system;
+  const folio = folios.folioOf(first);
+  if (isYoung && vmaHasRecency(vma)) lru.markAccessed(folio);
+  const inSwapCache = folios.test(folio, FolioFlag.SwapCache);
   removePteRmaps(mm, vma, first, nr, true);
+  if (inSwapCache) swap.freeIfUnused(folio);
   return null;
+}
+/** An entry that named a place in swap is gone. */
+export function dropSwapEntry(mm: Mm, low: number): void {
+  mm.addSwapEntries(-1);
+  mm.system.swap.freeAndCache(entryOfPte(low), 1);
 }
 
 /** unmap_region(): empties VMAs that have left the list already, frees the tables that no neighbour needs, fences once.

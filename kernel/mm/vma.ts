@@ -7,6 +7,7 @@ import { linkAnonVmas, setAnonVmas, unlinkAnonVmas } from './anon-vma.ts';
 import type { AnonVma } from './anon-vma.ts';
 import type { FileMapping } from './filemap.ts';
 import type { Mm } from './mm.ts';
+import type { VmaReadahead } from './swap/swap-readahead.ts';
 
 export type { AnonVma } from './anon-vma.ts';
 
@@ -45,6 +46,8 @@ export class Vma implements VmaView {
   anonVma: AnonVma | null = null;
   /** Every one through which a page of this VMA may be reached: its own, and those of its forebears. */
   anonVmaChain: readonly AnonVma[] = [];
+  /** How its pages have come back from swap of late; null: none has. swap_readahead_info */
+  swapRa: VmaReadahead | null = null;
 
   constructor(start: number, end: number, flags: number, pgoff: number, file: FileMapping | null) {
     this.start = start;

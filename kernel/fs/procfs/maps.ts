@@ -40,7 +40,7 @@ function fields(s: Smaps, isRollup: boolean): string {
     line('Shared_Clean', s.sharedClean) + line('Shared_Dirty', s.sharedDirty) + line('Private_Clean', s.privateClean) + line('Private_Dirty', s.privateDirty) +
     line('Referenced', s.referenced) + line('Anonymous', s.anonymous) + line('KSM', 0) + line('LazyFree', s.lazyFree) + line('AnonHugePages', s.anonHugePages) +
     line('ShmemPmdMapped', 0) + line('FilePmdMapped', 0) + line('Shared_Hugetlb', 0) + `${'Private_Hugetlb:'.padEnd(16)} ${'0'.padStart(7)} kB\n` +
-    line('Swap', 0) + line('SwapPss', 0) + line('Locked', s.locked);
+    line('Swap', s.swap) + line('SwapPss', s.swapPss) + line('Locked', s.locked);
 }
 
 function smapsEntry(mm: Mm, vma: VmaView): string {
@@ -66,7 +66,7 @@ function smapsRollup({ task: t }: TaskSubject): string | number {
   const { vmas } = t.mm;
   const sum: Smaps = {
     size: 0, rss: 0, pss: 0, pssDirty: 0, pssAnon: 0, pssFile: 0, pssShmem: 0, sharedClean: 0, sharedDirty: 0, privateClean: 0, privateDirty: 0,
-    referenced: 0, anonymous: 0, lazyFree: 0, anonHugePages: 0, locked: 0, thpEligible: false,
+    referenced: 0, anonymous: 0, lazyFree: 0, anonHugePages: 0, swap: 0, swapPss: 0, locked: 0, thpEligible: false,
   };
   for (const vma of vmas) {
     const s = smapsOf(t.mm, vma);

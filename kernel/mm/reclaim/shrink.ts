@@ -37,6 +37,7 @@ export function shrinkFolioList(system: MmSystem, lruvec: Lruvec, list: Isolated
   // What the disks have finished meanwhile is finished: they interrupt.
   system.waits.complete();
   const batch = new UnmapBatch(system);
+  system.swap.io.plug();
   const work = list.splice(0).reverse();
   const gone: Folio[] = [];
   let reclaimed = 0;
@@ -71,6 +72,7 @@ export function shrinkFolioList(system: MmSystem, lruvec: Lruvec, list: Isolated
     list.push(folio);
   }
   batch.flush();
+  system.swap.io.unplug();
   for (const folio of gone) {
     system.waits.unlock(folio);
     system.putFolio(folio, 1, true);
@@ -179,7 +181,7 @@ function pageout(system: MmSystem, folio: Folio, stat: ReclaimStat): Fate | null
   const result = folios.isAnon(folio) || folios.test(folio, FolioFlag.SwapCache) ? swap.write(folio) : swap.writeShmem(folio);
   if (result !== 'async') folios.clear(folio, FolioFlag.Reclaim);
   if (result === 'failed') return 'activate';
-  if (result === 'clean') return null;
+  if (result === 'unneeded') return 'keep';
   if (mmVmscanWriteFolio.enabled) mmVmscanWriteFolio.emit(folio, (folios.isFileLru(folio) ? WB_FILE : WB_ANON) | WB_ASYNC);
   vmstat.add(VmItem.nr_vmscan_write, nr);
   stat.pageout += nr;

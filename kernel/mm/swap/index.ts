@@ -2,7 +2,7 @@
 //
 // Reading order, which is that of one page going out and coming back:
 //   entry.ts        (type, offset) as a number, as a PTE
-//   swap.ts         Swap: what the rest of mm asks of swap; devices, their slots in clusters, the map of users
+//   swap.ts         Swap: what the rest of mm asks of swap; swap-info.ts the slots of one device; clusters.ts which of them are given out
 //   swap-cache.ts   folios that are on their way out or in, by entry; what is left of them when they have gone (shadows)
 //   swap-io.ts      writing and reading slots: the device, pages of zeros, zswap.ts the compressed pool before the device
 //   swap-in.ts      do_swap_page: the fault; swap-readahead.ts what is read along with it
@@ -14,3 +14,5 @@
 // removeMapping() takes it out of the swap cache, where a shadow stays. The slots stay as long as PTEs name them.
 export * from './entry.ts';
 export { Swap } from './swap.ts';
+export type { SwapInfo } from './swap-info.ts';
+export type { SwapWrite } from './swap-io.ts';
