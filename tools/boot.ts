@@ -1,10 +1,10 @@
 // The one place where machine, kernel and programs meet. boot() makes a session of a RunConfig; the session runs in steps, takes and gives
 // bytes, and reports. It knows no host: Node's side is drive.ts and host.ts, and the browser page drives the same session.
-import { asPfn, PAGE_SIZE, StateHash, UserError, utf8Encode } from '#base';
+import { asPfn, bug, PAGE_SIZE, StateHash, UserError, utf8Encode } from '#base';
 import type { Pfn } from '#base';
 import { Machine } from '#cpu';
-import { chosen, Console, defaultParams, errnoName, Kernel, setCost, Signal } from '#kernel';
-import type { OutputChunk } from '#kernel';
+import { chosen, Console, defaultParams, errnoName, Kernel, setCost, Signal, SparseImage, swapHeader, swapOn, wholeDisk } from '#kernel';
+import type { BlockDevice, OutputChunk } from '#kernel';
 import type { RunConfig } from './config.ts';
 import type { Trace } from './trace/sink.ts';
 
@@ -129,7 +129,7 @@ export function boot(config: RunConfig, attach?: (session: Session) => Trace, wa
   for (const [name, cycles] of Object.entries(m.costs)) setCost(params, name, cycles);
   const { stdin, stdout, stderr, rows, columns } = inputs.terminal;
   const console = new Console({ inputTty: stdin, outputTty: stdout, errorTty: stderr, rows, columns });
-  const kernel = new Kernel(machine, params, { console, seed: m.seed, epochSeconds: EPOCH_SECONDS, hostname: 'quire', disks: inputs.disks.map(({ image }) => ({ image, latency: m.diskLatency })) });
+  const kernel = new Kernel(machine, params, { console, seed: m.seed, epochSeconds: EPOCH_SECONDS, hostname: 'quire', disks: [...inputs.disks.map(({ image }) => ({ image, latency: m.diskLatency })), ...m.swapBytes.map((bytes) => ({ image: new SparseImage(bytes), latency: m.swapLatency }))] });
 
   const { system } = kernel;
   if (m.lru.make !== null) system.lru.setKind(chosen(m.lru.name, m.lru.make, m.seed));
@@ -144,6 +144,7 @@ export function boot(config: RunConfig, attach?: (session: Session) => Trace, wa
     if (answer < 0) throw new UserError(`--set ${path}=${value}: ${settingError(-answer)}.`);
   }
   mountDisks(kernel, inputs.disks);
+  for (const device of kernel.system.disks.slice(inputs.disks.length)) swapOnAtBoot(kernel, device);
   const session = new Session(config, machine, kernel, console);
   if (inputs.stdin !== null) {
     if (inputs.stdin.bytes.length > 0) session.feed(inputs.stdin.bytes);
@@ -176,6 +177,13 @@ function mountDisks({ vfs, system }: Kernel, disks: RunConfig['inputs']['disks']
     vfs.unmountDisks();
     throw new UserError(`--disk ${name}: cannot be mounted at ${path}: ${refused.sentence}`);
   }
+}
+
+/** What mkswap and swapon do. */
+function swapOnAtBoot({ system }: Kernel, device: BlockDevice): void {
+  device.image.write(0, swapHeader(Math.floor(device.image.sizeBytes / 4096)));
+  const answer = swapOn(system, wholeDisk(device), null);
+  if (answer < 0) bug(`${device.name} cannot be swapped on: ${errnoName(-answer)}`);
 }
 
 /** A file that the guest cannot take is the user's to know. */

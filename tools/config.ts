@@ -1,7 +1,7 @@
 // A run as data: everything that decides it, resolved, checked and readable without a host. boot.ts makes a machine of it, the report
 // shows it. Here: the shape, and making it from options. Not here: reading host files (host.ts), since the browser page has none.
 import { showSize, UserError } from '#base';
-import { costs as costTable, parseLatency } from '#kernel';
+import { costs as costTable, MAX_SWAPFILES, parseLatency } from '#kernel';
 import type { DiskImage, DiskLatency, ReclaimPolicyMaker } from '#kernel';
 import { DEFAULT_PRESET, presetNamed } from '#mmu';
 import type { TlbDescription } from '#mmu';
@@ -48,6 +48,9 @@ export interface MachineConfig {
   readonly memoryMax: number | null;
   /** How long disks take. */
   readonly diskLatency: DiskLatency;
+  /** Swap devices, each so large. */
+  readonly swapBytes: readonly number[];
+  readonly swapLatency: DiskLatency;
   /** Invariants are checked during the run. Changes nothing that is counted. */
   readonly sanitize: boolean;
 }
@@ -87,6 +90,9 @@ export interface RunConfig { readonly machine: MachineConfig; readonly inputs: I
 
 export const MIN_MEM = 16 * 1024 ** 2;
 export const MAX_MEM = 3584 * 1024 ** 2;
+/** A header and ten pages, as mkswap asks; 2^20 slots. */
+const MIN_SWAP = 11 * 4096;
+const MAX_SWAP = 4 * 1024 ** 3;
 
 /** Checks what options mean together. @param tlb what --tlb's file describes, null without one @param lru what --lru names @throws UserError */
 export function machineConfig(values: Values, tlb: TlbDescription | null, lru: PolicyConfig): MachineConfig {
@@ -118,6 +124,8 @@ export function machineConfig(values: Values, tlb: TlbDescription | null, lru: P
     lru,
     memoryMax: memoryMax(values['memory-max'], memBytes),
     diskLatency: parseLatency(values['disk-latency']),
+    swapBytes: swapSizes(values.swap),
+    swapLatency: values['swap-latency'] === undefined ? parseLatency(values['disk-latency']) : parseLatency(values['swap-latency'], '--swap-latency'),
     sanitize: values.sanitize === true,
   };
 }
@@ -129,6 +137,16 @@ function memoryMax(bytes: number | undefined, memBytes: number): number | null {
   const pages = Math.floor(bytes / 4096) * 4096;
   if (pages >= MIN_MEMORY_MAX) return pages;
   throw new UserError(`--memory-max ${showSize(bytes)}: no program starts in so little. Write a size from ${showSize(MIN_MEMORY_MAX)} on; RAM (--mem) is ${showSize(memBytes)}.`);
+}
+
+/** 0 is none. */
+function swapSizes(sizes: readonly number[]): number[] {
+  for (const bytes of sizes) {
+    if (bytes !== 0 && (bytes < MIN_SWAP || bytes > MAX_SWAP)) throw new UserError(`--swap ${showSize(bytes)}: out of range. Write a size from ${showSize(MIN_SWAP)} to ${showSize(MAX_SWAP)}, as in --swap 128M; for more, write --swap again.`);
+  }
+  const wanted = sizes.filter((bytes) => bytes !== 0).map((bytes) => Math.floor(bytes / 4096) * 4096);
+  if (wanted.length > MAX_SWAPFILES) throw new UserError(`--swap: ${wanted.length} devices are too many. Linux knows ${MAX_SWAPFILES}.`);
+  return wanted;
 }
 
 /** Every cost of the cycle model, the changed ones changed. */

@@ -76,11 +76,6 @@ const words: Kind<string[]> = {
   read: (t) => (t.split(',').includes('') ? null : t.split(',')),
 };
 
-/** What a subject outside the model answers. */
-const later = (subject: string): Kind<never> => ({
-  form: '', problem: `${subject} not modelled yet`, instead: 'Leave this option out', read: () => null,
-});
-
 /** Commands that run a guest share the machine's options. */
 export type OptionGroup = 'machine' | 'kernel' | 'inputs' | 'result' | 'trace' | 'cache' | 'image' | 'general';
 export interface OptionRow<T = unknown> {
@@ -92,8 +87,6 @@ export interface OptionRow<T = unknown> {
   readonly repeat?: true;
   /** As typed; shown in help and used when the option is absent. */
   readonly byDefault?: string;
-  /** The subject is outside the model: any use is refused. */
-  readonly refused?: true;
 }
 
 export const options = {
@@ -114,7 +107,8 @@ export const options = {
   memmap: { kind: choice('64', '32', '16', '8'), group: 'kernel', byDefault: '64', help: 'bytes of the memory map for each frame; 64 is Linux today' },
   'alloc-strategy': { kind: choice('loop', 'sizes', 'largest'), group: 'kernel', byDefault: 'loop', help: 'how large folios are asked for: all orders, 2M and 64K only, one call' },
   sanitize: { kind: flag, group: 'kernel', help: 'check the kernel\'s invariants again and again while the program runs (slow)' },
-  swap: { kind: later('swap is'), group: 'kernel', refused: true, help: 'swap space (not modelled yet)' },
+  swap: { kind: size, group: 'machine', repeat: true, help: 'a swap device of that size, up to 4G; may be given more than once' },
+  'swap-latency': { kind: text('PRESET', 'hdd'), group: 'machine', help: 'how long swap devices take, as --disk-latency, which is the default' },
   lru: { kind: text('POLICY|FILE', 'clock'), group: 'kernel', byDefault: 'two-list', help: 'which pages go first: two-list, fifo, clock, random, or your own file.ts' },
   'memory-max': { kind: size, group: 'kernel', help: 'memory.max of the control group of the program and what it starts' },
 
@@ -191,12 +185,11 @@ export function parseCommandLine(command: string, groups: readonly OptionGroup[]
     if (row.kind === flag) {
       if (inline !== null) throw new UserError(`${spelled}=${inline}: ${spelled} takes no value. Write ${spelled} alone.`);
       value = '';
-    } else if (value === null && !row.refused) {
+    } else if (value === null) {
       if (at >= words.length || words[at] === '--') throw new UserError(`${spelled}: its value is missing. Write ${spelled} ${row.kind.form}.`);
       value = words[at++]!;
     }
     const read = row.kind.read(value ?? '');
-    if (row.refused) throw new UserError(`${spelled}: ${row.kind.problem}. ${row.kind.instead}.`);
     if (read === null) throw new UserError(`${spelled} ${quoted(value!)}: ${row.kind.problem}. ${row.kind.instead}.`);
     if (row.repeat) (found[name] as unknown[]).push(read);
     else if (given.has(name) && row.kind !== flag) throw new UserError(`${spelled}: given twice. Write it once.`);
@@ -231,7 +224,7 @@ const quoted = (t: string): string => (t === '' ? "''" : t);
 export function optionHelp(groups: readonly OptionGroup[]): string {
   const lines: string[] = [];
   for (const [name, row] of optionRows()) {
-    if (!groups.includes(row.group) || row.refused) continue;
+    if (!groups.includes(row.group)) continue;
     const left = `${row.short === undefined ? '    ' : `-${row.short}, `}--${name} ${row.kind.form}`.trimEnd();
     const tail = row.byDefault === undefined ? '' : ` (default ${row.byDefault})`;
     lines.push(left.length <= 30 ? `  ${left.padEnd(32)}${row.help}${tail}` : `  ${left}\n${' '.repeat(34)}${row.help}${tail}`);

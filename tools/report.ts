@@ -7,7 +7,7 @@ import { STAT_SCHEMA, type ConfigReport, type StatReport } from './schema.ts';
 
 /** What the counts and the clock leave out, said in every report. */
 export const NOT_MODELLED = [
-  'data and instruction caches', 'out-of-order overlap and prefetching', 'speculative page walks', 'more than one hart', 'swap, and with it reclaim of anonymous memory',
+  'data and instruction caches', 'out-of-order overlap and prefetching', 'speculative page walks', 'more than one hart',
 ];
 
 /** @param tool name and version of this program */
@@ -47,7 +47,7 @@ export function configReport(m: MachineConfig, { config: { inputs } }: Session, 
     preset: m.preset, tlb: m.tlb, memBytes: m.memBytes, sv: m.sv, svadu: m.svadu, engine: m.engine, seed: m.seed, maxInsn: m.maxInsn,
     thp: m.thp, mthp: Object.fromEntries(m.mthp.map(({ kb, mode }) => [`hugepages-${kb}kB`, mode])), set: m.set, costs: m.costs, memmap: m.memmap, allocStrategy: m.allocStrategy,
     lru: { policy: m.lru.name, file: m.lru.file?.path ?? null, sha256: m.lru.file?.sha256 ?? null }, memoryMax: m.memoryMax,
-    env: inputs.env, files: inputs.files.map(({ path, sha256 }) => ({ path, sha256 })), disks: inputs.disks.map(({ path, isWritable, image }) => ({ path, isWritable, sizeBytes: image.sizeBytes })), diskLatency: { ...m.diskLatency }, stdinSha256: inputs.stdin?.sha256 ?? fedSha256,
+    env: inputs.env, files: inputs.files.map(({ path, sha256 }) => ({ path, sha256 })), disks: inputs.disks.map(({ path, isWritable, image }) => ({ path, isWritable, sizeBytes: image.sizeBytes })), diskLatency: { ...m.diskLatency }, swap: m.swapBytes, swapLatency: { ...m.swapLatency }, stdinSha256: inputs.stdin?.sha256 ?? fedSha256,
   };
 }
 

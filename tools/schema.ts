@@ -26,6 +26,8 @@ export interface ConfigReport {
   readonly files: readonly { readonly path: string; readonly sha256: string }[];
   readonly disks: readonly { readonly path: string; readonly isWritable: boolean; readonly sizeBytes: number }[];
   readonly diskLatency: Readonly<Record<string, string | number>>;
+  readonly swap: readonly number[];
+  readonly swapLatency: Readonly<Record<string, string | number>>;
   readonly stdinSha256: string | null;
 }
 
@@ -87,6 +89,8 @@ export const statFields: readonly FieldRow[] = [
   ['config.files', 'free', 'host files that the guest was given: guest path and hash'],
   ['config.disks', 'free', 'disks, with where they are mounted, whether the run may change them, and their size'],
   ['config.diskLatency', 'free', 'how long the disks take: nanoseconds, bytes a second, channels'],
+  ['config.swap', 'free', 'sizes of the swap devices in bytes'],
+  ['config.swapLatency', 'free', 'how long the swap devices take'],
   ['config.stdinSha256', 'text?', 'hash of the standard input, null: none or interactive'],
   ['program.argv', 'texts', 'the program and its arguments, as the guest sees them'],
   ['program.sha256', 'text', 'hash of the program file'],

@@ -39,6 +39,45 @@ export class MemoryImage implements DiskImage {
   }
 }
 
+const CHUNK_BYTES = 1 << 20;
+
+/** The same for what is mostly never written, as swap: memory of the host goes only to the parts that were. */
+export class SparseImage implements DiskImage {
+  readonly isReadOnly = false;
+  readonly sizeBytes: number;
+  private readonly chunks = new Map<number, Uint8Array>();
+  constructor(sizeBytes: number) {
+    this.sizeBytes = sizeBytes;
+  }
+  read(offset: number, into: Uint8Array): boolean {
+    this.visit(offset, into.length, (at, inChunk, nr) => {
+      const chunk = this.chunks.get(at);
+      if (chunk === undefined) into.fill(0, inChunk.done, inChunk.done + nr);
+      else into.set(chunk.subarray(inChunk.from, inChunk.from + nr), inChunk.done);
+    });
+    return true;
+  }
+  write(offset: number, from: Uint8Array): boolean {
+    this.visit(offset, from.length, (at, inChunk, nr) => {
+      let chunk = this.chunks.get(at);
+      if (chunk === undefined) this.chunks.set(at, (chunk = new Uint8Array(CHUNK_BYTES)));
+      chunk.set(from.subarray(inChunk.done, inChunk.done + nr), inChunk.from);
+    });
+    return true;
+  }
+  flush(): boolean {
+    return true;
+  }
+  private visit(offset: number, lenBytes: number, part: (chunk: number, at: { readonly from: number; readonly done: number }, nr: number) => void): void {
+    for (let done = 0; done < lenBytes; ) {
+      const from = (offset + done) % CHUNK_BYTES;
+      const nr = Math.min(CHUNK_BYTES - from, lenBytes - done);
+      part(Math.floor((offset + done) / CHUNK_BYTES), { from, done }, nr);
+      done += nr;
+    }
+  }
+}
+
 export interface Faults {
   /** Sectors that can neither be read nor written. */
   readonly badSectors?: readonly number[];

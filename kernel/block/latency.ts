@@ -50,20 +50,20 @@ export const diskPresets: readonly DiskLatency[] = [
   },
 ];
 
-/** `PRESET[,FIELD=NUMBER...]`, as in nvme or hdd,fullSeekNs=20000000. @throws UserError */
-export function parseLatency(text: string): DiskLatency {
+/** `PRESET[,FIELD=NUMBER...]`, as in nvme or hdd,fullSeekNs=20000000. @param option whose value it is @throws UserError */
+export function parseLatency(text: string, option = '--disk-latency'): DiskLatency {
   const [name = '', ...changes] = text.split(',');
   const preset = diskPresets.find((row) => row.name === name);
-  if (preset === undefined) throw new UserError(`--disk-latency ${name}: no such preset. There are: ${diskPresets.map((row) => row.name).join(', ')}.`);
+  if (preset === undefined) throw new UserError(`${option} ${name}: no such preset. There are: ${diskPresets.map((row) => row.name).join(', ')}.`);
   const latency: Record<string, unknown> = { ...preset };
   for (const change of changes) {
     const [field = '', value = ''] = change.split('=');
     const fields = Object.keys(preset).filter((key) => key !== 'name' && key !== 'source');
-    if (!fields.includes(field)) throw new UserError(`--disk-latency ${text}: ${field} is none of a disk's figures. They are: ${fields.join(', ')}.`);
+    if (!fields.includes(field)) throw new UserError(`${option} ${text}: ${field} is none of a disk's figures. They are: ${fields.join(', ')}.`);
     const number = value === '' ? NaN : Number(value);
     const least = field.endsWith('Ns') ? 0 : 1;
     const isWhole = Number.isInteger(number) || field.endsWith('Second');
-    if (!Number.isFinite(number) || number < least || !isWhole) throw new UserError(`--disk-latency ${text}: ${field} is a number from ${least} up, as in ${field}=${preset[field as keyof DiskLatency]}.`);
+    if (!Number.isFinite(number) || number < least || !isWhole) throw new UserError(`${option} ${text}: ${field} is a number from ${least} up, as in ${field}=${preset[field as keyof DiskLatency]}.`);
     latency[field] = number;
     latency.name = `${name}, changed`;
   }

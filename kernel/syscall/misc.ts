@@ -36,7 +36,9 @@ function sysinfo(k: Kernel, t: Task, [at]: readonly number[]): number {
   k.load.words().forEach((load, i) => word(8 + 8 * i, load));
   word(32, k.system.memTotalBytes);
   word(40, k.system.buddy.freePages * 4096);
-  view.setUint16(80, Math.min(k.tasks.size, 0xffff), true); // shared, buffers, swap and high memory stay 0
+  word(64, k.system.swap.totalPages * 4096);
+  word(72, k.system.swap.freePages * 4096);
+  view.setUint16(80, Math.min(k.tasks.size, 0xffff), true); // shared, buffers and high memory stay 0
   view.setUint32(104, 1, true); // mem_unit
   return t.user.write(at!, bytes) ? 0 : -Errno.EFAULT;
 }

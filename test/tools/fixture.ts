@@ -13,7 +13,7 @@ export function handMadeReport(): StatReport {
     schema: 'quire.stat/1', tool: 'quire 0.1.0',
     config: {
       preset: 'skylake', tlb: presetNamed('skylake'), memBytes: 512 * 1024 ** 2, sv: 39, svadu: true, engine: 'reference', seed: 1, maxInsn: null,
-      thp: null, mthp: { 'hugepages-64kB': 'always' }, set: [], costs: { trap: 160 }, memmap: 64, allocStrategy: 'loop', lru: { policy: 'two-list', file: null, sha256: null }, memoryMax: null, env: ['HOME=/root'], files: [{ path: '/bin/gups', sha256: 'ab' }], disks: [], diskLatency: {}, stdinSha256: null,
+      thp: null, mthp: { 'hugepages-64kB': 'always' }, set: [], costs: { trap: 160 }, memmap: 64, allocStrategy: 'loop', lru: { policy: 'two-list', file: null, sha256: null }, memoryMax: null, env: ['HOME=/root'], files: [{ path: '/bin/gups', sha256: 'ab' }], disks: [], diskLatency: {}, swap: [], swapLatency: {}, stdinSha256: null,
     },
     program: { argv: ['gups', '--words', '4096'], sha256: 'ab' },
     exit: { reason: 'exited', status: 0, signal: null },

@@ -20,13 +20,14 @@ function meminfo({ view }: SystemSubject): string {
   const pages = (label: string, nr: number): string => line(label, nr * (PAGE_SIZE / 1024));
   const free = system.buddy.freePages;
   const hugeTotals = ['Total', 'Free', 'Rsvd', 'Surp'].map((name) => `${`HugePages_${name}:`.padEnd(16)}${'0'.padStart(8)}\n`).join('');
+  const swapCached = vmstat.get('nr_swapcached');
   const buffers = system.disks.reduce((sum, { cache }) => sum + (cache?.nrPages ?? 0), 0);
   return pages('MemTotal', system.managedPages) + pages('MemFree', free) + pages('MemAvailable', memAvailable(system)) +
-    pages('Buffers', buffers) + pages('Cached', vmstat.get('nr_file_pages') - buffers) + pages('SwapCached', 0) +
+    pages('Buffers', buffers) + pages('Cached', vmstat.get('nr_file_pages') - swapCached - buffers) + pages('SwapCached', swapCached) +
     pages('Active', vmstat.get('nr_active_anon') + vmstat.get('nr_active_file')) + pages('Inactive', vmstat.get('nr_inactive_anon') + vmstat.get('nr_inactive_file')) +
     pages('Active(anon)', vmstat.get('nr_active_anon')) + pages('Inactive(anon)', vmstat.get('nr_inactive_anon')) +
     pages('Active(file)', vmstat.get('nr_active_file')) + pages('Inactive(file)', vmstat.get('nr_inactive_file')) + pages('Unevictable', vmstat.get('nr_unevictable')) +
-    pages('Mlocked', vmstat.get('nr_mlock')) + pages('SwapTotal', 0) + pages('SwapFree', 0) + pages('Dirty', vmstat.get('nr_dirty')) + pages('Writeback', vmstat.get('nr_writeback')) +
+    pages('Mlocked', vmstat.get('nr_mlock')) + pages('SwapTotal', system.swap.totalPages) + pages('SwapFree', system.swap.freePages) + pages('Dirty', vmstat.get('nr_dirty')) + pages('Writeback', vmstat.get('nr_writeback')) +
     pages('AnonPages', vmstat.get('nr_anon_pages')) + pages('Mapped', vmstat.get('nr_mapped')) + pages('Shmem', vmstat.get('nr_shmem')) +
     pages('KReclaimable', 0) + pages('Slab', vmstat.get('nr_slab_unreclaimable')) + pages('SReclaimable', 0) + pages('SUnreclaim', vmstat.get('nr_slab_unreclaimable')) +
     pages('PageTables', vmstat.get('nr_page_table_pages')) + pages('WritebackTmp', 0) + pages('CommitLimit', system.commitLimitPages) + pages('Committed_AS', system.committedPages) +

@@ -113,7 +113,12 @@ export class SwapClusters {
     return this.scan(cluster * CLUSTER_SLOTS, order) || bug(`no run of order ${order} in free cluster ${cluster}`);
   }
   private fromUsed(order: number): number {
-    if (this.map.isFull) this.reclaimFull(1);
+    if (this.map.isFull) {
+      this.reclaimFull(1);
+      // What was given up may have been all that a cluster had. (Linux finds that with the next search.)
+      const freed = this.fromFree(order);
+      if (freed !== 0) return freed;
+    }
     if (order === PMD_ORDER) return 0;
     let looked = 0;
     for (let cluster = this.first(nonfull(order)); cluster >= 0; cluster = this.first(nonfull(order))) {

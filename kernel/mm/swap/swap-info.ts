@@ -31,6 +31,8 @@ export class SwapInfo {
   readonly priority: number;
   /** Slots, the header's included. */
   readonly nrSlots: number;
+  /** Those that can hold a page. */
+  readonly nrPages: number;
   readonly clusters: SwapClusters;
   inUse = 0;
   /** Slots may be taken: SWP_WRITEOK. swapoff clears it first. */
@@ -46,8 +48,8 @@ export class SwapInfo {
   private readonly zeros: Uint8Array; // 1: holds nothing but zeros, and is not on the disk
   private readonly owners: Uint16Array; // the group that is charged: swap_cgroup
 
-  /** @param pages of the target, the header's included  @param pressure what the search for slots asks of all of swap */
-  constructor(type: number, target: SwapTarget, priority: number, pages: number, pressure: { readonly isFull: boolean; reclaimCached(entry: SwapEntry): number }) {
+  /** @param pages of the target, the header's included  @param bad slots that must not be used  @param pressure what the search for slots asks of all of swap */
+  constructor(type: number, target: SwapTarget, priority: number, pages: number, bad: readonly number[], pressure: { readonly isFull: boolean; reclaimCached(entry: SwapEntry): number }) {
     this.type = type;
     this.target = target;
     this.priority = priority;
@@ -59,20 +61,14 @@ export class SwapInfo {
     this.shadows = new Float64Array(pages);
     this.zeros = new Uint8Array(pages);
     this.owners = new Uint16Array(pages);
-    this.counts[0] = BAD;
+    for (const slot of [0, ...bad]) this.counts[slot] = BAD;
+    this.nrPages = pages - 1 - bad.length;
     const map: SlotMap = {
       use: (offset) => (this.counts[offset] !== 0 ? SlotUse.Used : this.folios[offset] !== 0 ? SlotUse.CacheOnly : SlotUse.Free),
       get isFull() { return pressure.isFull; },
       reclaimCached: (offset) => pressure.reclaimCached(swapEntry(type, offset)),
     };
     this.clusters = new SwapClusters(pages, map);
-  }
-  /** Slots that can hold a page. */
-  get nrPages(): number {
-    return this.nrSlots - 1;
-  }
-  get freePages(): number {
-    return this.isWritable ? this.nrPages - this.inUse : 0;
   }
 
   // Slots.
@@ -142,9 +138,12 @@ export class SwapInfo {
     if (offset >= extent.start + extent.nr) bug(`slot ${offset} of swap device ${this.type} is nowhere on its disk`);
     return extent.sector + (offset - extent.start) * SECTORS_PER_PAGE;
   }
+  private isInUse(offset: number): boolean {
+    return (this.counts[offset] !== 0 && this.counts[offset] !== BAD) || this.folios[offset] !== 0;
+  }
   /** The first slot from `offset` on that is in use; 0: none. find_next_to_unuse() */
   nextInUse(offset: number): number {
-    for (let at = Math.max(1, offset); at < this.nrSlots; at++) if (this.counts[at] !== 0 || this.folios[at] !== 0) return at;
+    for (let at = Math.max(1, offset); at < this.nrSlots; at++) if (this.isInUse(at)) return at;
     return 0;
   }
 
@@ -153,8 +152,7 @@ export class SwapInfo {
     this.clusters.check();
     let inUse = 0;
     for (let offset = 1; offset < this.nrSlots; offset++) {
-      const isUsed = this.counts[offset] !== 0 || this.folios[offset] !== 0;
-      if (isUsed) inUse++;
+      if (this.isInUse(offset)) inUse++;
       else if (this.shadows[offset] !== 0 || this.zeros[offset] !== 0 || this.owners[offset] !== 0) bug(`slot ${offset} of swap device ${this.type} is free and remembers something`);
     }
     if (inUse !== this.inUse) bug(`swap device ${this.type} has ${inUse} slots in use, counts ${this.inUse}`);

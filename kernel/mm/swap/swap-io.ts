@@ -5,6 +5,7 @@
 import { asPfn } from '#base';
 import type { Folio } from '#base';
 import { Bio, BioOp } from '../../block/bio.ts';
+import type { BioEnd } from '../../block/bio.ts';
 import { VmItem } from '../events.ts';
 import { FolioFlag } from '../folio.ts';
 import { isZeroFilled } from '../migration-entries.ts';
@@ -20,6 +21,19 @@ export type SwapWrite = 'unneeded' | 'sync' | 'async' | 'failed';
 
 const PAGE = 4096;
 const lastWord = new Uint8Array(8);
+
+/** Who is told that the request for a folio has ended. */
+class FolioEnd implements BioEnd {
+  private readonly io: SwapIo;
+  private readonly folio: Folio;
+  constructor(io: SwapIo, folio: Folio) {
+    this.io = io;
+    this.folio = folio;
+  }
+  endBio(bio: Bio): void {
+    this.io.ended(this.folio, bio);
+  }
+}
 
 export class SwapIo {
   private readonly system: MmSystem;
@@ -47,8 +61,13 @@ export class SwapIo {
     memcg.countFolio(folio, VmItem.pswpout, nr);
     waits.startWriteback(folio);
     writeback.folioWriting(folio);
-    this.submit(BioOp.Write, folio, info, offset, nr, (error) => { this.wrote(folio, error); });
+    this.submit(BioOp.Write, folio, info, offset, nr);
     return 'async';
+  }
+  /** A request for a folio has ended. end_swap_bio_write(), end_swap_bio_read() */
+  ended(folio: Folio, { op, error }: Bio): void {
+    if (op === BioOp.Read) this.system.waits.endRead(folio, error === 0);
+    else this.wrote(folio, error);
   }
   private wrote(folio: Folio, error: number): void {
     const { folios, waits, writeback } = this.system;
@@ -71,11 +90,10 @@ export class SwapIo {
       return;
     }
     memcg.countFolio(folio, VmItem.pswpin, nr);
-    this.submit(BioOp.Read, folio, info, offset, nr, (error) => { waits.endRead(folio, error === 0); });
+    this.submit(BioOp.Read, folio, info, offset, nr);
   }
-  private submit(op: BioOp, folio: Folio, info: SwapInfo, offset: number, nr: number, ended: (error: number) => void): void {
-    const end = { endBio: ({ error }: Bio) => { ended(error); } };
-    info.target.device.submit(new Bio(op, info.sectorOf(offset), [{ pfn: folio, offset: 0, lenBytes: nr * PAGE }], end));
+  private submit(op: BioOp, folio: Folio, info: SwapInfo, offset: number, nr: number): void {
+    info.target.device.submit(new Bio(op, info.sectorOf(offset), [{ pfn: folio, offset: 0, lenBytes: nr * PAGE }], new FolioEnd(this, folio)));
   }
   private placeOf(folio: Folio): { info: SwapInfo; offset: number; nr: number } {
     const entry = this.system.folios.swapEntry(folio);

@@ -79,13 +79,13 @@ export class Swap {
 
   // Devices.
 
-  /** @param priority null: below all there are  @param pages of the target, header included
+  /** @param pages of the target, header included  @param bad slots that must not be used  @param priority null: below all there are
    *  @returns null: there are too many */
-  add(target: SwapTarget, pages: number, priority: number | null): SwapInfo | null {
+  add(target: SwapTarget, pages: number, bad: readonly number[], priority: number | null): SwapInfo | null {
     let type = this.infos.findIndex((info) => info === null);
     if (type < 0) type = this.infos.length;
     if (type >= MAX_SWAPFILES) return null;
-    const info = new SwapInfo(type, target, priority ?? --this.leastPriority, pages, this);
+    const info = new SwapInfo(type, target, priority ?? --this.leastPriority, pages, bad, this);
     this.infos[type] = info;
     this.enable(info);
     return info;
