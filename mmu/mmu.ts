@@ -38,6 +38,9 @@ export interface MmuOptions {
   readonly seed: number;
 }
 
+/** Somebody who watches which frames are used. */
+export interface AccessObserver { used(pfn: Pfn): void }
+
 /** The last fault, as trap registers want it. `cause` is an exception code (12, 13, 15 page faults; 1, 5, 7 access faults). */
 export interface MmuFault { cause: number; vaHi: number; vaLo: number }
 
@@ -74,6 +77,10 @@ export class Mmu {
   /** L1 misses and walks by pc, while attribution is on. */
   missesByPc: Map<number, number> | null = null;
   walksByPc: Map<number, number> | null = null;
+
+  /** Told of every look-up that finds its frame; an engine that may touch the page without asking (filter.ts) asks no more. Whoever wants to see each
+   *  page once in a while empties the filter then. null: nobody. */
+  observer: AccessObserver | null = null;
 
   private readonly walker: Walker;
   private readonly words: Int32Array;
@@ -151,6 +158,7 @@ export class Mmu {
     const frame = l1.frameOf(e, vpnLo, vpnHi);
     if (!this.ram.has(frame)) return this.accessFault(vaHi, vaLo, access);
     if (access >= Access.Store) this.ram.engineWrites(frame - this.ram.firstPfn);
+    if (this.observer !== null) this.observer.used(asPfn(frame));
     const host = this.ram.hostOf(asPfn(frame));
     this.show(l1, e, vaHi, vaLo, access, frame, host);
     return (host + (vaLo & 4095)) | 0;

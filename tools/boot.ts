@@ -6,6 +6,8 @@ import { Machine } from '#cpu';
 import { chosen, Console, defaultParams, errnoName, Kernel, setCost, Signal, SparseImage, swapHeader, swapOn, wholeDisk } from '#kernel';
 import type { BlockDevice, OutputChunk } from '#kernel';
 import type { RunConfig } from './config.ts';
+import type { Recorder } from './recording.ts';
+import { mismatch, TurnLog } from './recording.ts';
 import type { Trace } from './trace/sink.ts';
 
 /** Modelled time at boot, seconds since 1970: 2026-01-01. A constant, so that every run sees the same dates. */
@@ -22,10 +24,14 @@ export class Session {
   readonly kernel: Kernel;
   /** What listens to the run; null: nothing. */
   trace: Trace | null = null;
+  /** Which pages are used is recorded for a later run; null: it is not. */
+  recorder: Recorder | null = null;
   private readonly console: Console;
   /** The clock when all files were in place and the program not yet begun. */
   private readonly bootCycles: number;
   private inputEnded = false;
+  /** Of a run whose policy knows a recording. */
+  private readonly turns: TurnLog | null;
 
   constructor(config: RunConfig, machine: Machine, kernel: Kernel, console: Console) {
     this.config = config;
@@ -33,6 +39,7 @@ export class Session {
     this.kernel = kernel;
     this.console = console;
     this.bootCycles = machine.clockCycles;
+    this.turns = config.machine.lru.recording === null ? null : new TurnLog(this);
   }
 
   /** Modelled cycles since the program was started: what the kernel did to fill the file system is not the program's. */
@@ -49,7 +56,8 @@ export class Session {
     const left = maxInsn === null ? Infinity : maxInsn - this.instructions;
     if (left <= 0) return 'budget';
     const { sanitize } = this.config.machine;
-    const result = this.kernel.run(Math.min(instrs, left, sanitize ? SANITIZE_INSTRS : Infinity));
+    const budget = Math.min(instrs, left, sanitize ? SANITIZE_INSTRS : Infinity);
+    const result = this.recorder?.run(budget) ?? this.kernel.run(budget);
     if (sanitize) this.kernel.system.check();
     this.checkPolicy();
     if (result === 'budget') return maxInsn !== null && this.instructions >= maxInsn ? 'budget' : 'running';
@@ -61,6 +69,16 @@ export class Session {
   checkPolicy(): void {
     const { policyFailure } = this.kernel.system.lru;
     if (policyFailure !== null) throw new UserError(`--lru ${this.config.machine.lru.file?.path ?? this.config.machine.lru.name}: ${policyFailure}. quire presets lru-starter prints a policy to compare with.`);
+  }
+
+  /** At the end of a run whose policy knew a recording: was it the same run? @throws UserError if not, for what was measured means nothing */
+  checkRecording(): void {
+    const { name, recording } = this.config.machine.lru;
+    if (recording === null || this.turns === null) return;
+    const why = mismatch(this, recording, this.turns.end());
+    if (why !== null) {
+      throw new UserError(`--lru ${name}: the program did not do the same twice: ${why}. It looks at the clock, or its tasks run side by side; ${name} would know another run's future. The other policies can be used.`);
+    }
   }
 
   /** Bytes for standard input; none: its end. */
@@ -132,7 +150,7 @@ export function boot(config: RunConfig, attach?: (session: Session) => Trace, wa
   const kernel = new Kernel(machine, params, { console, seed: m.seed, epochSeconds: EPOCH_SECONDS, hostname: 'quire', disks: [...inputs.disks.map(({ image }) => ({ image, latency: m.diskLatency })), ...m.swapBytes.map((bytes) => ({ image: new SparseImage(bytes), latency: m.swapLatency }))] });
 
   const { system } = kernel;
-  if (m.lru.make !== null) system.lru.setKind(chosen(m.lru.name, m.lru.make, m.seed));
+  if (m.lru.make !== null) system.lru.setKind(chosen(m.lru.name, m.lru.make, m.seed, m.lru.recording?.uses ?? null));
   if (watchCache) system.cacheLog.start();
   const { vfs } = kernel;
   for (const folder of inputs.folders) checkFile(folder, vfs.mkdirs(folder));

@@ -6,6 +6,7 @@ import type { DiskImage, DiskLatency, ReclaimPolicyMaker } from '#kernel';
 import { DEFAULT_PRESET, presetNamed } from '#mmu';
 import type { TlbDescription } from '#mmu';
 import type { Values } from './options.ts';
+import type { Recording } from './recording.ts';
 import { didYouMean } from './suggest.ts';
 
 /** One file of the guest, as bytes. */
@@ -62,6 +63,9 @@ export interface PolicyConfig {
   readonly file: { readonly path: string; readonly sha256: string } | null;
   /** Of a file, and of the small policies; null: the kernel's own. */
   readonly make: ReclaimPolicyMaker | null;
+  /** It knows the run's future and past: the program is run once before, and recorded. */
+  readonly needsRecording: boolean;
+  readonly recording: Recording | null;
 }
 
 /** What the run reads of the world outside. */

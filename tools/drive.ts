@@ -57,6 +57,7 @@ export async function drive(session: Session, options: DriveOptions): Promise<Ou
   const started = performance.now();
   const stdin = openStdin(options.stdin, options.stdin === 'lines' && session.config.inputs.terminal.stdin);
   const end = await loop(session, options, stdin, started);
+  if (end !== 'interrupted') session.checkRecording();
   return { end, wallSeconds: (performance.now() - started) / 1000, stdinSha256: stdin.sha256() };
 }
 

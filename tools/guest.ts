@@ -2,12 +2,13 @@
 import { UserError } from '#base';
 import { parseTlbDescription } from '#mmu';
 import type { TlbDescription } from '#mmu';
-import type { Session } from './boot.ts';
-import { machineConfig, type RunConfig, type TerminalConfig } from './config.ts';
-import type { DriveEnd } from './drive.ts';
-import { readHostFile, readInputs, sha256, writeOut } from './host.ts';
+import { boot, type Session } from './boot.ts';
+import { machineConfig, type GuestStdin, type RunConfig, type TerminalConfig } from './config.ts';
+import { drive, showsProgress, type DriveEnd } from './drive.ts';
+import { readAllStdin, readHostFile, readInputs, sha256, writeOut } from './host.ts';
 import type { Values } from './options.ts';
 import { readPolicy } from './policy-file.ts';
+import { Recorder, type Recording } from './recording.ts';
 
 /** Reads every host input of a run. @throws UserError */
 export function prepare(values: Values, rest: readonly string[], terminal: TerminalConfig): RunConfig {
@@ -16,6 +17,31 @@ export function prepare(values: Values, rest: readonly string[], terminal: Termi
   const stdin = stdinBytes === null ? null : { bytes: stdinBytes, sha256: sha256(stdinBytes) };
   return { machine, inputs: readInputs(values, rest, terminal, stdin) };
 }
+
+/** The same; and where the policy of --lru knows the run's future, the program is run once before, with all the memory there is, and recorded. */
+export async function prepareRun(values: Values, rest: readonly string[], terminal: TerminalConfig): Promise<RunConfig> {
+  const config = prepare(values, rest, terminal);
+  if (!config.machine.lru.needsRecording) return config;
+  const { inputs } = config;
+  const stdin = inputs.stdin ?? readAllStdin() ?? NO_STDIN;
+  const recording = await record({ ...config, inputs: { ...inputs, stdin } }, showsProgress(values));
+  return { machine: { ...config.machine, lru: { ...config.machine.lru, recording } }, inputs: { ...inputs, stdin } };
+}
+/** Runs a program without its limit, and under another policy. Its output goes nowhere. @throws UserError */
+export async function record(config: RunConfig, progress: boolean): Promise<Recording> {
+  const { lru } = config.machine;
+  if (config.inputs.disks.some(({ isWritable }) => isWritable)) throw new UserError(`--lru ${lru.name}: the program is run twice, once to record what it uses, and the second run would find what the first one wrote to the disk. Leave :rw out.`);
+  let recorder: Recorder | null = null;
+  const session = boot({ ...config, machine: { ...config.machine, lru: readPolicy('two-list'), memoryMax: null, sanitize: false } }, (created) => {
+    recorder = new Recorder(created);
+    return { take: () => [], end: () => [] };
+  });
+  const { end } = await drive(session, { output: { 1: null, 2: null }, stdin: 'blocks', progress, label: 'recording' });
+  if (end === 'interrupted') throw new UserError('interrupted while the program was recorded.', 130);
+  return recorder!.end();
+}
+/** Standard input of a program that is run more than once, where there is none. */
+export const NO_STDIN: GuestStdin = { bytes: new Uint8Array(0), sha256: sha256(new Uint8Array(0)) };
 
 /** The file of --tlb, checked; what is wrong with it is said after its name. */
 function readTlb(path: string): TlbDescription {

@@ -7,14 +7,15 @@ import { createRequire } from 'node:module';
 import { basename, dirname, join, resolve } from 'node:path';
 import { runInThisContext } from 'node:vm';
 import { UserError } from '#base';
-import { smallPolicies } from '#kernel';
+import { recordedPolicies, smallPolicies } from '#kernel';
 import type { ReclaimPolicyMaker } from '#kernel';
 import type { PolicyConfig } from './config.ts';
 import { packageRoot, readHostFile, sha256 } from './host.ts';
 import { didYouMean } from './suggest.ts';
 
 /** What --lru knows by name. */
-export const policyNames = ['two-list', ...Object.keys(smallPolicies)] as const;
+export const policyNames = ['two-list', ...Object.keys(smallPolicies), ...Object.keys(recordedPolicies)] as const;
+const known: Readonly<Record<string, ReclaimPolicyMaker>> = { ...smallPolicies, ...recordedPolicies };
 /** What quire presets calls the policy that one's own can be started from. */
 export const STARTER = 'lru-starter';
 const HINT = `quire presets ${STARTER} prints one to start from.`;
@@ -27,22 +28,23 @@ export function policyStarter(): string {
 
 /** @param word what follows --lru: a name, or the path of a file @throws UserError */
 export function readPolicy(word: string): PolicyConfig {
-  if (word in smallPolicies) return { name: word, file: null, make: smallPolicies[word as keyof typeof smallPolicies] };
-  if (policyNames.includes(word)) return { name: word, file: null, make: null };
+  if (policyNames.includes(word)) return { name: word, file: null, make: known[word] ?? null, needsRecording: word in recordedPolicies, recording: null };
   if (!/\.[cm]?[jt]s$/.test(word)) {
     throw new UserError(`--lru ${word}: not a policy.${didYouMean(word, policyNames)} Write one of ${policyNames.join(', ')}, or a file of your own that ends in .ts or .js; ${HINT}`);
   }
   const bytes = readHostFile(word, `--lru ${word}`);
-  const make = load(word, bytes);
+  const module = load(word, bytes);
+  const make = (module as { default?: unknown } | null)?.default ?? module;
   if (typeof make !== 'function') throw new UserError(`--lru ${word}: its default export is not a function. Write export default (services) => ({ onAdd, onRemove, victims }); ${HINT}`);
-  return { name: basename(word).replace(/\.[^.]*$/, ''), file: { path: word, sha256: sha256(bytes) }, make: make as ReclaimPolicyMaker };
+  return { name: basename(word).replace(/\.[^.]*$/, ''), file: { path: word, sha256: sha256(bytes) }, make: make as ReclaimPolicyMaker, needsRecording: (module as { needsRecording?: unknown }).needsRecording === true, recording: null };
 }
 
+/** What the module exports. */
 function load(word: string, bytes: Uint8Array): unknown {
   const path = resolve(word);
   const bundled = bundle(word, path, bytes);
   try {
-    return bundled === null ? defaultOf(createRequire(import.meta.url)(path)) : evaluate(path, bundled);
+    return bundled === null ? createRequire(import.meta.url)(path) : evaluate(path, bundled);
   } catch (error) {
     const text = (error instanceof Error ? error.message : String(error)).split('\n')[0]!;
     if (bundled === null && /ERR_UNKNOWN_FILE_EXTENSION|ERR_REQUIRE_ESM|Unexpected token|Cannot use import|Unexpected identifier/.test(`${(error as { code?: string }).code ?? ''} ${text}`)) {
@@ -79,6 +81,5 @@ function evaluate(path: string, code: string): unknown {
   const module = { exports: {} as unknown };
   const run = runInThisContext(`(function (module, exports, require) {${code}\n})`, { filename: path }) as (m: typeof module, exports: unknown, require: unknown) => void;
   run(module, module.exports, createRequire(path));
-  return defaultOf(module.exports);
+  return module.exports;
 }
-const defaultOf = (exported: unknown): unknown => (exported as { default?: unknown } | null)?.default ?? exported;

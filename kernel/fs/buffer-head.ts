@@ -10,6 +10,7 @@ import type { BlockDevice } from '../block/device.ts';
 import type { AddressSpace, AddressSpaceOps, IoProgress, WritebackControl } from '../mm/filemap.ts';
 import { FolioFlag, MemdescType } from '../mm/folio.ts';
 import { countState } from '../mm/mapping-counts.ts';
+import { noteUse } from '../mm/reclaim/uses.ts';
 import type { MmSystem } from '../mm/system.ts';
 import { writebackIter } from '../mm/writeback-iter.ts';
 import { Errno } from '../syscall/errno.ts';
@@ -233,6 +234,7 @@ export class BufferHeadOps implements AddressSpaceOps, FolioIoOwner {
       return { error: ready, wait: 0 };
     }
     machine.writeFrame(folio, offset, bytes);
+    noteUse(system, folio, offset, bytes.length);
     this.commit(folio, offset, bytes.length);
     if (at + bytes.length > space.sizeBytes) space.sizeBytes = at + bytes.length;
     waits.unlock(folio);

@@ -12,6 +12,7 @@ import type { BlockDevice } from '../block/device.ts';
 import type { AddressSpace, AddressSpaceOps, IoProgress, WritebackControl } from '../mm/filemap.ts';
 import { FolioFlag } from '../mm/folio.ts';
 import { countState } from '../mm/mapping-counts.ts';
+import { noteUse } from '../mm/reclaim/uses.ts';
 import type { MmSystem } from '../mm/system.ts';
 import { writebackIter } from '../mm/writeback-iter.ts';
 import { Errno } from '../syscall/errno.ts';
@@ -232,6 +233,7 @@ export class IomapOps implements AddressSpaceOps, FolioIoOwner {
     if (nr < this.sizeOf(folio) && !this.prepareEdges(folio, extent, offset, nr)) return { error: 0, wait: folio };
     this.writerReads.delete(folio);
     machine.writeFrame(folio, offset, nr === bytes.length ? bytes : bytes.subarray(0, nr));
+    noteUse(system, folio, offset, nr);
     this.setUptodate(folio, offset, nr);
     if (nr === this.sizeOf(folio)) folios.set(folio, FolioFlag.Uptodate);
     this.markDirty(folio, offset, nr);

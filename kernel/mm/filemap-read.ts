@@ -8,6 +8,7 @@ import type { AddressSpace, FileRa, IoProgress } from './filemap.ts';
 import { FolioFlag, MemdescType } from './folio.ts';
 import { Gfp } from './gfp.ts';
 import { asyncReadahead, syncReadahead } from './readahead.ts';
+import { noteUse } from './reclaim/uses.ts';
 
 /** Bytes moved at a time between pages and program. */
 const CHUNK_BYTES = 65536;
@@ -43,6 +44,7 @@ export function filemapRead(space: AddressSpace, ra: FileRa, pos: number, io: Io
     while (at < stop && !io.faulted) {
       const part = chunk.subarray(0, Math.min(CHUNK_BYTES, stop - at));
       machine.readFrame(found, at - first, part);
+      noteUse(system, found, at - first, part.length);
       at += io.put(part);
     }
     if (!goesOn) system.lru.markAccessed(found);

@@ -364,7 +364,10 @@ export class AddressSpace {
       const chunk = Math.min(PAGE_SIZE - offset, len - done);
       const pfn = this.frameAt(Math.floor(at / PAGE_SIZE));
       if (pfn === 0) into.fill(0, done, done + chunk);
-      else this.system.machine.readFrame(pfn, offset, into.subarray(done, done + chunk));
+      else {
+        this.system.uses?.used(pfn);
+        this.system.machine.readFrame(pfn, offset, into.subarray(done, done + chunk));
+      }
       done += chunk;
     }
     this.system.machine.charge(this.system.params.cost.copy_byte * len);

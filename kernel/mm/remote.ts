@@ -30,6 +30,7 @@ export function accessRemoteVm(mm: Mm, counts: FaultCounts, va: number, bytes: U
     const pfn = remotePage(mm, counts, at, write, force);
     if (pfn === 0) break;
     const part = bytes.subarray(done, done + chunk);
+    mm.system.uses?.used(pfn);
     if (write) {
       machine.writeFrame(pfn, at % PAGE_SIZE, part);
       mm.system.dirtyFolio(folios.folioOf(pfn));

@@ -10,6 +10,7 @@ import { gfpFor, isThpDisabled } from './folio-order.ts';
 import { Gfp } from './gfp.ts';
 import type { Mm } from './mm.ts';
 import type { ReasonCode } from './reasons.ts';
+import { noteUse } from './reclaim/uses.ts';
 import { PMD_ORDER, ThpStat, highestOrder } from './thp.ts';
 import type { OrderSet } from './thp.ts';
 import { VmFlag } from './vma.ts';
@@ -145,6 +146,7 @@ export function shmemWrite(space: AddressSpace, pos: number, from: Uint8Array, w
     const into = index - system.folios.index(folio);
     const chunk = Math.min((system.folios.nrPages(folio) - into) * PAGE_SIZE - offset, from.length - done);
     system.machine.writeFrame(folio, into * PAGE_SIZE + offset, from.subarray(done, done + chunk));
+    noteUse(system, folio, into * PAGE_SIZE + offset, chunk);
     space.dirtyFolio(folio);
     done += chunk;
   }

@@ -41,6 +41,7 @@ import type { MemCgroup } from './memcg.ts';
 import { LruLists } from './reclaim/lru.ts';
 import type { SamplingObserver } from './reclaim/referenced.ts';
 import { ShadowNodes } from './reclaim/workingset.ts';
+import type { UseObserver } from './reclaim/uses.ts';
 import { Vmscan } from './reclaim/vmscan.ts';
 import { Swap } from './swap/index.ts';
 import { Writeback } from './writeback.ts';
@@ -101,6 +102,8 @@ export class MmSystem {
   readonly shadowNodes = new ShadowNodes(this);
   /** Who compares what reclaim sees with what the hart did; null: nobody. */
   sampling: SamplingObserver | null = null;
+  /** Who records which pages the kernel uses for programs; null: nobody. */
+  uses: UseObserver | null = null;
   /** What files ask of their formats and disks. */
   readonly mapping: MappingCounts = newMappingCounts();
   /** Disks, in order of their names: vda, vdb ... */

@@ -64,6 +64,7 @@ export class UserMemory {
       const chunk = Math.min(PAGE_SIZE - offset, bytes.length - done);
       const pfn = this.frameFor(at, write);
       if (pfn === 0) break;
+      this.mm.system.uses?.used(pfn);
       const part = chunk === bytes.length ? bytes : bytes.subarray(done, done + chunk);
       if (write) machine.writeFrame(pfn, offset, part);
       else machine.readFrame(pfn, offset, part);

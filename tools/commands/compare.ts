@@ -4,7 +4,7 @@ import { withCoalescing } from '#mmu';
 import { boot } from '../boot.ts';
 import { NO_TERMINAL, type MachineConfig, type RunConfig } from '../config.ts';
 import { drive, showsProgress } from '../drive.ts';
-import { exitStatus, prepare } from '../guest.ts';
+import { exitStatus, NO_STDIN, prepare } from '../guest.ts';
 import { openResult, readAllStdin, sha256, toolVersion, type ResultWriter } from '../host.ts';
 import { statReport } from '../report.ts';
 import { compareText, type Column, type Comparison } from '../text.ts';
@@ -42,7 +42,7 @@ export const compare: Command = {
     }
     if (values.disk.some(({ isWritable }) => isWritable)) throw new UserError('--disk: quire compare runs the program several times, and each run would find what the last one wrote. Leave :rw out.');
     const base = prepare(values, rest.length === 0 ? MAIN_JOB : rest, NO_TERMINAL);
-    const stdin = base.inputs.stdin ?? (rest.length === 0 ? null : readAllStdin()) ?? { bytes: new Uint8Array(0), sha256: sha256(new Uint8Array(0)) };
+    const stdin = base.inputs.stdin ?? (rest.length === 0 ? null : readAllStdin()) ?? NO_STDIN;
     const columns: Column[] = [];
     const outputs: string[] = [];
     let out: ResultWriter | null = null;

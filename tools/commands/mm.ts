@@ -5,7 +5,7 @@ import { CacheWatch, cacheReport, cacheText } from '../cache.ts';
 import { NO_TERMINAL } from '../config.ts';
 import { drive, showsProgress } from '../drive.ts';
 import type { DriveOptions } from '../drive.ts';
-import { exitStatus, prepare } from '../guest.ts';
+import { exitStatus, prepareRun } from '../guest.ts';
 import { commandHelp } from '../help-text.ts';
 import { openResult, toolVersion, writeOut } from '../host.ts';
 import { memmapReport, memmapText } from '../memmap.ts';
@@ -40,7 +40,7 @@ export const mm: Command = {
 const outputs = (values: Values): DriveOptions => ({ output: { 1: values.output === undefined ? 2 : 1, 2: 2 }, stdin: 'blocks', progress: showsProgress(values) });
 
 async function memmap(values: Values, rest: readonly string[]): Promise<number> {
-  const session = boot(prepare(values, rest, NO_TERMINAL));
+  const session = boot(await prepareRun(values, rest, NO_TERMINAL));
   const out = openResult(values.output);
   const outcome = await drive(session, outputs(values));
   const result = memmapReport(session, outcome, toolVersion());
@@ -53,7 +53,7 @@ async function cache(values: Values, rest: readonly string[]): Promise<number> {
   const { path } = values;
   if (path !== undefined && !path.startsWith('/')) throw new UserError(`--path ${path}: not a whole path. Write it from the guest's root on, as in --path /mnt/data.`);
   let watch: CacheWatch | null = null;
-  const session = boot(prepare(values, rest, NO_TERMINAL), (created) => {
+  const session = boot(await prepareRun(values, rest, NO_TERMINAL), (created) => {
     watch = new CacheWatch(created, path ?? null);
     return { take: () => [], end: () => [] };
   }, true);

@@ -1,7 +1,7 @@
 // quire run: the guest's own output and exit status, and nothing else.
 import { boot } from '../boot.ts';
 import { drive } from '../drive.ts';
-import { exitStatus, prepare } from '../guest.ts';
+import { exitStatus, prepareRun } from '../guest.ts';
 import { guestGroups, type Command } from './command.ts';
 
 export const run: Command = {
@@ -12,7 +12,7 @@ export const run: Command = {
   async run({ values, rest }) {
     const { stdin, stdout, stderr } = process;
     const terminal = { stdin: stdin.isTTY === true, stdout: stdout.isTTY === true, stderr: stderr.isTTY === true, rows: stdout.rows ?? 24, columns: stdout.columns ?? 80 };
-    const session = boot(prepare(values, rest, terminal));
+    const session = boot(await prepareRun(values, rest, terminal));
     const { end } = await drive(session, { output: { 1: 1, 2: 2 }, stdin: 'lines', progress: false, passInterrupt: true });
     return exitStatus(session, end, true);
   },

@@ -3,7 +3,7 @@
 import { boot } from '../boot.ts';
 import { NO_TERMINAL } from '../config.ts';
 import { drive, showsProgress } from '../drive.ts';
-import { exitStatus, prepare } from '../guest.ts';
+import { exitStatus, prepareRun } from '../guest.ts';
 import { openResult, toolVersion } from '../host.ts';
 import { statReport } from '../report.ts';
 import { statText } from '../text.ts';
@@ -16,7 +16,7 @@ export const stat: Command = {
   details: 'The report goes to standard output, the program\'s own output to standard error; with -o FILE the report goes to FILE\nand the program keeps standard output. Ctrl-C ends the run and reports what was counted so far.',
   groups: [...guestGroups, 'result'],
   async run({ values, rest }) {
-    const session = boot(prepare(values, rest, NO_TERMINAL));
+    const session = boot(await prepareRun(values, rest, NO_TERMINAL));
     const out = openResult(values.output);
     const outcome = await drive(session, {
       output: { 1: values.output === undefined ? 2 : 1, 2: 2 }, stdin: 'blocks', progress: showsProgress(values),

@@ -3,7 +3,7 @@ import { UserError } from '#base';
 import { boot } from '../boot.ts';
 import { NO_TERMINAL } from '../config.ts';
 import { drive } from '../drive.ts';
-import { exitStatus, prepare } from '../guest.ts';
+import { exitStatus, prepareRun } from '../guest.ts';
 import { openResult } from '../host.ts';
 import { FTRACE_HEADER, eventsNamed, traceEvents } from '../trace/ftrace.ts';
 import { traceFaults } from '../trace/perf.ts';
@@ -21,7 +21,7 @@ export const trace: Command = {
     if (kinds.length !== 1) throw new UserError('trace: what is to be traced? Write one of -F all, -e EVENT,... and --strace, as in quire trace -F all -- hello.');
     if (values.json) throw new UserError('--json: traces are lines of text only. Leave it out.');
     if (values.events !== undefined) eventsNamed(values.events);
-    const config = prepare(values, rest, NO_TERMINAL);
+    const config = await prepareRun(values, rest, NO_TERMINAL);
     const session = boot(config, (created) => (values.faults !== undefined ? traceFaults(created, values.faults)
       : values.events !== undefined ? traceEvents(created, values.events) : traceSyscalls(created)));
     const out = openResult(values.output);

@@ -4,7 +4,7 @@ import { boot } from '../boot.ts';
 import { NO_TERMINAL } from '../config.ts';
 import { drive, showsProgress } from '../drive.ts';
 import type { Outcome } from '../drive.ts';
-import { exitStatus, prepare } from '../guest.ts';
+import { exitStatus, prepareRun } from '../guest.ts';
 import { toolVersion, writeResult } from '../host.ts';
 import { configReport } from '../report.ts';
 import { READAHEAD_SCHEMA, WHY_SCHEMA, WhyLog, pieceText, piecesText, readaheadText, vmaText } from '../why.ts';
@@ -23,7 +23,7 @@ export const why: Command = {
     const isReadahead = asked === 'readahead';
     const where = isReadahead ? null : readAddress(asked);
     let log: WhyLog | null = null;
-    const session = boot(prepare(values, program, NO_TERMINAL), (created) => {
+    const session = boot(await prepareRun(values, program, NO_TERMINAL), (created) => {
       const made = new WhyLog(created, where);
       log = made;
       return { take: () => [], end: () => [] };

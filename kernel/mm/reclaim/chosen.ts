@@ -14,11 +14,14 @@ import { WbReason } from '../writeback.ts';
 import { FolioList } from './folio-list.ts';
 import { LruAdd, LruType } from './lruvec.ts';
 import type { LruDescription, Lruvec, LruvecKind, Shadow } from './lruvec.ts';
+import { PageNumbers } from './page-numbers.ts';
 import type { Arrival, PolicyServices, ReclaimPolicy, ReclaimPolicyMaker, Wanted } from './policy.ts';
 import { folioReferenced } from './referenced.ts';
 import { SWAPPINESS_ANON_ONLY, SWAP_CLUSTER_MAX, Verdict, newReclaimStat } from './scan.ts';
 import type { References, ScanControl } from './scan.ts';
 import { shrinkFolioList } from './shrink.ts';
+import { UseReader } from './uses.ts';
+import type { RecordedUses } from './uses.ts';
 import { refaultItem } from './workingset.ts';
 
 /** Of a folio's lruWord: it has come back, and has not been added yet. */
@@ -27,24 +30,12 @@ const types = [LruType.Anon, LruType.File] as const;
 /** enum lru_list: all stand on the inactive ones. */
 const listOfType = [0, 2] as const;
 
-/** Numbers for pages that were here before, shared by the groups under one policy. */
-class PageIds {
-  private readonly ids = new Map<string, number>();
-  of(key: string): number {
-    let id = this.ids.get(key);
-    if (id === undefined) this.ids.set(key, id = this.ids.size + 1);
-    return id;
-  }
-  hash(into: StateHash): void {
-    into.number(this.ids.size);
-  }
-}
-
 export class ChosenLruvec implements Lruvec {
   readonly policy: string;
   readonly group: MemCgroup;
   private readonly system: MmSystem;
-  private readonly pageIds: PageIds;
+  private readonly numbers: PageNumbers;
+  private readonly uses: UseReader | null;
   private readonly random: Prng;
   /** By LruType, in order of arrival: the youngest at the head. */
   private readonly lists: readonly [FolioList, FolioList];
@@ -55,11 +46,12 @@ export class ChosenLruvec implements Lruvec {
   private readonly tested = new Map<Folio, number>();
   private sc: ScanControl | null = null;
 
-  constructor(group: MemCgroup, name: string, make: ReclaimPolicyMaker, seed: number, pageIds: PageIds) {
+  constructor(group: MemCgroup, name: string, make: ReclaimPolicyMaker, { seed, numbers, uses }: Shared) {
     this.group = group;
     this.system = group.system;
     this.policy = name;
-    this.pageIds = pageIds;
+    this.numbers = numbers;
+    this.uses = uses;
     this.random = new Prng(seed, `reclaim ${group.path}`);
     const { links } = this.system.lru;
     this.lists = [new FolioList(links), new FolioList(links)];
@@ -76,7 +68,7 @@ export class ChosenLruvec implements Lruvec {
   // What the policy may ask.
 
   private services(): PolicyServices {
-    const { system } = this;
+    const { system, uses } = this;
     const { folios } = system;
     return {
       nrPages: (folio) => folios.nrPages(this.held(folio)),
@@ -87,7 +79,11 @@ export class ChosenLruvec implements Lruvec {
         return this.random.below(below);
       },
       now: () => system.machine.instret,
-      pageId: (folio) => this.pageIdOf(this.held(folio)),
+      pageId: (folio) => this.numberOf(this.held(folio)),
+      recorded: uses === null ? null : {
+        nextUse: (folio) => this.recordedTime(uses.nextUse, this.held(folio)),
+        lastUse: (folio) => this.recordedTime(uses.lastUse, this.held(folio)),
+      },
     };
   }
   /** A folio that the policy asks about is one that it holds, or that comes or goes just now. */
@@ -106,12 +102,23 @@ export class ChosenLruvec implements Lruvec {
     const { ptes, isLocked } = folioReferenced(system, folio, null, this.sc);
     return wasRead || ptes > 0 || isLocked;
   }
-  private pageIdOf(folio: Folio): number {
+  private numberOf(folio: Folio): number {
     const { folios } = this.system;
     const mapping = folios.mapping(folio);
-    if (mapping !== 0) return this.pageIds.of(`${mapping} ${folios.index(folio)}`);
+    if (mapping !== 0) return this.numbers.of(mapping, folios.index(folio));
     // In the swap cache, and not mapped again yet.
-    return this.returning.get(folio) ?? this.pageIds.of(`swap ${folios.swapEntry(folio)}`);
+    return this.returning.get(folio) ?? this.numbers.of(0, folios.swapEntry(folio));
+  }
+  private recordedTime(ask: UseReader['nextUse'], folio: Folio): number {
+    const { folios, machine } = this.system;
+    let mapping = folios.mapping(folio);
+    let index = folios.index(folio);
+    if (mapping === 0) {
+      const number = this.returning.get(folio) ?? 0;
+      mapping = this.numbers.mappingOf(number);
+      index = this.numbers.indexOf(number);
+    }
+    return ask.call(this.uses!, mapping, index, folios.nrPages(folio), machine.instret);
   }
 
   // Asking it.
@@ -221,7 +228,7 @@ export class ChosenLruvec implements Lruvec {
   // What comes back: a shadow is the page's number.
 
   evicted(folio: Folio): Shadow {
-    const id = this.pageIdOf(folio);
+    const id = this.numberOf(folio);
     this.returning.delete(folio);
     return id;
   }
@@ -335,14 +342,15 @@ export class ChosenLruvec implements Lruvec {
   hash(into: StateHash): void {
     for (const list of this.lists) into.numbers(list);
     into.int32s(this.random.state);
-    this.pageIds.hash(into);
+    this.numbers.hash(into);
   }
 }
 const arrivals: Readonly<Record<LruAdd, Arrival>> = { [LruAdd.New]: 'new', [LruAdd.PutBack]: 'kept', [LruAdd.Rotate]: 'written', [LruAdd.Moved]: 'moved' };
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error)).split('\n')[0]!;
 
-/** The kind of lruvec that runs a policy. @param seed of what is random to it */
-export function chosen(name: string, make: ReclaimPolicyMaker, seed: number): LruvecKind {
-  const pageIds = new PageIds();
-  return { name, create: (group) => new ChosenLruvec(group, name, make, seed, pageIds) };
+interface Shared { readonly seed: number; readonly numbers: PageNumbers; readonly uses: UseReader | null }
+/** The kind of lruvec that runs a policy. @param seed of what is random to it @param recorded what an earlier run used, for a policy that asks */
+export function chosen(name: string, make: ReclaimPolicyMaker, seed: number, recorded: RecordedUses | null = null): LruvecKind {
+  const shared: Shared = { seed, numbers: new PageNumbers(), uses: recorded === null ? null : new UseReader(recorded) };
+  return { name, create: (group) => new ChosenLruvec(group, name, make, shared) };
 }

@@ -6,7 +6,8 @@
 //   vmscan.ts        kswapd, direct reclaim, a group's reclaim: priorities, groups, shrinkers, throttling
 //   two-list.ts      active and inactive; workingset.ts when a page that comes back was evicted too early
 //   lru-gen.ts       MGLRU: generations, tiers, their feedback; lru-gen-walk.ts aging by a sweep of page tables
-//   policy.ts        ReclaimPolicy, the small interface; chosen.ts runs one; policies.ts fifo, clock, random, lru, opt
+//   policy.ts        ReclaimPolicy, the small interface; chosen.ts runs one; policies.ts fifo, clock, random, lru, opt;
+//                    uses.ts which pages a run used, for the last two; page-numbers.ts
 //   shrink.ts        what is done with the folios that a policy has taken off its lists; referenced.ts were they used; try-to-unmap.ts out of every table
 //
 // One eviction on paper. A charge finds the group full -> vmscan.reclaimGroup -> lruvec.shrink: 32 folios off the inactive list's tail ->
@@ -19,4 +20,6 @@ export type { SamplingObserver } from './referenced.ts';
 export type { LruLists } from './lru.ts';
 export { twoList } from './two-list.ts';
 export { chosen } from './chosen.ts';
-export { smallPolicies } from './policies.ts';
+export { recordedPolicies, smallPolicies } from './policies.ts';
+export { USE_WINDOW, UseRecorder } from './uses.ts';
+export type { RecordedUses, UseObserver } from './uses.ts';

@@ -1,7 +1,8 @@
-// The small policies: who goes first by order of arrival, by a second chance, or by lot. Each is what a text book says, on folios instead of pages.
-// They are examples for one's own (`--lru ./mine.ts`) as well.
+// The small policies: who goes first by order of arrival, by a second chance, or by lot; and the two that nobody can have, by the last use and by
+// the next one, since these know a recording of the run. Each is what a text book says, on folios instead of pages. They are examples for
+// one's own (`--lru ./mine.ts`) as well.
 import type { Folio } from '#base';
-import type { Arrival, PolicyServices, ReclaimPolicy, ReclaimPolicyMaker, Wanted } from './policy.ts';
+import type { Arrival, PolicyServices, RecordedTimes, ReclaimPolicy, ReclaimPolicyMaker, Wanted } from './policy.ts';
 
 /** May the folio go, as things stand? */
 const mayGo = (services: PolicyServices, folio: Folio, wanted: Wanted): boolean => (services.needsSwap(folio) ? wanted.maySwap : wanted.mayDropFiles);
@@ -124,8 +125,52 @@ class Lottery implements ReclaimPolicy {
   }
 }
 
+/** The highest rank goes first; among equals, who came first. */
+class Ranked implements ReclaimPolicy {
+  private readonly services: PolicyServices;
+  private readonly rankOf: (folio: Folio, arrived: number, recorded: RecordedTimes) => number;
+  /** With the time of arrival. */
+  private readonly held = new Map<Folio, number>();
+
+  constructor(services: PolicyServices, rankOf: Ranked['rankOf']) {
+    this.services = services;
+    this.rankOf = rankOf;
+  }
+  onAdd(folio: Folio): void {
+    this.held.set(folio, this.services.now());
+  }
+  onRemove(folio: Folio): void {
+    this.held.delete(folio);
+  }
+  /** Goes through all, with the best so far in a short list, best first. */
+  victims(wanted: Wanted, out: Folio[]): void {
+    const { services } = this;
+    const { recorded } = services;
+    if (recorded === null) throw new Error('there is no recording of the run');
+    const best: { folio: Folio; rank: number; nr: number }[] = [];
+    let pages = 0;
+    for (const [folio, arrived] of this.held) {
+      if (!mayGo(services, folio, wanted)) continue;
+      const rank = this.rankOf(folio, arrived, recorded);
+      if (pages >= wanted.pages && rank <= best.at(-1)!.rank) continue;
+      const nr = services.nrPages(folio);
+      let at = best.length;
+      while (at > 0 && best[at - 1]!.rank < rank) at--;
+      best.splice(at, 0, { folio, rank, nr });
+      pages += nr;
+      while (pages - best.at(-1)!.nr >= wanted.pages) pages -= best.pop()!.nr;
+    }
+    for (const { folio } of best) out.push(folio);
+  }
+}
 export const fifo: ReclaimPolicyMaker = (services) => new Fifo(services);
 export const clock: ReclaimPolicyMaker = (services) => new Clock(services);
 export const random: ReclaimPolicyMaker = (services) => new Lottery(services);
 /** Those that need nothing but the kernel, by the name that --lru has for them. */
 export const smallPolicies: Readonly<Record<'fifo' | 'clock' | 'random', ReclaimPolicyMaker>> = { fifo, clock, random };
+/** Least recently used, exactly: the last use of any of its pages is longest ago. Coming in is a use. */
+export const lru: ReclaimPolicyMaker = (services) => new Ranked(services, (folio, arrived, recorded) => -Math.max(arrived, recorded.lastUse(folio)));
+/** Belady's: the next use of any of its pages lies farthest ahead. No policy brings pages in less often, where they come one at a time. */
+export const opt: ReclaimPolicyMaker = (services) => new Ranked(services, (folio, _arrived, recorded) => recorded.nextUse(folio));
+/** Those that need a recording. */
+export const recordedPolicies: Readonly<Record<'lru' | 'opt', ReclaimPolicyMaker>> = { lru, opt };

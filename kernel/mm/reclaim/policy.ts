@@ -21,6 +21,15 @@ export interface PolicyServices {
   now(): number;
   /** A number for the page that a folio begins with, the same as when that page was here before: what ghost lists are made of. */
   pageId(folio: Folio): number;
+  /** What an earlier run of the program recorded; null, unless the policy is one that needs it. */
+  readonly recorded: RecordedTimes | null;
+}
+/** Uses of a folio's pages in the whole run, past and to come, to a thousand instructions: by accesses of the program and for its system calls. */
+export interface RecordedTimes {
+  /** Instructions retired when it is used next, now included; Infinity: never again. */
+  nextUse(folio: Folio): number;
+  /** When it was used last, now included; -1: it has not been (what was read ahead). */
+  lastUse(folio: Folio): number;
 }
 /** How a folio began to be reclaimable.
  *  'new': read in, or touched for the first time. 'refault': it had been evicted before, and is back.
@@ -46,5 +55,6 @@ export interface ReclaimPolicy {
   /** Where a folio stands, in words that `quire why` prints. */
   standing?(folio: Folio): string;
 }
-/** What the module behind --lru exports by default. Called once for each memory control group. */
+/** What the module behind --lru exports by default. Called once for each memory control group. A module that also exports `needsRecording = true`
+ *  has the program run twice, and gets services.recorded. */
 export type ReclaimPolicyMaker = (services: PolicyServices) => ReclaimPolicy;
