@@ -5,6 +5,7 @@ import type { Folio } from '#base';
 import { IoBuffer } from '#kernel/fs/io-buffer.ts';
 import { PipePages } from '#kernel/fs/pipe.ts';
 import { CompactPriority } from '#kernel/mm/compaction.ts';
+import { FolioFlag } from '#kernel/mm/folio.ts';
 import { MigrateMode, migratePages } from '#kernel/mm/migrate.ts';
 import { splitHugePages } from '#kernel/mm/split-huge-pages.ts';
 import { splitFolio } from '#kernel/mm/split.ts';
@@ -31,6 +32,7 @@ export class Background {
   /** @returns what was done, for whoever reports a failure */
   operate(): string {
     const { system, random } = this;
+    if (system.swap.totalPages > 0 && random.below(2) === 0) return this.swap();
     switch (random.below(13)) {
       case 0: case 1: return this.khugepaged();
       case 2: return this.compact();
@@ -56,6 +58,37 @@ export class Background {
         }
         return `judge: ${system.accessSplit.judge()} frames`;
       default: return this.set();
+    }
+  }
+  /** Pages go to swap, whoever needs them; what is under way ends, or some of it. */
+  private swap(): string {
+    const { system, random } = this;
+    const { folios, lru, vmscan } = system;
+    switch (random.below(8)) {
+      case 0: return `direct reclaim: ${vmscan.direct(random.below(4), Gfp.User)} pages`;
+      case 1: {
+        for (let i = 0; i < 3; i++) vmscan.reclaimGroup(system.memcg.root, 64, true);
+        return 'reclaim of the root group';
+      }
+      case 2: case 3: {
+        let ends = 0;
+        while (random.below(4) > 0 && system.waits.passTime()) ends++;
+        return `${ends} requests end`;
+      }
+      case 4: {
+        system.params.vm.page_cluster = random.below(6);
+        system.swap.cache.ra.vmaEnabled = random.below(3) > 0;
+        system.params.vm.swappiness = this.oneOf([0, 60, 100, 200]);
+        return `page-cluster ${system.params.vm.page_cluster}`;
+      }
+      default: {
+        const list = new Set<Folio>();
+        for (let i = random.below(40); i >= 0; i--) {
+          const folio = this.someFolio();
+          if (folio !== 0 && !folios.test(folio, FolioFlag.Unevictable) && !list.has(folio) && lru.isolate(folio)) list.add(folio);
+        }
+        return `page out ${list.size} folios: ${vmscan.reclaimPages([...list])} pages`;
+      }
     }
   }
   private oneOf<T>(values: readonly T[]): T {

@@ -12,9 +12,11 @@ import { dupMm } from '#kernel/mm/fork.ts';
 import { MapFlag, MremapFlag, Prot } from '#kernel/mm/mman.ts';
 import { isGuardMarker } from '#kernel/mm/pte-marker.ts';
 import { accessRemoteVm } from '#kernel/mm/remote.ts';
+import { isSwapPte } from '#kernel/mm/swap/entry.ts';
 import type { MmSystem } from '#kernel/mm/system.ts';
 import { VmFlag, canMerge } from '#kernel/mm/vma.ts';
 import { Program, bootSystem } from '../support/mm-fixture.ts';
+import { addSwap, reclaimCached, settle, swappedByte } from '../support/swap-fixture.ts';
 import { sitesOf } from './alloc-sites.ts';
 import { Background } from './mm-background.ts';
 
@@ -78,7 +80,12 @@ interface FileModel {
   readonly loose: Set<number>;
 }
 /** What a storm runs on. */
-export interface Setting { readonly orders: readonly number[]; readonly memmap: 64 | 32 | 16 | 8 }
+export interface Setting {
+  readonly orders: readonly number[];
+  readonly memmap: 64 | 32 | 16 | 8;
+  /** Pages of a swap device; absent: there is none. */
+  readonly swap?: number;
+}
 interface Process { readonly program: Program; readonly model: Model }
 interface Range { readonly page: number; readonly len: number }
 
@@ -107,9 +114,10 @@ export class World {
   private untilFailure = Infinity;
   private failures = 0;
 
-  constructor(seed: number, { orders, memmap }: Setting) {
+  constructor(seed: number, { orders, memmap, swap }: Setting) {
     this.random = new Prng(seed, 'storm');
     this.system = bootSystem({ orders, memmapBytesPerFrame: memmap, ramBytes: 24 << 20, soiled: true }).system;
+    if (swap !== undefined) addSwap(this.system, swap);
     this.freeAtBoot = this.system.freeBytes / 4096;
     this.injectFailures();
     this.background = new Background(this.system, this.random);
@@ -636,14 +644,23 @@ export class World {
       if (isGuardMarker(program.mm.tables.rawLow(vpnOf(page))) !== (model.guarded[page] === 1)) throw new Error(`page ${page} ${model.guarded[page] === 1 ? 'has lost its guard' : 'has a guard'}`);
       const frame = program.frame(vaOf(page));
       const wanted = this.expected(model, page);
-      if (frame === 0 || wanted === null) {
+      const low = program.mm.tables.pmdLeaf(vpnOf(page)) === 0 ? program.mm.tables.get(vpnOf(page)) : 0;
+      if (isSwapPte(low)) this.compareSwapped(model, page, low);
+      else if (frame === 0 || wanted === null) {
         if (frame === 0 && wanted !== null && wanted !== 0 && model.own[page] !== NO_COPY && model.lazy[page] === 0) throw new Error(`page ${page} has lost its ${wanted}`);
-        continue;
       }
+      if (frame === 0 || wanted === null) continue;
       const byte = this.byteAt(frame);
       const mayBeZero = model.own[page] !== NO_COPY ? model.lazy[page] === 1 : this.fileOf(model, page).loose.has(model.index[page]!);
       if (byte !== wanted && !(mayBeZero && byte === 0)) throw new Error(`page ${page} holds ${byte}, should hold ${wanted}`);
     }
+  }
+  /** What is in swap is there as it was, whether the program may read it or not. */
+  private compareSwapped(model: Model, page: number, low: number): void {
+    const byte = swappedByte(this.system, low, 5);
+    const own = model.own[page]!;
+    if (byte === null) throw new Error(`page ${page} cannot be read from swap`);
+    if (own === NO_COPY ? model.kind[page] !== Kind.PrivateFile : byte !== own && !(model.lazy[page] === 1 && byte === 0)) throw new Error(`page ${page} holds ${byte} in swap, should hold ${own}`);
   }
   /** Everybody exits, the file goes: all frames must be back. */
   end(): void {
@@ -654,7 +671,11 @@ export class World {
     this.processes.length = 0;
     for (const { mapping } of this.files) mapping?.space.release();
     this.background.end();
+    // What was on its way when its owner went is in the swap cache still.
+    settle(this.system);
+    reclaimCached(this.system);
     this.system.check();
+    if (this.system.swap.freePages !== this.system.swap.totalPages) throw new Error(`${this.system.swap.totalPages - this.system.swap.freePages} slots of swap have leaked`);
     const free = this.system.freeBytes / 4096;
     if (free !== this.freeAtBoot) throw new Error(`${this.freeAtBoot - free} frames have leaked`);
   }
@@ -676,4 +697,4 @@ export function storm(seed: number, setting: Setting, operations: number): World
   }
   return world;
 }
-export const stormName = ({ orders, memmap }: Setting): string => `orders [${orders.join(' ')}], ${memmap} bytes a frame`;
+export const stormName = ({ orders, memmap, swap }: Setting): string => `orders [${orders.join(' ')}], ${memmap} bytes a frame${swap === undefined ? '' : `, ${swap} pages of swap`}`;

@@ -35,6 +35,8 @@ export class SwapInfo {
   readonly nrPages: number;
   readonly clusters: SwapClusters;
   inUse = 0;
+  /** Of those, the ones that only the swap cache keeps: they can be given up. */
+  cacheOnly = 0;
   /** Slots may be taken: SWP_WRITEOK. swapoff clears it first. */
   isWritable = true;
   /** SWP_BLKDEV: large folios go to devices alone, for a file's blocks may lie apart. */
@@ -92,14 +94,22 @@ export class SwapInfo {
   addCount(offset: number, n: number): number {
     if (this.counts[offset] === BAD) bug(`slot ${offset} of swap device ${this.type} is none`);
     if (this.counts[offset]! + n < 0) bug(`slot ${offset} of swap device ${this.type} freed once too often`);
-    return (this.counts[offset]! += n);
+    this.cacheOnly -= this.isCacheOnly(offset) ? 1 : 0;
+    this.counts[offset]! += n;
+    this.cacheOnly += this.isCacheOnly(offset) ? 1 : 0;
+    return this.counts[offset]!;
   }
   folioAt(offset: number): Folio | 0 {
     return this.folios[offset]! as Folio | 0;
   }
   /** @param folio 0: the swap cache has the slot no more */
   setFolio(offset: number, folio: Folio | 0): void {
+    this.cacheOnly -= this.isCacheOnly(offset) ? 1 : 0;
     this.folios[offset] = folio;
+    this.cacheOnly += this.isCacheOnly(offset) ? 1 : 0;
+  }
+  private isCacheOnly(offset: number): boolean {
+    return this.counts[offset] === 0 && this.folios[offset] !== 0;
   }
   shadow(offset: number): number {
     return this.shadows[offset]!;
@@ -150,12 +160,13 @@ export class SwapInfo {
   /** Throws Bug when clusters, counts and the slots disagree. */
   check(): void {
     this.clusters.check();
-    let inUse = 0;
+    let [inUse, cacheOnly] = [0, 0];
     for (let offset = 1; offset < this.nrSlots; offset++) {
+      if (this.isCacheOnly(offset)) cacheOnly++;
       if (this.isInUse(offset)) inUse++;
       else if (this.shadows[offset] !== 0 || this.zeros[offset] !== 0 || this.owners[offset] !== 0) bug(`slot ${offset} of swap device ${this.type} is free and remembers something`);
     }
-    if (inUse !== this.inUse) bug(`swap device ${this.type} has ${inUse} slots in use, counts ${this.inUse}`);
+    if (inUse !== this.inUse || cacheOnly !== this.cacheOnly) bug(`swap device ${this.type} has ${inUse} slots in use, ${cacheOnly} by the swap cache alone, counts ${this.inUse} and ${this.cacheOnly}`);
   }
   hash(into: StateHash): void {
     into.numbers([this.type, this.priority, this.nrSlots, this.inUse, this.isWritable ? 1 : 0]);

@@ -136,16 +136,19 @@ export class Swap {
   /** The device whose turn it is; for a single page the next one, where that has none. get_swap_pages() */
   private takeSlots(order: number, owner: number): SwapEntry | 0 {
     for (const info of [...this.order]) {
+      // The last slot is gone: what only the swap cache keeps must do (swap_reclaim_work()).
+      if (info.inUse === info.nrPages && info.cacheOnly > 0) info.clusters.reclaimAllFull();
       if (info.inUse === info.nrPages) continue;
       // Behind its equals: they take turns.
       const at = this.order.indexOf(info);
       let end = at + 1;
       while (end < this.order.length && this.order[end]!.priority === info.priority) end++;
       this.order.splice(end - 1, 0, ...this.order.splice(at, 1));
-      const before = info.inUse;
       const offset = info.alloc(order, owner);
-      this.inUse += offset === 0 ? 0 : info.inUse - before;
-      if (offset !== 0) return swapEntry(info.type, offset);
+      if (offset !== 0) {
+        this.inUse += 1 << order;
+        return swapEntry(info.type, offset);
+      }
       if (order > 0) return 0;
     }
     return 0;
