@@ -76,6 +76,8 @@ export class BlockDevice implements IoClock {
   /** The sector after the last one moved: where the arm stands. */
   private headSector = 0;
   private busySince = 0;
+  /** Bytes on their way between image and RAM; images keep none of what they are given. */
+  private bounce = new Uint8Array(4096);
 
   constructor(system: MmSystem, image: DiskImage, latency: DiskLatency, name = 'vda', major = 254, minor = 0) {
     this.system = system;
@@ -271,8 +273,9 @@ export class BlockDevice implements IoClock {
     const { image, system: { machine } } = this;
     if (bio.op === BioOp.Flush) return image.flush();
     const start = bio.sector * SECTOR_BYTES + offset;
-    const bytes = new Uint8Array(lenBytes);
-    if (bio.op === BioOp.Discard) return image.write(start, bytes);
+    if (bio.op === BioOp.Discard) return image.write(start, new Uint8Array(lenBytes));
+    if (this.bounce.length < lenBytes) this.bounce = new Uint8Array(lenBytes);
+    const bytes = this.bounce.subarray(0, lenBytes);
     if (bio.op === BioOp.Read && !image.read(start, bytes)) return false;
     let at = 0;
     for (const { pfn, offset: inFrame, lenBytes: nr } of rangesOf(bio.ranges, offset, lenBytes)) {

@@ -7,6 +7,7 @@ import { VmItem, markVictim } from '../mm/events.ts';
 import type { MemCgroup } from '../mm/memcg.ts';
 import { memcgStat } from '../mm/memcg-stat.ts';
 import { LruType } from '../mm/reclaim/lruvec.ts';
+import { SWAP_CLUSTER_MAX } from '../mm/reclaim/scan.ts';
 import { exitGroup } from './exit.ts';
 import type { Process } from './process.ts';
 import type { Task } from './task.ts';
@@ -111,7 +112,7 @@ function reasonOf({ system }: Kernel, group: MemCgroup | null): string {
   const locked = lru.unevictablePages;
   const room = group === null ? swap.freePages : swap.freePagesFor(group);
   const why = swap.totalPages === 0 ? `there is no swap that its ${kb(anon)} of anonymous memory could go to`
-    : room <= 0 ? `swap is full: ${kb(swap.totalPages)} in all`
+    : room < SWAP_CLUSTER_MAX ? `its swap is full: ${kb(group === null ? swap.totalPages : group.swapUsage)} in use`
       : locked > anon ? `${kb(locked)} are locked in memory`
         : 'what could be reclaimed is in use again each time, dirty, or under I/O';
   return `memory ran out: ${whose}, and ${why}`;
