@@ -96,6 +96,7 @@ export class DiskFile implements Openable, SpaceOwner, DeferredEnd {
 
   truncate(_inode: Inode, size: number): number {
     const { space, inode, disk: { blockSize } } = this;
+    if (inode.isSwapFile) return -Errno.ETXTBSY;
     if (size > inode.maxBytes) return -Errno.EFBIG;
     const shrinks = size < space.sizeBytes;
     if (shrinks) {
@@ -109,6 +110,7 @@ export class DiskFile implements Openable, SpaceOwner, DeferredEnd {
   fallocate(mode: number, offset: number, len: number): number {
     const { space, inode } = this;
     if ((mode & ~(Falloc.KeepSize | Falloc.PunchHole | Falloc.ZeroRange)) !== 0) return -Errno.EOPNOTSUPP;
+    if (inode.isSwapFile) return -Errno.ETXTBSY;
     const end = offset + len;
     if (end > inode.maxBytes) return -Errno.EFBIG;
     let error: number;
@@ -217,6 +219,7 @@ class OpenDiskFile implements FileOps {
     // Where it appends, `pos` is the end as it is now, what was written so far included.
     const from = (open.flags & Open.APPEND) !== 0 ? pos - before : pos;
     if (t?.restart?.sync !== undefined) return this.syncWritten(t, before, from, dataOnly);
+    if (file.inode.isSwapFile) return -Errno.ETXTBSY;
     if (io.left === 0) return 0;
     if (pos >= file.inode.maxBytes) return -Errno.EFBIG;
     io.shorten(file.inode.maxBytes - pos);

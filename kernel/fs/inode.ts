@@ -145,6 +145,8 @@ export class Inode {
   content: Openable | null;
   /** How many open files and mappings hold this inode beyond its names. */
   users = 0;
+  /** Memory is swapped to its blocks: nobody may change it (S_SWAPFILE). */
+  isSwapFile = false;
   /** Record locks and flocks, from the first one on. */
   locks: FileLocks | null = null;
 

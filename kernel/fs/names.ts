@@ -114,6 +114,7 @@ export class Names {
     if (!mayAccess(dir, who.credentials, Access.Write | Access.Exec)) return -Errno.EACCES;
     const { fsuid } = who.credentials;
     if ((dir.mode & 0o1000) !== 0 && fsuid !== 0 && fsuid !== dir.uid && fsuid !== entry.inode.uid) return -Errno.EPERM;
+    if (entry.inode.isSwapFile) return -Errno.EPERM;
     if (wantsDir && !entry.inode.isDirectory) return -Errno.ENOTDIR;
     if (!wantsDir && entry.inode.isDirectory) return -Errno.EISDIR;
     if (dir.dir?.remove === undefined) return -Errno.EPERM;

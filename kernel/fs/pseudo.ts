@@ -253,3 +253,9 @@ export function parseNumber(text: string): number | null {
   const n = word.startsWith('-') ? -Number(word.slice(1)) : Number(word);
   return Number.isSafeInteger(n) ? n : null;
 }
+/** A truth value by its first letters: y, t, 1 or on; n, f, 0 or off. null: none of these. kstrtobool() */
+export function parseBool(text: string): boolean | null {
+  const word = text.toLowerCase();
+  if (/^(?:[yt1]|on)/.test(word)) return true;
+  return /^(?:[nf0]|of)/.test(word) ? false : null;
+}

@@ -8,7 +8,7 @@ import { Errno } from '../syscall/errno.ts';
 import { Dentry } from './dentry.ts';
 import { tunableFile } from './procfs/sysctl.ts';
 import { extfragIndex, unusableIndex } from './procfs/zones.ts';
-import { parseNumber, PseudoDirectory, PseudoFs, putText, type TextRow } from './pseudo.ts';
+import { parseBool, parseNumber, PseudoDirectory, PseudoFs, putText, type TextRow } from './pseudo.ts';
 import type { KernelView } from './view.ts';
 
 const SYSFS_MAGIC = 0x62656572;
@@ -62,6 +62,17 @@ export function makeSysfs(view: KernelView): Dentry {
   for (const name of Object.keys(accessSplit.counts) as (keyof typeof accessSplit.counts)[]) {
     putText(fs, root, `kernel/mm/quire/access_split/${name}`, { mode: 0o444, show: () => `${accessSplit.counts[name]}\n` }, null);
   }
+  const { ra } = view.system.swap.cache;
+  putText(fs, root, 'kernel/mm/swap/vma_ra_enabled', {
+    mode: 0o644,
+    show: () => `${ra.vmaEnabled}\n`,
+    store(_subject, words) {
+      const isOn = parseBool(words);
+      if (isOn === null) return -Errno.EINVAL;
+      ra.vmaEnabled = isOn;
+      return 0;
+    },
+  }, null);
   const text = (words: string): TextRow<null> => ({ mode: 0o444, show: () => `${words}\n` });
   for (const disk of view.system.disks) putDisk(fs, root, disk);
   for (const name of ['online', 'possible', 'present']) putText(fs, root, `devices/system/cpu/${name}`, text('0'), null);

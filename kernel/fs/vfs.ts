@@ -77,6 +77,7 @@ export class Vfs {
     this.mount('tmpfs', '/dev/shm', new Tmpfs(view, system, 6, half, '', 'tmpfs', 0o1777).root);
     this.mkdirs('/tmp', 0o1777);
     for (const node of deviceNodes) this.makeNode(`/dev/${node.name}`, FileType.Char | node.mode, deviceNumber(node.major, node.minor));
+    for (const { name, major, minor } of system.disks) this.makeNode(`/dev/${name}`, FileType.Block | 0o660, deviceNumber(major, minor));
     this.symlink('/proc/self/fd', '/dev/fd');
     for (const [fd, name] of ['stdin', 'stdout', 'stderr'].entries()) this.symlink(`/proc/self/fd/${fd}`, `/dev/${name}`);
   }

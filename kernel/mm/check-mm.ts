@@ -6,7 +6,7 @@ import { ENTRIES_PER_TABLE, NAPOT_ORDER, Pte, PteHigh, PteSoft, napotPfn, pteIsL
 import { FolioFlag, MemdescType } from './folio.ts';
 import type { Mm } from './mm.ts';
 import { ptePresent } from './pagetable.ts';
-import { isGuardMarker } from './pte-marker.ts';
+import { isGuardMarker, isPoisonMarker } from './pte-marker.ts';
 import { entryOfPte, isExclusiveSwapPte, isSwapPte } from './swap/entry.ts';
 import type { SwapEntry } from './swap/entry.ts';
 import type { MmSystem } from './system.ts';
@@ -145,7 +145,8 @@ function checkEntry(mm: Mm, scan: Scan, vma: Vma, vpn: number, low: number, pfn:
     if (level !== 0 || !vma.has(VmFlag.MaybeGuard)) bug(`guard at ${hex(vpn * 4096)} of a VMA that should have none`);
     return;
   }
-  if (!ptePresent(low) && isSwapPte(low)) {
+  if (isPoisonMarker(low)) return;
+  if (isSwapPte(low)) {
     const entry = entryOfPte(low);
     found.swapped++;
     scan.swapped.set(entry, (scan.swapped.get(entry) ?? 0) + 1);

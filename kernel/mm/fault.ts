@@ -16,6 +16,7 @@ import { createHugePmd, markHugeYoung, wpHugePmd } from './huge.ts';
 import type { Mm } from './mm.ts';
 import { ptePresent, pteWritable } from './pagetable.ts';
 import { vmaHasRecency } from './reclaim/referenced.ts';
+import { isPoisonMarker } from './pte-marker.ts';
 import { expandStack } from './stack.ts';
 import { isSwapPte } from './swap/entry.ts';
 import { doSwapPage } from './swap/swap-in.ts';
@@ -136,13 +137,17 @@ function fixFault(fault: Fault): FaultResult {
 function fixPte(fault: Fault): FaultResult {
   const low = fault.mm.tables.get(fault.vpn);
   if (low === 0) return fault.vma.isAnonymous ? doAnonymousPage(fault) : doFileFault(fault);
-  if (!ptePresent(low)) return isSwapPte(low) ? doSwapPage(fault, low) : handlePteMarker(fault);
+  if (!ptePresent(low)) return isSwapPte(low) ? doSwapPage(fault, low) : handlePteMarker(fault, low);
   if (fault.write && !pteWritable(low)) return doWpPage(fault, low);
   return markYoung(fault, low);
 }
 
-/** handle_pte_marker(): to the program a guard is memory that is not there. */
-function handlePteMarker({ mm: { system: { faults } } }: Fault): FaultResult {
+/** handle_pte_marker(): to the program a guard is memory that is not there, and what was lost in swap memory that cannot be read. */
+function handlePteMarker({ mm: { system: { faults } } }: Fault, low: number): FaultResult {
+  if (isPoisonMarker(low)) {
+    if (faults.current !== null) faults.phase('map', {}, 'refused', 'swap-error');
+    return FaultResult.BusError;
+  }
   if (faults.current !== null) faults.phase('map', {}, 'refused', 'guard');
   return FaultResult.MapErr;
 }

@@ -7,7 +7,7 @@ import { FolioFlag, MemdescType } from './folio.ts';
 import { isThpEligible } from './folio-order.ts';
 import type { Mm } from './mm.ts';
 import { ptePresent } from './pagetable.ts';
-import { GUARD_PAGEMAP_FRAME } from './pte-marker.ts';
+import { GUARD_PAGEMAP_FRAME, POISON_PAGEMAP_FRAME, isPoisonMarker } from './pte-marker.ts';
 import { entryOfPte, isSwapPte, swapOffset, swapType } from './swap/entry.ts';
 import type { SwapEntry } from './swap/entry.ts';
 import type { MmSystem } from './system.ts';
@@ -29,7 +29,7 @@ export function smapsOf(mm: Mm, vma: VmaView): Smaps {
   for (let vpn = mm.tables.skipAbsent(vma.start / PAGE_SIZE, end); vpn < end; vpn = mm.tables.skipAbsent(vpn + 1, end)) {
     const leaf = mm.tables.pmdLeaf(vpn);
     const low = leaf !== 0 ? leaf : mm.tables.get(vpn);
-    if (!ptePresent(low) && isSwapPte(low)) addSwapped(mm.system, s, entryOfPte(low));
+    if (isSwapPte(low)) addSwapped(mm.system, s, entryOfPte(low));
     if (low === 0 || !ptePresent(low) || (low & PteSoft.Special) !== 0) continue;
     if (leaf !== 0) s.anonHugePages += PAGE_SIZE;
     addPage(mm.system, s, leaf !== 0 ? asPfn(ptePfn(leaf) + (vpn & 511)) : ptePfn(low), low, (vma.flags & VmFlag.Locked) !== 0);
@@ -83,7 +83,8 @@ export function pagemapWord(mm: Mm, va: number): bigint {
   const leaf = mm.tables.pmdLeaf(vpn);
   const low = leaf !== 0 ? leaf : mm.tables.get(vpn);
   if (low === 0) return 0n;
-  if (!ptePresent(low) && isSwapPte(low)) return (1n << 62n) | (BigInt(swapOffset(entryOfPte(low))) << 5n) | BigInt(swapType(entryOfPte(low)));
+  if (isSwapPte(low)) return (1n << 62n) | (BigInt(swapOffset(entryOfPte(low))) << 5n) | BigInt(swapType(entryOfPte(low)));
+  if (isPoisonMarker(low)) return (1n << 62n) | BigInt(POISON_PAGEMAP_FRAME);
   if (!ptePresent(low)) return (1n << 62n) | (1n << 58n) | BigInt(GUARD_PAGEMAP_FRAME);
   const { folios } = mm.system;
   const page = leaf !== 0 ? asPfn(ptePfn(leaf) + (vpn & 511)) : ptePfn(low);
@@ -108,7 +109,7 @@ export function pageCategories({ tables, system: { folios } }: Mm, vpn: number, 
   const low = leaf !== 0 ? leaf : tables.get(vpn);
   const nr = leaf !== 0 ? inPmd : 1;
   if (low === 0) return { categories: PageIs.Written, nr };
-  if (!ptePresent(low)) return { categories: PageIs.Swapped | PageIs.Written | (isSwapPte(low) ? 0 : PageIs.Guard), nr };
+  if (!ptePresent(low)) return { categories: PageIs.Swapped | PageIs.Written | (isSwapPte(low) || isPoisonMarker(low) ? 0 : PageIs.Guard), nr };
   const kind = PageIs.Present | PageIs.Written | (leaf !== 0 ? PageIs.Huge : 0);
   if ((low & PteSoft.Special) !== 0) return { categories: kind | PageIs.PfnZero, nr };
   return { categories: folios.isAnon(folios.folioOf(ptePfn(low))) ? kind : kind | PageIs.File, nr };

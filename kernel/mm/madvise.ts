@@ -12,7 +12,7 @@ import type { Mm } from './mm.ts';
 import { pageAlignUp } from './mmap.ts';
 import { ptePresent } from './pagetable.ts';
 import { populateVma } from './populate.ts';
-import { guardInstall, guardRemove } from './pte-marker.ts';
+import { guardInstall, guardRemove, isPoisonMarker } from './pte-marker.ts';
 import { splitFolio } from './split.ts';
 import { entryOfPte, isSwapPte } from './swap/entry.ts';
 import { readSwapCache } from './swap/swap-readahead.ts';
@@ -145,9 +145,9 @@ function freeSwapped(mm: Mm, start: number, end: number): void {
   const { tables } = mm;
   for (let vpn = tables.skipAbsent(start, end); vpn < end; vpn = tables.skipAbsent(vpn + 1, end)) {
     const low = tables.pmdLeaf(vpn) === 0 ? tables.get(vpn) : 0;
-    if (ptePresent(low) || !isSwapPte(low)) continue;
+    if (!isSwapPte(low) && !isPoisonMarker(low)) continue;
     tables.setUnit(vpn, 0, 1);
-    dropSwapEntry(mm, low);
+    if (isSwapPte(low)) dropSwapEntry(mm, low);
   }
 }
 /** MADV_WILLNEED for memory that is in swap: it begins to be read. swapin_walk_pmd_entry() */
@@ -155,7 +155,7 @@ function willNeed({ tables, system }: Mm, start: number, end: number): void {
   system.swap.io.plug();
   for (let vpn = tables.skipAbsent(start, end); vpn < end; vpn = tables.skipAbsent(vpn + 1, end)) {
     const low = tables.pmdLeaf(vpn) === 0 ? tables.get(vpn) : 0;
-    if (!ptePresent(low) && isSwapPte(low)) readSwapCache(system, entryOfPte(low));
+    if (isSwapPte(low)) readSwapCache(system, entryOfPte(low));
   }
   system.swap.io.unplug();
 }

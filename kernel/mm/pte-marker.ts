@@ -1,5 +1,5 @@
-// PTE markers: entries that map nothing and mean something all the same. Here: the one there is, the guard of MADV_GUARD_INSTALL; installing
-// and removing it. Not here: what others do when they meet one: a fault is refused (fault.ts), unmapping takes it away and MADV_DONTNEED does
+// PTE markers: entries that map nothing and mean something all the same. Here: the two there are, the guard of MADV_GUARD_INSTALL, and what swapoff
+// leaves of a page that could not be read; installing guards and removing them. Not here: what others do when they meet one: a fault is refused (fault.ts), unmapping takes it away and MADV_DONTNEED does
 // not (unmap.ts), fork copies it, a move moves it, and everything else looks at present entries only.
 // Mirrors include/linux/swapops.h and madvise_guard_install() and _remove() (mm/madvise.c), 6.18.
 //
@@ -16,12 +16,17 @@ import type { Vma } from './vma.ts';
 
 /** SWP_PTE_MARKER: the last of the 32 types. */
 const MARKER_TYPE = 31;
+const POISONED = 1 << 1;
 const GUARD = 1 << 2;
+/** Its contents are lost: PTE_MARKER_POISONED. The program meets SIGBUS there, until it maps something else or gives the page up. */
+export const POISON_MARKER = (POISONED << 12) | (MARKER_TYPE << 7);
+export const isPoisonMarker = (low: number): boolean => low === POISON_MARKER;
 /** make_pte_marker(PTE_MARKER_GUARD) */
 export const GUARD_MARKER = (GUARD << 12) | (MARKER_TYPE << 7);
 export const isGuardMarker = (low: number): boolean => low === GUARD_MARKER;
 /** What pagemap shows in the place of a frame: type, and offset above its five bits. */
 export const GUARD_PAGEMAP_FRAME = (GUARD << 5) | MARKER_TYPE;
+export const POISON_PAGEMAP_FRAME = (POISONED << 5) | MARKER_TYPE;
 
 /** From now on every access to [start, end), in bytes, is SIGSEGV; what was there is gone. */
 export function guardInstall(mm: Mm, vma: Vma, start: number, end: number): number {

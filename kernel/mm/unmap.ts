@@ -8,6 +8,7 @@ import { FolioFlag } from './folio.ts';
 import { splitHugePmd, zapHugePmd } from './huge.ts';
 import type { Mm } from './mm.ts';
 import { ptePresent } from './pagetable.ts';
+import { isPoisonMarker } from './pte-marker.ts';
 import { vmaHasRecency } from './reclaim/referenced.ts';
 import { removePteRmaps } from './rmap.ts';
 import { entryOfPte, isSwapPte } from './swap/entry.ts';
@@ -58,7 +59,7 @@ function zapPtes(mm: Mm, vma: Vma, start: number, end: number, batch: FenceBatch
     const low = tables.get(vpn);
     const isMapped = low !== 0 && ptePresent(low) && (low & PteSoft.Special) === 0;
     const stays = low !== 0 && (ptePresent(low) ? isMapped && (flags & Zap.KeepCows) !== 0 && folios.isAnon(folios.folioOf(ptePfn(low)))
-      : isSwapPte(low) ? (flags & Zap.KeepCows) !== 0 : (flags & Zap.DropMarkers) === 0);
+      : isSwapPte(low) || isPoisonMarker(low) ? (flags & Zap.KeepCows) !== 0 : (flags & Zap.DropMarkers) === 0);
     if (stays) isEmpty = false;
     else if (low !== 0) {
       tables.setUnit(vpn, 0, nr);

@@ -15,6 +15,7 @@ import type { SyscallRow } from './row.ts';
 import { shmSyscalls } from './shm.ts';
 import { signalSyscalls } from './signal.ts';
 import { spliceSyscalls } from './splice.ts';
+import { swapSyscalls } from './swap.ts';
 import { timeSyscalls } from './time.ts';
 export { Interrupted, NO_RESULT } from './row.ts';
 export type { SyscallHandler, SyscallRow } from './row.ts';
@@ -23,7 +24,7 @@ export { syscallName, syscallNames } from './names.ts';
 /** By number; a hole is a call that answers ENOSYS. */
 export const syscallTable: readonly (SyscallRow | undefined)[] = join([
   memorySyscalls, shmSyscalls, processSyscalls, resourceSyscalls, prctlSyscalls, signalSyscalls, timeSyscalls, futexSyscalls, miscSyscalls,
-  fileSyscalls, pollSyscalls, pidfdSyscalls, processMemorySyscalls, spliceSyscalls,
+  fileSyscalls, pollSyscalls, pidfdSyscalls, processMemorySyscalls, spliceSyscalls, swapSyscalls,
 ]);
 
 function join(parts: readonly (readonly SyscallRow[])[]): (SyscallRow | undefined)[] {

@@ -41,6 +41,14 @@ function memAvailable({ buddy, watermarks, vmstat }: KernelView['system']): numb
   return Math.max(0, buddy.freePages - watermarks.high + cached - Math.min(Math.floor(cached / 2), watermarks.low));
 }
 
+/** swap_show(): numbers in kB, with tabs that suit those below ten million. */
+function swaps({ view }: SystemSubject): string {
+  const tab = (n: number): string => `${n}\t${n < 10_000_000 ? '\t' : ''}`;
+  const lines = view.system.swap.devices.map(({ target: { path }, isDevice, nrPages, inUse, priority }) =>
+    `${path.padEnd(Math.max(40, path.length + 1))}${isDevice ? 'partition' : 'file\t'}\t${tab(nrPages * 4)}${tab(inUse * 4)}${priority}\n`);
+  return `Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n${lines.join('')}`;
+}
+
 /** One hart. The extensions in Linux's order (riscv_isa_ext[] of cpufeature.c). */
 function cpuinfo({ view }: SystemSubject): string {
   const isa = 'rv64imafdc_zicntr_zicond_zicsr_zifencei_zihpm_zba_zbb_zbs_svnapot';
@@ -108,7 +116,7 @@ export const systemRows: Readonly<Record<string, TextRow<SystemSubject>>> = {
   pagetypeinfo: { mode: 0o400, show: ({ view }) => pagetypeinfo(view.system) },
   partitions: { mode: 0o444, show: ({ view }) => `major minor  #blocks  name\n\n${view.system.disks.map(partitionLine).join('')}` },
   stat: { mode: 0o444, show: stat },
-  swaps: { mode: 0o444, show: () => 'Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n' },
+  swaps: { mode: 0o444, show: swaps },
   'sysvipc/shm': { mode: 0o444, show: sysvipcShm },
   uptime: { mode: 0o444, show: ({ view }) => `${hundredths(view.uptimeNs())} ${hundredths(view.idleCycles)}\n` },
   version: { mode: 0o444, show: () => `${UTS.sysname} version ${UTS.release} (quire@quire) ${UTS.version}\n` },

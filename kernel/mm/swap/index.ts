@@ -6,7 +6,7 @@
 //   swap-cache.ts   folios that are on their way out or in, by entry; what is left of them when they have gone (shadows)
 //   swap-io.ts      writing and reading slots: the device, pages of zeros, zswap.ts the compressed pool before the device
 //   swap-in.ts      do_swap_page: the fault; swap-readahead.ts what is read along with it
-//   swapon.ts       a device is turned on; swapoff.ts      everything comes back
+//   swapon.ts       a device is turned on; swapoff.ts everything comes back
 //
 // One page out, on paper. shrinkFolioList (../reclaim/shrink.ts) has a folio that is anonymous, old, and in no swap cache: allocate() finds a run
 // of slots for it and puts it into the swap cache (SwapCache flag, a reference a page, folios.swapEntry). tryToUnmap() replaces each PTE by a
@@ -14,6 +14,7 @@
 // removeMapping() takes it out of the swap cache, where a shadow stays. The slots stay as long as PTEs name them.
 export * from './entry.ts';
 export { swapHeader, swapOn, wholeDisk } from './swapon.ts';
+export { swapOff } from './swapoff.ts';
 export { Swap } from './swap.ts';
 export type { SwapInfo } from './swap-info.ts';
 export type { SwapWrite } from './swap-io.ts';

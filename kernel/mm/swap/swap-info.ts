@@ -20,15 +20,22 @@ export interface SwapTarget {
   readonly device: BlockDevice;
   /** In order of slots, without holes. */
   readonly extents: readonly SwapExtent[];
+  /** Whole pages of the disk or file. */
+  readonly sizePages: number;
+  /** Where its first page, the header, lies: sectors and bytes. Not slot 0 where blocks are smaller than pages and begin in the middle of one. */
+  readonly header: readonly { readonly sector: number; readonly lenBytes: number }[];
   /** As /proc/swaps shows it. */
   readonly path: string;
   readonly kind: 'partition' | 'file';
+  /** What swapoff(2) knows it by: the file's inode; null: the device is enough. */
+  readonly file: object | null;
 }
 
 export class SwapInfo {
   readonly type: number;
   readonly target: SwapTarget;
-  readonly priority: number;
+  /** Higher ones are used first. Below 0: nobody has given one, and it rises when an earlier one of these is turned off. */
+  priority: number;
   /** Slots, the header's included. */
   readonly nrSlots: number;
   /** Those that can hold a page. */

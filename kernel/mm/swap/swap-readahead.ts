@@ -10,7 +10,6 @@ import { VmItem } from '../events.ts';
 import type { Fault } from '../fault.ts';
 import { FolioFlag, MemdescType } from '../folio.ts';
 import { Gfp } from '../gfp.ts';
-import { ptePresent } from '../pagetable.ts';
 import type { MmSystem } from '../system.ts';
 import type { Vma } from '../vma.ts';
 import { entryOfPte, isSwapPte, swapEntry, swapOffset, swapType } from './entry.ts';
@@ -122,7 +121,7 @@ function vmaWindow({ mm, vma, vpn }: Fault): Wanted[] {
   const wanted: Wanted[] = [];
   for (let at = start; at < end; at++) {
     const low = mm.tables.get(asVpn(at));
-    if (!ptePresent(low) && isSwapPte(low)) wanted.push({ entry: entryOfPte(low), isTarget: at === vpn });
+    if (isSwapPte(low)) wanted.push({ entry: entryOfPte(low), isTarget: at === vpn });
   }
   return wanted;
 }

@@ -98,12 +98,20 @@ export class Swap {
     const at = this.order.findIndex(({ priority }) => priority < info.priority);
     this.order.splice(at < 0 ? this.order.length : at, 0, info);
   }
+  /** In the order in which they are used. */
+  get byPriority(): readonly SwapInfo[] {
+    return this.order;
+  }
   /** No slot of it is given out any more: the beginning of swapoff. */
   disable(info: SwapInfo): void {
     info.isWritable = false;
     this.total -= info.nrPages;
     this.inUse -= info.inUse;
     this.order.splice(this.order.indexOf(info), 1);
+    if (info.priority >= 0) return;
+    // Those that were turned on later, without a priority, move up.
+    for (const other of this.order) if (other.priority < info.priority) other.priority++;
+    this.leastPriority++;
   }
   /** All of its slots are free: its end. */
   remove(info: SwapInfo): void {

@@ -36,8 +36,10 @@ export function swapHeader(pages: number, uuid: Uint8Array = new Uint8Array(16))
 }
 
 /** A whole disk as a swap device. */
-export const wholeDisk = (device: BlockDevice): SwapTarget =>
-  ({ device, kind: 'partition', path: `/dev/${device.name}`, extents: [{ start: 0, nr: Math.floor(device.nrSectors / SECTORS_PER_PAGE), sector: 0 }] });
+export function wholeDisk(device: BlockDevice): SwapTarget {
+  const sizePages = Math.floor(device.nrSectors / SECTORS_PER_PAGE);
+  return { device, kind: 'partition', file: null, path: `/dev/${device.name}`, sizePages, extents: [{ start: 0, nr: sizePages, sector: 0 }], header: [{ sector: 0, lenBytes: PAGE }] };
+}
 
 /** Waits for the disk, with nothing else running. @param priority null: below all that are on @returns 0, or -errno */
 export function swapOn(system: MmSystem, target: SwapTarget, priority: number | null): number {
@@ -50,8 +52,8 @@ export function swapOn(system: MmSystem, target: SwapTarget, priority: number | 
   const lastPage = view.getUint32(LAST_PAGE_AT, true);
   const nrBad = view.getUint32(NR_BAD_AT, true);
   if (utf8Decode(header.subarray(MAGIC_AT)) !== MAGIC || view.getUint32(VERSION_AT, true) !== 1) return -Errno.EINVAL;
-  if (lastPage === 0 || lastPage >= pages || nrBad > MAX_BAD_PAGES || (nrBad > 0 && target.kind === 'file')) return -Errno.EINVAL;
-  const usable = Math.min(lastPage + 1, MAX_SWAP_SLOTS);
+  if (lastPage === 0 || lastPage >= target.sizePages || nrBad > MAX_BAD_PAGES || (nrBad > 0 && target.kind === 'file')) return -Errno.EINVAL;
+  const usable = Math.min(lastPage + 1, pages, MAX_SWAP_SLOTS);
   const bad: number[] = [];
   for (let i = 0; i < nrBad; i++) {
     const slot = view.getUint32(BAD_PAGES_AT + 4 * i, true);
@@ -61,12 +63,16 @@ export function swapOn(system: MmSystem, target: SwapTarget, priority: number | 
   if (bad.length >= usable - 1) return -Errno.EINVAL;
   return system.swap.add(target, usable, bad, priority) === null ? -Errno.EPERM : 0;
 }
-function readHeader(system: MmSystem, { device, extents }: SwapTarget): Uint8Array<ArrayBuffer> | number {
+function readHeader(system: MmSystem, { device, header: pieces }: SwapTarget): Uint8Array<ArrayBuffer> | number {
   const frame = system.allocFolio(0, MemdescType.Misc, Gfp.Kernel);
   if (frame === 0) return -Errno.ENOMEM;
-  const bio = new Bio(BioOp.Read, extents[0]!.sector, [{ pfn: frame, offset: 0, lenBytes: PAGE }], null, { isSync: true });
-  device.submit(bio);
-  const error = device.wait(bio);
+  let [at, error] = [0, 0];
+  for (const { sector, lenBytes } of pieces) {
+    const bio = new Bio(BioOp.Read, sector, [{ pfn: frame, offset: at, lenBytes }], null, { isSync: true });
+    device.submit(bio);
+    error = device.wait(bio) || error;
+    at += lenBytes;
+  }
   const header = new Uint8Array(PAGE);
   system.machine.readFrame(frame, 0, header);
   system.putFolio(frame);
