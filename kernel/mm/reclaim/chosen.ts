@@ -42,9 +42,13 @@ export class ChosenLruvec implements Lruvec {
   /** Pages of folios that are on their way in again, by folio: their number is known from before. */
   private readonly returning = new Map<Folio, number>();
   private chosen: ReclaimPolicy | null = null;
+  /** Folios on the lists that the policy does not hold for the moment: named in this pass, and still here; or under writeback. */
+  private readonly aside = new Set<Folio>();
+  private readonly asidePages: [number, number] = [0, 0];
   /** Folios whose A bits the policy has asked for in this batch, with their pages. */
   private readonly tested = new Map<Folio, number>();
   private sc: ScanControl | null = null;
+  private isShrinking = false;
 
   constructor(group: MemCgroup, name: string, make: ReclaimPolicyMaker, { seed, numbers, uses }: Shared) {
     this.group = group;
@@ -167,7 +171,7 @@ export class ChosenLruvec implements Lruvec {
     const { folios, lru } = this.system;
     if (!Number.isInteger(folio)) return `victims() named ${JSON.stringify(folio) ?? String(folio)}, which is no folio`;
     if (taken.includes(folio)) return `victims() named folio ${hex(folio)} twice`;
-    const isHeld = folios.has(folio) && folios.refCount(folio) > 0 && folios.folioOf(folio) === folio && lru.isListed(folio) && lru.lruvecOf(folio) === this;
+    const isHeld = folios.has(folio) && folios.folioOf(folio) === folio && lru.isListed(folio) && lru.lruvecOf(folio) === this && !this.aside.has(folio);
     return isHeld ? null : `victims() named folio ${hex(folio)}, which it does not hold`;
   }
   private oldest({ pages, maySwap, mayDropFiles }: Wanted): Folio[] {
@@ -178,6 +182,7 @@ export class ChosenLruvec implements Lruvec {
       if (type === LruType.File ? !mayDropFiles : !maySwap) continue;
       for (const folio of this.lists[type]) {
         if (left <= 0) return found;
+        if (this.aside.has(folio)) continue;
         found.push(folio);
         left -= folios.nrPages(folio);
       }
@@ -198,12 +203,35 @@ export class ChosenLruvec implements Lruvec {
     if (mmLruInsertion.enabled && how === LruAdd.New) mmLruInsertion.emit(folio, listOfType[type]);
     const cameBack = folios.lruWord(folio) === CAME_BACK;
     folios.setLruWord(folio, 0);
+    if (how === LruAdd.PutBack && (this.isShrinking || folios.test(folio, FolioFlag.Writeback))) {
+      this.aside.add(folio);
+      this.asidePages[type] += nr;
+      return;
+    }
     if (!cameBack && how !== LruAdd.PutBack) this.returning.delete(folio);
-    this.tell((policy) => { policy.onAdd(folio, cameBack ? 'refault' : arrivals[how]); }, 'onAdd');
+    // Used again while it was written: no better than others.
+    const isInUse = how === LruAdd.Rotate && folios.folioMapcount(folio) > 0;
+    this.offer(folio, cameBack ? 'refault' : isInUse ? 'kept' : arrivals[how]);
+  }
+  private offer(folio: Folio, arrival: Arrival): void {
+    this.tell((policy) => { policy.onAdd(folio, arrival); }, 'onAdd');
   }
   remove(folio: Folio): void {
-    this.lists[this.typeOf(folio)].remove(folio, this.system.folios.nrPages(folio));
-    this.tell((policy) => { policy.onRemove(folio); }, 'onRemove');
+    const type = this.typeOf(folio);
+    const nr = this.system.folios.nrPages(folio);
+    this.lists[type].remove(folio, nr);
+    if (this.aside.delete(folio)) this.asidePages[type] -= nr;
+    else this.tell((policy) => { policy.onRemove(folio); }, 'onRemove');
+  }
+  /** A pass ends: what was named in it, and is not being written, may be named again. What is comes back when its write has ended. */
+  private offerAgain(): void {
+    const { folios } = this.system;
+    for (const folio of this.aside) {
+      if (folios.test(folio, FolioFlag.Writeback)) continue;
+      this.aside.delete(folio);
+      this.asidePages[this.typeOf(folio)] -= folios.nrPages(folio);
+      this.offer(folio, 'kept');
+    }
   }
   private typeOf(folio: Folio): LruType {
     return this.system.folios.isFileLru(folio) ? LruType.File : LruType.Anon;
@@ -244,12 +272,26 @@ export class ChosenLruvec implements Lruvec {
 
   // One pass.
 
-  /** Batches of 32 pages, until so much of the lists has been looked at as the priority says, at least one batch; or enough is freed. */
+  /** Batches of 32 pages, until so much of the lists has been looked at as the priority says, at least one batch; or enough is freed. No folio is
+   *  tried twice. */
   shrink(sc: ScanControl): void {
-    const { swap } = this.system;
+    this.isShrinking = true;
+    this.shrinkBatches(sc);
+    this.isShrinking = false;
+    this.offerAgain();
+  }
+  private shrinkBatches(sc: ScanControl): void {
+    const { system } = this;
+    const { swap } = system;
     const maySwap = sc.maySwap && sc.swappiness > 0 && swap.freePagesFor(this.group) > 0;
     const mayDropFiles = sc.swappiness !== SWAPPINESS_ANON_ONLY;
-    const eligible = (): number => (maySwap ? this.pages(LruType.Anon) : 0) + (mayDropFiles ? this.pages(LruType.File) : 0);
+    const eligible = (): number => types.reduce<number>((sum, type) => sum + ((type === LruType.Anon ? maySwap : mayDropFiles) ? this.pages(type) - this.asidePages[type] : 0), 0);
+    // All that might go is on its way to the disk already: that is what there is to wait for.
+    const writing = this.asidePages[0] + this.asidePages[1];
+    if (writing > 0 && eligible() === 0) {
+      for (const key of ['taken', 'writeback'] as const) sc.nr[key] += writing;
+      if (sc.by === 'kswapd' && system.vmscan.isWritebackBound) sc.nr.immediate += writing;
+    }
     const goal = Math.max(SWAP_CLUSTER_MAX, Math.floor(eligible() / 2 ** sc.priority));
     let reclaimed = 0;
     for (let scanned = 0; scanned < goal && reclaimed < sc.nrToReclaim && eligible() > 0; ) {
@@ -336,6 +378,9 @@ export class ChosenLruvec implements Lruvec {
         pages += folios.nrPages(folio);
       }
       if (pages !== this.lists[type].nrPages) bug(`a list of ${this.group.path} has ${pages} pages, ${this.lists[type].nrPages} are counted`);
+      const aside = [...this.aside].filter((folio) => this.typeOf(folio) === type);
+      if (aside.some((folio) => !folios.test(folio, FolioFlag.Lru))) bug(`a folio of ${this.group.path} is set aside and on no list`);
+      if (aside.reduce((sum, folio) => sum + folios.nrPages(folio), 0) !== this.asidePages[type]) bug(`${this.asidePages[type]} pages of ${this.group.path} are said to be set aside`);
     }
   }
   /** What the policy keeps is its own; that it is the same after the same calls is all that can be asked of it. */

@@ -33,8 +33,8 @@ export interface RecordedTimes {
 }
 /** How a folio began to be reclaimable.
  *  'new': read in, or touched for the first time. 'refault': it had been evicted before, and is back.
- *  'kept': it was named a victim and could not go (dirty, under I/O, held). 'written': its writing, begun because it was named, has ended:
- *  it can go at once. 'moved': a piece of a folio that was split, a folio that was moved to other frames, or the policy has just begun. */
+ *  'kept': it was named a victim and could not go (dirty, under I/O, held). 'written': its writing, begun because it was named, has ended,
+ *  and nobody has used it meanwhile: it can go at once. 'moved': a piece of a folio that was split, a folio that was moved to other frames, or the policy has just begun. */
 export type Arrival = 'new' | 'refault' | 'kept' | 'written' | 'moved';
 
 /** What is asked for: pages in all. `maySwap` false: folios that need swap cannot go now; naming them is in vain. */
