@@ -34,6 +34,7 @@ const tunableRows = [
   { name: 'dirty_background_bytes', value: 0, min: 0, max: 2 ** 40, path: '/proc/sys/vm/dirty_background_bytes', source: 'Linux default: 0, the ratio counts' },
   { name: 'dirty_expire_centisecs', value: 3000, min: 0, max: 2 ** 31 - 1, path: '/proc/sys/vm/dirty_expire_centisecs', source: 'Linux default: what is dirty for longer is written' },
   { name: 'dirty_writeback_centisecs', value: 500, min: 0, max: 2 ** 31 - 1, path: '/proc/sys/vm/dirty_writeback_centisecs', source: 'Linux default: how often the flusher looks for that; 0: never' },
+  { name: 'memcg_flush_interval', value: 2000, min: 0, max: 2 ** 31 - 1, path: '/sys/kernel/mm/quire/memcg_flush_millisecs', source: 'mm/memcontrol.c, FLUSH_TIME: how old the sums may be by which reclaim judges a group\'s lists and refaults; 0: always exact, as nowhere in Linux' },
   { name: 'swappiness', value: 60, min: 0, max: 200, path: '/proc/sys/vm/swappiness', source: 'Linux default: 0 swaps only when files are nearly gone, 100 weighs swap and files alike, 200 swaps alone' },
   { name: 'page_cluster', value: 3, min: 0, max: 31, path: '/proc/sys/vm/page-cluster', source: 'Linux default: 2^3 pages are read in at once from swap' },
   { name: 'vfs_cache_pressure', value: 100, min: 0, max: 2 ** 31 - 1, path: '/proc/sys/vm/vfs_cache_pressure', source: 'Linux default; there is no shrinker of directory entries here, so that it has no effect' },

@@ -43,6 +43,9 @@ export class TwoListLruvec implements Lruvec, NonresidentClock {
   private readonly activatedThen: [number, number] = [0, 0];
   /** Of this group's own folios. */
   private readonly activated: [number, number] = [0, 0];
+  /** What the kernel's own heuristics know of the group and those below it: taken every two seconds. */
+  private view: GroupView = { inactiveAnon: 0, activeAnon: 0, inactiveFile: 0, activeFile: 0, activated: [0, 0] };
+  private viewedAt = -1;
 
   constructor(group: MemCgroup) {
     this.group = group;
@@ -121,7 +124,7 @@ export class TwoListLruvec implements Lruvec, NonresidentClock {
     const isFile = folios.isFileLru(folio);
     const nr = folios.nrPages(folio);
     memcg.countFolio(folio, refaultItem(isFile), nr);
-    const { isRecent, isWorkingset } = workingsetRecent(this.system, shadow, isFile, clockOf, sizesOf);
+    const { isRecent, isWorkingset } = workingsetRecent(this.system, shadow, isFile, clockOf, viewOf);
     if (!isRecent) return;
     folios.set(folio, FolioFlag.Active);
     ageNonresident(this.group, clockOf, nr);
@@ -133,7 +136,7 @@ export class TwoListLruvec implements Lruvec, NonresidentClock {
     memcg.countFolio(folio, restoreItem(isFile), nr);
   }
   isRecent(shadow: Shadow, isFile: boolean): boolean {
-    return workingsetRecent(this.system, shadow, isFile, clockOf, sizesOf).isRecent;
+    return workingsetRecent(this.system, shadow, isFile, clockOf, viewOf).isRecent;
   }
   /** lru_note_cost(): for this group and those above. @param io pages written or read @param rotated pages that were looked at and kept */
   private noteCost(type: LruType, io: number, rotated: number): void {
@@ -239,9 +242,8 @@ export class TwoListLruvec implements Lruvec, NonresidentClock {
   }
   /** Is the inactive list too short to tell who is used twice? inactive_is_low() */
   private isInactiveLow(type: LruType): boolean {
-    const inactive = this.lists[type * 2]!.nrPages;
-    const active = this.lists[type * 2 + ACTIVE]!.nrPages;
-    return isLow(inactive, active);
+    const view = this.seen;
+    return type === LruType.Anon ? isLow(view.inactiveAnon, view.activeAnon) : isLow(view.inactiveFile, view.activeFile);
   }
 
   /** The oldest active folios become inactive, but for pages of programs that were executed since. */
@@ -325,8 +327,8 @@ export class TwoListLruvec implements Lruvec, NonresidentClock {
   /** Whether active folios may be made inactive, and whether files alone would do, or will not do at all. */
   prepare(sc: ScanControl): void {
     const { pages } = this.system;
-    const sizes = sizesOf(this.group);
-    const now = activatedOf(this.group);
+    const sizes = this.seen;
+    const now = sizes.activated;
     sc.mayDeactivateAnon = sc.forceDeactivate || now[0] !== this.activatedThen[0] || isLow(sizes.inactiveAnon, sizes.activeAnon);
     sc.mayDeactivateFile = sc.forceDeactivate || now[1] !== this.activatedThen[1] || isLow(sizes.inactiveFile, sizes.activeFile);
     sc.cacheTrimMode = sizes.inactiveFile >> sc.priority > 0 && !sc.mayDeactivateFile;
@@ -334,9 +336,21 @@ export class TwoListLruvec implements Lruvec, NonresidentClock {
     sc.fileIsTiny = sc.target === null && sizes.inactiveFile + sizes.activeFile + pages.freePagesAndStock <= high && !sc.mayDeactivateAnon && sizes.inactiveAnon >> sc.priority > 0;
   }
   snapshot(): void {
-    const now = activatedOf(this.group);
+    const now = this.seen.activated;
     this.activatedThen[0] = now[0];
     this.activatedThen[1] = now[1];
+  }
+  /** The statistics of groups are summed up by a worker, every two seconds; reclaim and refaults look at what that has found, and no further.
+   *  mem_cgroup_flush_stats_ratelimited() */
+  get seen(): GroupView {
+    const { machine, params } = this.system;
+    const interval = params.vm.memcg_flush_interval * 1e6;
+    const tick = interval === 0 ? machine.clockCycles : Math.floor(machine.clockCycles / interval);
+    if (tick === this.viewedAt) return this.view;
+    // At boot there is nothing to be seen yet.
+    if (this.viewedAt >= 0 || interval === 0) this.view = { ...sizesOf(this.group), activated: [...activatedOf(this.group)] };
+    this.viewedAt = tick;
+    return this.view;
   }
   get activatedPages(): readonly [number, number] {
     return this.activated;
@@ -379,6 +393,7 @@ export class TwoListLruvec implements Lruvec, NonresidentClock {
     }
   }
   hash(into: StateHash): void {
+    into.numbers([this.viewedAt, this.view.activeAnon, this.view.inactiveAnon, this.view.activeFile, this.view.inactiveFile, ...this.view.activated]);
     into.numbers([this.nonresidentAge, ...this.cost, ...this.activatedThen, ...this.activated]);
     for (const list of this.lists) into.numbers(list);
   }
@@ -387,6 +402,8 @@ function isLow(inactive: number, active: number): boolean {
   const gib = Math.floor((inactive + active) / GIB_PAGES);
   return inactive * (gib > 0 ? Math.floor(Math.sqrt(10 * gib)) : 1) < active;
 }
+interface GroupView extends ListSizes { readonly activated: readonly [number, number] }
+const viewOf = (group: MemCgroup): ListSizes => clockOf(group).seen;
 const clockOf = (group: MemCgroup): TwoListLruvec => group.lruvec as TwoListLruvec;
 /** The lists of a group and of those below it. */
 function sizesOf(group: MemCgroup): ListSizes {

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { asFolio } from '#base';
 import { AddressSpace } from '#kernel/mm/filemap.ts';
 import { FolioFlag } from '#kernel/mm/folio.ts';
+import type { KernelParams } from '#kernel/params.ts';
 import type { MmSystem } from '#kernel/mm/system.ts';
 import { TwoListLruvec } from '#kernel/mm/reclaim/two-list.ts';
 import { XArray, isShadowValue, shadowValue } from '#kernel/mm/xarray.ts';
@@ -11,6 +12,8 @@ import { Gfp } from '#kernel/mm/gfp.ts';
 import { bootSystem } from '../../support/mm-fixture.ts';
 import { SlowDisk } from '../../support/slow-disk.ts';
 
+/** Reclaim sees what there is, and not what there was two seconds ago. */
+const exactSums = (params: KernelParams): void => { params.vm.memcg_flush_interval = 0; };
 function cacheOf(system: MmSystem) {
   const { space } = new SlowDisk(system, 64 << 20);
   const add = (index: number) => {
@@ -31,7 +34,7 @@ function cacheOf(system: MmSystem) {
 
 describe('refault distance', () => {
   test('what comes back within as many evictions as there are active pages becomes active, and what comes later does not', () => {
-    const { system } = bootSystem();
+    const { system } = bootSystem({ params: exactSums });
     const { space, add, evict } = cacheOf(system);
     const lruvec = system.memcg.root.lruvec as TwoListLruvec;
     // Ten active pages: the distance that counts as near.
@@ -54,7 +57,7 @@ describe('refault distance', () => {
     expect(system.vmstat.get('workingset_restore_file')).toBe(0);
   });
   test('what was active before it was evicted is restored, and its refault is a cost', () => {
-    const { system } = bootSystem();
+    const { system } = bootSystem({ params: exactSums });
     const { space, add, evict } = cacheOf(system);
     for (let i = 0; i < 200; i++) add(i);
     for (let i = 100; i < 200; i++) for (const _ of [0, 1]) system.lru.markAccessed(asFolio(space.folioAt(i)));
@@ -68,7 +71,7 @@ describe('refault distance', () => {
     expect(lruvec.cost[1]).toBe(before + 32);
   });
   test('a page that is about to be overwritten is not missed', () => {
-    const { system } = bootSystem();
+    const { system } = bootSystem({ params: exactSums });
     const { space, add, evict } = cacheOf(system);
     add(5);
     evict(5);
@@ -78,7 +81,7 @@ describe('refault distance', () => {
     expect(system.vmstat.get('workingset_refault_file')).toBe(0);
   });
   test('cutting a file forgets what was remembered of it', () => {
-    const { system } = bootSystem();
+    const { system } = bootSystem({ params: exactSums });
     const { space, add, evict } = cacheOf(system);
     for (const index of [3, 70, 200]) {
       add(index);
@@ -90,9 +93,25 @@ describe('refault distance', () => {
   });
 });
 
+test('how near is near is judged by sums that are two seconds old', () => {
+  const { system } = bootSystem();
+  const { space, add, evict } = cacheOf(system);
+  for (let i = 0; i < 20; i++) {
+    add(1000 + i);
+    for (const _ of [0, 1]) system.lru.markAccessed(asFolio(space.folioAt(1000 + i)));
+  }
+  add(0);
+  evict(0);
+  // Nothing has been summed up yet: no active page is known of.
+  expect(system.folios.test(add(0), FolioFlag.Active)).toBe(false);
+  evict(0);
+  system.machine.charge(2.1e9);
+  expect(system.folios.test(add(0), FolioFlag.Active)).toBe(true);
+});
+
 describe('nodes of shadows', () => {
   test('are counted while they hold nothing else', () => {
-    const { system } = bootSystem();
+    const { system } = bootSystem({ params: exactSums });
     const { add, evict } = cacheOf(system);
     add(0);
     add(1);
@@ -104,7 +123,7 @@ describe('nodes of shadows', () => {
     expect(system.vmstat.get('workingset_nodes')).toBe(0);
   });
   test('beyond an eighth of the machine\'s pages the oldest are given up', () => {
-    const { system } = bootSystem({ ramBytes: 16 << 20 });
+    const { system } = bootSystem({ ramBytes: 16 << 20, params: exactSums });
     const tree = new XArray();
     system.shadowNodes.watch(tree);
     const most = system.managedPages >>> 3;
@@ -117,7 +136,7 @@ describe('nodes of shadows', () => {
 });
 
 test('a shadow of a large folio serves every page of its place, and a smaller folio there leaves the rest', () => {
-  const { system } = bootSystem();
+  const { system } = bootSystem({ params: exactSums });
   const space = new AddressSpace(system, 'file', null, null);
   space.pages.store(16, 4, shadowValue(77));
   expect(space.folioAt(20)).toBe(0);
