@@ -144,6 +144,9 @@ export class Machine implements Clocks {
     if (this.ram.isKnownZero(first, nr)) return;
     this.ram.zero(first, nr, nr >= TRACKED_FRAMES && !this.mmu.mayStoreUnasked(first, nr));
   }
+  holdsZeros(pfn: Pfn): boolean {
+    return this.ram.isZero(pfn);
+  }
   copyFrame(to: Pfn, from: Pfn): void {
     this.ram.copy(to, from);
   }

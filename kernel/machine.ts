@@ -68,6 +68,8 @@ export interface Machine {
   /** Copies bytes out of and into one frame or a contiguous run; offset and length in bytes from the frame's start. */
   readFrame(pfn: Pfn, offset: number, into: Uint8Array): void;
   writeFrame(pfn: Pfn, offset: number, from: Uint8Array): void;
+  /** Does the frame hold nothing but zeros? */
+  holdsZeros(pfn: Pfn): boolean;
 
   // Time. The only clock: instructions plus modelled costs.
   readonly instret: number;

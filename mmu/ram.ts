@@ -68,6 +68,18 @@ export class Ram {
     for (let at = first - this.firstPfn; at < first - this.firstPfn + nr; at++) if (this.written[at] !== 0) return false;
     return true;
   }
+  /** Does a frame hold nothing but zeros? Its last word is looked at first, which mostly tells. */
+  isZero(pfn: Pfn): boolean {
+    if (!this.has(pfn)) bug(`frame ${pfn} is not RAM`);
+    if (this.written[pfn - this.firstPfn] === 0) return true;
+    const { i32, f64 } = this.arena;
+    const first = this.hostOf(pfn) >>> 2;
+    if (i32[first + PAGE_SIZE / 4 - 1] !== 0) return false;
+    // As doubles, eight bytes a look; -0 is zero to them, so that the signs are looked at apart.
+    for (let at = first >>> 1, end = at + PAGE_SIZE / 8; at < end; at++) if (f64[at] !== 0) return false;
+    for (let at = first + 1; at < first + PAGE_SIZE / 4; at += 2) if (i32[at] !== 0) return false;
+    return true;
+  }
   /** Makes frames zero, and passes over those that are known to be so: the host need not give memory for them yet.
    *  @param isAnnounced the engine will say engineWrites() before it writes to them again */
   zero(first: Pfn, nr: number, isAnnounced: boolean): void {

@@ -343,6 +343,7 @@ const startOf = ({ pfn, offset }: PhysRange): number => pfn * PAGE + offset;
 const touches = (a: PhysRange, b: PhysRange): boolean => startOf(a) + a.lenBytes === startOf(b);
 /** Pieces of RAM: ranges that follow each other count once. */
 function segmentsOf(ranges: readonly PhysRange[], offset: number, lenBytes: number): number {
+  if (ranges.length === 1) return 1;
   let count = 0;
   let before: PhysRange | null = null;
   for (const range of rangesOf(ranges, offset, lenBytes)) {
@@ -351,5 +352,7 @@ function segmentsOf(ranges: readonly PhysRange[], offset: number, lenBytes: numb
   }
   return count;
 }
-const firstRange = ({ bio, offset, lenBytes }: Piece): PhysRange => [...rangesOf(bio.ranges, offset, lenBytes)][0] ?? bug('a piece without bytes');
-const lastRange = ({ bio, offset, lenBytes }: Piece): PhysRange => [...rangesOf(bio.ranges, offset, lenBytes)].at(-1) ?? bug('a piece without bytes');
+/** Most pieces are a bio of one range. */
+const isOneRange = ({ bio, lenBytes }: Piece): boolean => bio.ranges.length === 1 && lenBytes === bio.lenBytes;
+const firstRange = (piece: Piece): PhysRange => (isOneRange(piece) ? piece.bio.ranges[0] : [...rangesOf(piece.bio.ranges, piece.offset, piece.lenBytes)][0]) ?? bug('a piece without bytes');
+const lastRange = (piece: Piece): PhysRange => (isOneRange(piece) ? piece.bio.ranges[0] : [...rangesOf(piece.bio.ranges, piece.offset, piece.lenBytes)].at(-1)) ?? bug('a piece without bytes');

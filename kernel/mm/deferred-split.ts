@@ -5,7 +5,6 @@ import { asPfn } from '#base';
 import type { Folio, StateHash } from '#base';
 import { VmItem } from './events.ts';
 import { FolioFlag } from './folio.ts';
-import { isZeroFilled } from './migration-entries.ts';
 import { splitFolio } from './split.ts';
 import type { MmSystem } from './system.ts';
 import { PMD_ORDER, ThpStat } from './thp.ts';
@@ -81,13 +80,13 @@ export class DeferredSplitQueue {
   /** Are more than max_ptes_none of its pages zeros? At the default, 511, none ever is: what khugepaged would fill with zeros again is not
    *  worth splitting. Mirrors thp_underused(). */
   private isUnderused(folio: Folio): boolean {
-    const { folios, thp } = this.system;
+    const { folios, thp, machine } = this.system;
     const maxPtesNone = thp.khugepaged.values.max_ptes_none;
     if (maxPtesNone === PMD_PAGES - 1) return false;
     let zeros = 0;
     let filled = 0;
     for (let i = 0; i < folios.nrPages(folio); i++) {
-      if (isZeroFilled(this.system, asPfn(folio + i))) {
+      if (machine.holdsZeros(asPfn(folio + i))) {
         if (++zeros > maxPtesNone) return true;
       } else if (++filled >= PMD_PAGES - maxPtesNone) return false;
     }

@@ -138,17 +138,6 @@ function putBackPtes(entry: MigrationEntry, first: Pfn, zeros: Map<Pfn, boolean>
 function mapsZeros(system: MmSystem, vma: Vma, folio: Folio, zeros: Map<Pfn, boolean>): boolean {
   if (vma.has(VmFlag.Locked) || system.folios.test(folio, FolioFlag.Mlocked)) return false;
   let known = zeros.get(folio);
-  if (known === undefined) zeros.set(folio, (known = isZeroFilled(system, folio)));
+  if (known === undefined) zeros.set(folio, (known = system.machine.holdsZeros(folio)));
   return known;
-}
-
-const contents = new Uint8Array(4096);
-const words = new Float64Array(contents.buffer);
-const bits = new Uint32Array(contents.buffer);
-/** Does the page hold nothing but zeros? */
-export function isZeroFilled(system: MmSystem, page: Pfn): boolean {
-  system.machine.readFrame(page, 0, contents);
-  // As doubles first, eight bytes a look; -0 is zero to them, so that the sign is looked at apart.
-  for (let i = 0; i < words.length; i++) if (words[i] !== 0 || bits[2 * i + 1] !== 0) return false;
-  return true;
 }

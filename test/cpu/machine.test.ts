@@ -199,3 +199,20 @@ describe('frames that are zeroed hold zeros, whoever wrote to them in between', 
     }
   });
 });
+
+test('a frame holds zeros until one of its bits is set, wherever that is, and again when it is zeroed', () => {
+  const { machine } = hartRig();
+  const pfn = asPfn(machine.ram.firstPfn + 5);
+  expect(machine.holdsZeros(pfn)).toBe(true);
+  for (const at of [0, 3, 7, 8, 2047, 4088, 4091, 4092, 4095]) {
+    for (const bit of [1, 0x80]) {
+      machine.writeFrame(pfn, at, Uint8Array.of(bit));
+      expect([at, bit, machine.holdsZeros(pfn)]).toEqual([at, bit, false]);
+      machine.writeFrame(pfn, at, Uint8Array.of(0));
+      expect(machine.holdsZeros(pfn)).toBe(true);
+    }
+  }
+  machine.writeFrame(pfn, 100, Uint8Array.of(1));
+  machine.zeroFrames(pfn, 1);
+  expect(machine.holdsZeros(pfn)).toBe(true);
+});

@@ -73,6 +73,10 @@ export class FakeMachine implements Machine {
     const at = this.offset(first, nr);
     this.bytes.fill(0, at, at + nr * 4096);
   }
+  holdsZeros(pfn: Pfn): boolean {
+    const at = this.offset(pfn) / 4;
+    return this.words.subarray(at, at + 1024).every((word) => word === 0);
+  }
   copyFrame(to: Pfn, from: Pfn): void {
     const at = this.offset(from);
     this.bytes.copyWithin(this.offset(to), at, at + 4096);

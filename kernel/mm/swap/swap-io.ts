@@ -8,7 +8,6 @@ import { Bio, BioOp } from '../../block/bio.ts';
 import type { BioEnd } from '../../block/bio.ts';
 import { VmItem } from '../events.ts';
 import { FolioFlag } from '../folio.ts';
-import { isZeroFilled } from '../migration-entries.ts';
 import type { MmSystem } from '../system.ts';
 import { PMD_ORDER, ThpStat } from '../thp.ts';
 import { swapOffset } from './entry.ts';
@@ -20,7 +19,6 @@ import type { Swap } from './swap.ts';
 export type SwapWrite = 'unneeded' | 'sync' | 'async' | 'failed';
 
 const PAGE = 4096;
-const lastWord = new Uint8Array(8);
 
 /** Who is told that the request for a folio has ended. */
 class FolioEnd implements BioEnd {
@@ -99,13 +97,9 @@ export class SwapIo {
     const entry = this.system.folios.swapEntry(folio);
     return { info: this.swap.infoOf(entry)!, offset: swapOffset(entry), nr: this.system.folios.nrPages(folio) };
   }
-  /** The last word of a page first: what is not zeros mostly shows it there. is_folio_zero_filled() */
+  /** is_folio_zero_filled() */
   private isZeroFolio(folio: Folio, nr: number): boolean {
-    const { machine } = this.system;
-    for (let i = 0; i < nr; i++) {
-      machine.readFrame(asPfn(folio + i), PAGE - 8, lastWord);
-      if (lastWord.some((byte) => byte !== 0) || !isZeroFilled(this.system, asPfn(folio + i))) return false;
-    }
+    for (let i = 0; i < nr; i++) if (!this.system.machine.holdsZeros(asPfn(folio + i))) return false;
     return true;
   }
   /** Neighbours on a disk find each other: what is written or read between these two is joined. */

@@ -143,15 +143,11 @@ export class Swap {
   }
   /** The device whose turn it is; for a single page the next one, where that has none. get_swap_pages() */
   private takeSlots(order: number, owner: number): SwapEntry | 0 {
-    for (const info of [...this.order]) {
+    for (const info of this.order.length === 1 ? this.order : [...this.order]) {
       // The last slot is gone: what only the swap cache keeps must do (swap_reclaim_work()).
       if (info.inUse === info.nrPages && info.cacheOnly > 0) info.clusters.reclaimAllFull();
       if (info.inUse === info.nrPages) continue;
-      // Behind its equals: they take turns.
-      const at = this.order.indexOf(info);
-      let end = at + 1;
-      while (end < this.order.length && this.order[end]!.priority === info.priority) end++;
-      this.order.splice(end - 1, 0, ...this.order.splice(at, 1));
+      if (this.order.length > 1) this.requeue(info);
       const offset = info.alloc(order, owner);
       if (offset !== 0) {
         this.inUse += 1 << order;
@@ -160,6 +156,13 @@ export class Swap {
       if (order > 0) return 0;
     }
     return 0;
+  }
+  /** Behind its equals: they take turns. */
+  private requeue(info: SwapInfo): void {
+    const at = this.order.indexOf(info);
+    let end = at + 1;
+    while (end < this.order.length && this.order[end]!.priority === info.priority) end++;
+    this.order.splice(end - 1, 0, ...this.order.splice(at, 1));
   }
   /** PTEs, and places in files of memory, that name a slot: swp_swapcount(). */
   count(entry: SwapEntry): number {
