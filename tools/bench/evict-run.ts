@@ -51,12 +51,12 @@ const space = new AddressSpace(system, 'file', null, ops);
 if (what === 'swap') {
   const at = mm.mmap({ addr: 0, len: pages * 4096, prot: Prot.Read | Prot.Write, flags: MapFlag.Private | MapFlag.Anonymous, file: null, pgoff: 0 });
   if (order > 0) system.thp.setMode(order, 'always');
-  const mark = new Uint8Array(8).fill(1);
+  const contents = new Uint8Array(4096).map((_, i) => i % 251 + 1);
   for (let i = 0; i < pages; i++) {
     const va = at + i * 4096;
     if (mm.tables.rawLow(asVpn(va / 4096)) === 0) handlePageFault(mm, counts, va, FaultAccess.Write, 'user', 0);
     const pfn = mm.tables.get(va / 4096) >>> 10;
-    machine.writeFrame(pfn as never, 8 * (i % 500), mark);
+    machine.writeFrame(pfn as never, 0, contents);
   }
   // Not used since: the pages are old, and go at the first look.
   for (let vpn = at / 4096; vpn < at / 4096 + pages; vpn++) {
@@ -83,7 +83,10 @@ const cpu = process.cpuUsage();
 let idle = 0;
 // The first pass over what was mapped a moment ago finds it young: it is counted, too.
 while (resident() > begun / 20 && idle < 200) {
-  idle = system.vmscan.reclaimGroup(group, 32, true) > 0 ? 0 : idle + 1;
+  const freed = system.vmscan.reclaimGroup(group, 32, true);
+  idle = freed > 0 ? 0 : idle + 1;
+  // Everything is on its way to the disk.
+  if (freed === 0) system.waits.passTime();
   // Whoever wanted the pages fills them, a microsecond each: the disk works on.
   machine.charge(32_000);
 }
