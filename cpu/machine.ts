@@ -50,6 +50,7 @@ export class Machine implements Clocks {
   readonly hart: Hart;
   readonly sv: 39 | 48 | 57;
   readonly maxAsid = 0xffff;
+  readonly svadu: boolean;
   /** The hart's registers, live. */
   readonly x: BigInt64Array;
   readonly xHalves: Int32Array;
@@ -68,7 +69,8 @@ export class Machine implements Clocks {
     this.harts = [this.hart];
     this.ram = new Ram(this.arena, nrFrames);
     this.sv = options.sv ?? 39;
-    this.mmu = new Mmu(this.arena, this.ram, { tlb, sv: this.sv, svadu: options.svadu ?? true, seed: options.seed ?? 1 });
+    this.svadu = options.svadu ?? true;
+    this.mmu = new Mmu(this.arena, this.ram, { tlb, sv: this.sv, svadu: this.svadu, seed: options.seed ?? 1 });
     this.mmu.setPrivilege(Privilege.User, false, false);
     this.x = this.hart.x;
     this.xHalves = this.hart.xHalves;

@@ -223,6 +223,7 @@ export class Kernel {
       this.loadedTask = t;
     }
     t.mm.counts = t;
+    t.mm.ranSinceWalk = true;
     this.system.memcg.active = t.process.group;
     if (this.activeMm !== t.mm) {
       t.mm.activate();

@@ -53,6 +53,8 @@ export interface Machine {
   fence(asid: Asid | null, vpn: Vpn | null): void;
   /** 39, 48 or 57. */
   readonly sv: 39 | 48 | 57;
+  /** The hart sets A and D bits itself (Svadu); false: a fault asks the kernel to (Svade). Absent: it does. */
+  readonly svadu?: boolean;
   /** Largest usable ASID. */
   readonly maxAsid: number;
 

@@ -8,6 +8,8 @@ export interface TunableRow {
   readonly value: number;
   readonly min: number;
   readonly max: number;
+  /** No others between them. */
+  readonly only?: readonly number[];
   readonly path: string | null;
   readonly source: string;
 }
@@ -51,6 +53,7 @@ const tunableRows = [
   { name: 'file_folio_order', value: 9, min: 0, max: 9, path: '/sys/kernel/mm/quire/file_folio_order', source: 'not in Linux, where it is the file system\'s to say: largest order of a folio of files that are mapped by extents, for disks mounted after it is written' },
   { name: 'collapse_guard', value: 0, min: 0, max: 2 ** 31 - 1, path: '/sys/kernel/mm/quire/collapse/guard_millisecs', source: 'not in Linux: how long khugepaged leaves alone what memory pressure has split; 0: not at all' },
   { name: 'collapse_needs_referenced', value: 1, min: 0, max: 1, path: '/sys/kernel/mm/quire/collapse/needs_referenced', source: 'Linux: khugepaged collapses only where some page was used of late; 0 drops that rule' },
+  { name: 'lru_gen_release', value: 618, min: 612, max: 618, only: [612, 618], path: '/sys/kernel/mm/quire/lru_gen_release', source: 'which Linux\'s rules MGLRU follows: 618, those of 6.14 and later; 612, those of 6.8 to 6.13' },
   { name: 'pid_max', value: 32768, min: 301, max: 4194304, path: '/proc/sys/kernel/pid_max', source: 'Linux default on small machines' },
   { name: 'threads_max', value: 0, min: 0, max: 4194304, path: '/proc/sys/kernel/threads-max', source: '0: computed at boot as set_max_threads() does, RAM over eight kernel stacks of 16 KiB' },
   { name: 'shmmni', value: 4096, min: 0, max: 32768, path: '/proc/sys/kernel/shmmni', source: 'Linux default: segments of System V shared memory' },
@@ -79,7 +82,7 @@ const costRows = [
   { name: 'page_zero', cycles: 512, of: 'zeroing 4 KiB', source: 'assumed: one 8-byte store a cycle' },
   { name: 'page_copy', cycles: 1024, of: 'copying 4 KiB', source: 'assumed: one 8-byte load and store in two cycles' },
   { name: 'pte_set', cycles: 4, of: 'one page-table entry written', source: 'assumed' },
-  { name: 'pte_scan', cycles: 4, of: 'one page-table entry looked at by khugepaged, with its folio', source: 'assumed' },
+  { name: 'pte_scan', cycles: 4, of: 'one page-table entry looked at by khugepaged or in MGLRU\'s sweeps, with its folio', source: 'assumed' },
   { name: 'rmap', cycles: 20, of: 'one mapping added to or taken from a folio: mapcount, references, rss', source: 'assumed: three atomic operations' },
   { name: 'lru_scan', cycles: 100, of: 'one folio that reclaim looks at: taken off its list, locked, judged, put back or freed', source: 'assumed: a dozen cache lines, atomic operations on two of them' },
   { name: 'rmap_walk', cycles: 60, of: 'one VMA that a walk from a folio to its mappings looks into', source: 'assumed: an interval tree step and a walk of three table levels' },
@@ -135,9 +138,9 @@ export const tunableAt = (path: string): TunableRow | null => tunableRows.find((
 
 /** Sets a tunable by name. @returns false when the number is outside its range. Throws UserError for an unknown name. */
 export function setTunable(params: KernelParams, name: string, value: number): boolean {
-  const row = tunableRows.find((r) => r.name === name);
+  const row: TunableRow | undefined = tunableRows.find((r) => r.name === name);
   if (row === undefined) throw new UserError(`${name}: no such tunable. There are: ${tunableRows.map((r) => r.name).join(', ')}.`);
-  if (!Number.isInteger(value) || value < row.min || value > row.max) return false;
-  params.vm[row.name] = value;
+  if (!Number.isInteger(value) || value < row.min || value > row.max || row.only?.includes(value) === false) return false;
+  params.vm[row.name as TunableName] = value;
   return true;
 }

@@ -2,6 +2,7 @@
 // (mm/thp.ts). Files of what is not modelled are absent.
 import type { BlockDevice } from '../block/device.ts';
 import { SECTOR_BYTES } from '../block/bio.ts';
+import { lruGenCommands, lruGenEnabled, lruGenText, setLruGenEnabled, setMinTtl } from '../mm/reclaim/lru-gen-files.ts';
 import { splitHugePages } from '../mm/split-huge-pages.ts';
 import { tunables } from '../params.ts';
 import { Errno } from '../syscall/errno.ts';
@@ -37,6 +38,10 @@ export function makeSysfs(view: KernelView): Dentry {
   }
   putText(fs, root, 'kernel/debug/extfrag/extfrag_index', { mode: 0o444, show: () => extfragIndex(view.system) }, null);
   putText(fs, root, 'kernel/debug/extfrag/unusable_index', { mode: 0o444, show: () => unusableIndex(view.system) }, null);
+  putText(fs, root, 'kernel/mm/lru_gen/min_ttl_ms', { mode: 0o644, show: () => `${view.system.lruGen.minTtlMs}\n`, store: (_subject, words) => setMinTtl(view.system, words) }, null);
+  putText(fs, root, 'kernel/mm/lru_gen/enabled', { mode: 0o644, show: () => lruGenEnabled(view.system), store: (_subject, words) => setLruGenEnabled(view.system, words) }, null);
+  putText(fs, root, 'kernel/debug/lru_gen', { mode: 0o644, show: () => lruGenText(view.system, false), store: (_subject, words) => lruGenCommands(view.system, words) }, null);
+  putText(fs, root, 'kernel/debug/lru_gen_full', { mode: 0o444, show: () => lruGenText(view.system, true) }, null);
   const splitByHand: TextRow<null> = {
     mode: 0o200,
     store: (_subject, words) => splitHugePages(view.system, words, (pid) => {

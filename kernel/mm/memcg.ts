@@ -127,6 +127,7 @@ export class MemCgroups {
   /** rmdir of an empty group. It lives on as long as pages are charged to it (a dying memcg). */
   offline(group: MemCgroup): void {
     group.isOnline = false;
+    group.lruvec.offline?.();
     this.drainStock(group);
     this.forgetIfEmpty(group);
   }
@@ -137,7 +138,9 @@ export class MemCgroups {
     this.uncharge(group, stock);
   }
   private forgetIfEmpty(group: MemCgroup): void {
-    if (!group.isOnline && group.usage === 0 && group.swapUsage === 0) this.groups.delete(group.id);
+    if (group.isOnline || group.usage !== 0 || group.swapUsage !== 0) return;
+    group.lruvec.release?.();
+    this.groups.delete(group.id);
   }
   /** In order of making. */
   * [Symbol.iterator](): Generator<MemCgroup> {

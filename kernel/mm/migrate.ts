@@ -7,6 +7,7 @@ import type { Folio } from '#base';
 import { VmItem, mmMigratePages, mmMigratePagesStart } from './events.ts';
 import { FolioFlag } from './folio.ts';
 import { removeMigrationEntries, tryToMigrate } from './migration-entries.ts';
+import { LruAdd } from './reclaim/lruvec.ts';
 import { countMappings } from './rmap-walk.ts';
 import { splitFolio } from './split.ts';
 import type { MmSystem } from './system.ts';
@@ -116,6 +117,6 @@ function moveFolio(system: MmSystem, from: Folio, to: Folio): void {
     system.putFolio(from, folios.nrPages(from));
   }
   if (folios.test(to, FolioFlag.SwapCache)) system.swap.replaceFolio(from, to);
-  if (place !== null) system.lru.resume(to, place);
+  if (place !== null) system.lru.resume(to, place, LruAdd.Moved);
   removeMigrationEntries(system, entries, to - from);
 }

@@ -58,6 +58,9 @@ export class Mm {
   usesHugeZero = false;
   /** Whose counts grow when the kernel touches pages on its own (MAP_POPULATE, mlock): the task that runs. */
   counts: FaultCounts = { minFlt: 0, majFlt: 0 };
+  /** It was on the hart since MGLRU last swept its tables (lru_gen.bitmap); and the round of sweeps that met it last. */
+  ranSinceWalk = false;
+  sweptIn = 0;
   /** Whose memory its pages are: mm->owner's. */
   group: MemCgroup;
   /** Resident pages by kind, and those that are in swap. */
@@ -109,6 +112,7 @@ export class Mm {
   }
   /** The hart's satp := this address space; hands out an ASID when it needs one. */
   activate(): void {
+    this.ranSinceWalk = true;
     this.fences.activate(this.tables.root);
   }
   /** TASK_SIZE: the first address that is not the program's. */
@@ -274,6 +278,6 @@ export class Mm {
 
   hash(into: StateHash): void {
     this.vmaList.hash(into);
-    into.numbers([this.vmaList.count, this.id, this.fences.asid, this.brkEnd, this.mmapBase, this.tables.bytes, this.totalVm, this.lockedVm, this.rss.anonPages, this.rss.filePages, this.rss.shmemPages, this.hiwaterRss]);
+    into.numbers([this.vmaList.count, this.id, this.fences.asid, this.brkEnd, this.mmapBase, this.tables.bytes, this.totalVm, this.lockedVm, this.rss.anonPages, this.rss.filePages, this.rss.shmemPages, this.hiwaterRss, this.ranSinceWalk ? 1 : 0, this.sweptIn]);
   }
 }

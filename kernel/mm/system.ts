@@ -39,6 +39,7 @@ import type { Watermarks } from './watermark.ts';
 import { MemCgroups } from './memcg.ts';
 import type { MemCgroup } from './memcg.ts';
 import { LruLists } from './reclaim/lru.ts';
+import { LruGenNode } from './reclaim/lru-gen-node.ts';
 import type { SamplingObserver } from './reclaim/referenced.ts';
 import { ShadowNodes } from './reclaim/workingset.ts';
 import type { UseObserver } from './reclaim/uses.ts';
@@ -63,6 +64,8 @@ export class MmSystem {
   readonly vmstat = new VmStat();
   /** The kernel's own access to a program's memory failed for want of a frame: who took the system call runs the OOM killer, and clears it. */
   wantsOomKill = false;
+  /** kswapd would rather have a program killed than evict what is in use (lru_gen/min_ttl_ms): whoever runs daemons does so, and clears it. */
+  oomRequested = false;
   readonly thp = new ThpControls();
   readonly khugepaged: Khugepaged;
   readonly compaction: Compaction;
@@ -96,6 +99,7 @@ export class MmSystem {
   readonly writeback = new Writeback(this);
   /** Folios that may be reclaimed, whose they are, where they can go, and reclaim. */
   readonly lru: LruLists;
+  readonly lruGen = new LruGenNode(this);
   readonly memcg: MemCgroups;
   readonly swap: Swap;
   readonly vmscan = new Vmscan(this);
@@ -439,6 +443,7 @@ export class MmSystem {
     this.deferredSplit.hash(into);
     this.waits.hash(into);
     this.lru.hash(into);
+    this.lruGen.hash(into);
     this.memcg.hash(into);
     this.swap.hash(into);
     this.vmscan.hash(into);

@@ -2,6 +2,7 @@
 // sleep. A timer is seen at the end of the run of instructions that its deadline cut short, never in the middle of one.
 import type { Kernel } from '../kernel.ts';
 import type { Process } from './process.ts';
+import { killForMemory } from './oom.ts';
 import { Rlimit } from './rlimit.ts';
 import { sendToProcess, sendToTask } from './signal.ts';
 import { kernelInfo, timerInfo } from './siginfo.ts';
@@ -37,6 +38,7 @@ export function expire(k: Kernel): void {
   if (waits.deadline <= k.machine.clockCycles) waits.complete();
   if (waits.hasDeferred) waits.runDeferred();
   if (k.system.daemonDeadline <= k.machine.clockCycles) runDaemons(k);
+  if (k.system.oomRequested) killForKswapd(k);
   const { clockCycles } = k.machine;
   if (k.load.isDue(clockCycles)) k.load.sample(clockCycles, [...k.runQueue].length + (k.current === null ? 0 : 1));
   if (k.timedSleepers.size === 0 && k.armed.size === 0) return;
@@ -64,6 +66,14 @@ function runDaemons(k: Kernel): void {
   if (k.current !== null) k.accountTime(k.current);
   k.system.runDaemons();
   if (k.current !== null) k.startTime();
+}
+
+/** Nobody's allocation failed, but what is left to evict is in use: lru_gen/min_ttl_ms. */
+function killForKswapd(k: Kernel): void {
+  k.system.oomRequested = false;
+  const [anybody] = k.tasks.values();
+  const asker = k.current ?? anybody;
+  if (asker !== undefined) killForMemory(k, asker);
 }
 
 function fire(k: Kernel, p: Process, timer: KernelTimer): void {

@@ -72,15 +72,15 @@ export function tunableFile(view: KernelView, row: TunableRow): TextRow<null> {
     if (name === 'dirty_background_bytes') params.vm.dirty_background_ratio = 0;
     if (name === 'compaction_proactiveness') view.system.kcompactd.proactivenessChanged();
     if (name === 'min_free_kbytes' || name === 'watermark_scale_factor') view.system.setupWatermarks();
-  }, row.min, row.max);
+  }, row.min, row.max, row.only);
 }
-function tunableOf(get: () => number, set: (n: number) => void, min: number, max: number): TextRow<null> {
+function tunableOf(get: () => number, set: (n: number) => void, min: number, max: number, only?: readonly number[]): TextRow<null> {
   return {
     mode: 0o644,
     show: () => `${get()}\n`,
     store(_subject, text) {
       const n = parseNumber(text);
-      const error = inRange(n, min, max);
+      const error = n !== null && only?.includes(n) === false ? -Errno.EINVAL : inRange(n, min, max);
       if (error === 0) set(n!);
       return error;
     },

@@ -390,7 +390,7 @@ export class ChosenLruvec implements Lruvec {
     this.numbers.hash(into);
   }
 }
-const arrivals: Readonly<Record<LruAdd, Arrival>> = { [LruAdd.New]: 'new', [LruAdd.PutBack]: 'kept', [LruAdd.Rotate]: 'written', [LruAdd.Moved]: 'moved' };
+const arrivals: Readonly<Record<LruAdd, Arrival>> = { [LruAdd.New]: 'new', [LruAdd.PutBack]: 'kept', [LruAdd.Rotate]: 'written', [LruAdd.Moved]: 'moved', [LruAdd.Split]: 'moved' };
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error)).split('\n')[0]!;
 
 interface Shared { readonly seed: number; readonly numbers: PageNumbers; readonly uses: UseReader | null }

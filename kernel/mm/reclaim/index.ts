@@ -5,7 +5,8 @@
 //   lruvec.ts        Lruvec: the folios of one group under one policy; lru.ts the door through which they come and go; folio-list.ts lists
 //   vmscan.ts        kswapd, direct reclaim, a group's reclaim: priorities, groups, shrinkers, throttling
 //   two-list.ts      active and inactive; workingset.ts when a page that comes back was evicted too early
-//   lru-gen.ts       MGLRU: generations, tiers, their feedback; lru-gen-walk.ts aging by a sweep of page tables
+//   lru-gen.ts       MGLRU: generations; lru-gen-folio.ts uses and tiers of a folio; lru-gen-pid.ts the feedback of refaults
+//   lru-gen-walk.ts  aging by a sweep of page tables; lru-gen-evict.ts what goes; lru-gen-node.ts groups among each other; lru-gen-files.ts its files
 //   policy.ts        ReclaimPolicy, the small interface; chosen.ts runs one; policies.ts fifo, clock, random, lru, opt;
 //                    uses.ts which pages a run used, for the last two; page-numbers.ts
 //   shrink.ts        what is done with the folios that a policy has taken off its lists; referenced.ts were they used; try-to-unmap.ts out of every table
@@ -19,6 +20,8 @@ export * from './policy.ts';
 export type { SamplingObserver } from './referenced.ts';
 export type { LruLists } from './lru.ts';
 export { twoList } from './two-list.ts';
+export { mglru } from './lru-gen.ts';
+export * from './lru-gen-files.ts';
 export { chosen } from './chosen.ts';
 export { recordedPolicies, smallPolicies } from './policies.ts';
 export { USE_WINDOW, UseRecorder } from './uses.ts';

@@ -89,8 +89,8 @@ export class LruLists {
     return { behind };
   }
   /** A piece of a split folio, or one that was moved, takes its place. lru_add_split_folio() */
-  resume(folio: Folio, { behind }: { readonly behind: Folio | 0 }): void {
-    this.add(folio, LruAdd.Moved, behind === 0 ? undefined : behind);
+  resume(folio: Folio, { behind }: { readonly behind: Folio | 0 }, how: LruAdd = LruAdd.Split): void {
+    this.add(folio, how, behind === 0 ? undefined : behind);
   }
 
   /** A program has used the folio other than through a mapping. folio_mark_accessed() */
@@ -153,6 +153,7 @@ export class LruLists {
           next.add(folio, LruAdd.Moved, false);
         }
       }
+      old.release?.();
       group.lruvec = next;
     }
   }

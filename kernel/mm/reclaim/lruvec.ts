@@ -7,6 +7,7 @@
 import type { Folio, StateHash } from '#base';
 import type { MemCgroup } from '../memcg.ts';
 import type { Mapping } from '../rmap-walk.ts';
+import type { MmSystem } from '../system.ts';
 import type { References, ScanControl, Verdict } from './scan.ts';
 
 /** The kinds of memory that are told apart: what goes to swap, and what has its home in a file (freed lazily counts as that). */
@@ -21,8 +22,10 @@ export const LruAdd = {
   PutBack: 1,
   /** Its writing, begun by reclaim, has ended: to the end that goes next. lru_move_tail() */
   Rotate: 2,
-  /** The policy was changed, or the group went; or it is a piece of a split folio, or a moved one. */
+  /** The policy was changed, or the group went, or what its place depends on; or it was moved to other frames. */
   Moved: 3,
+  /** It is a piece of a split folio, which stood on a list: it takes its place there. lru_add_split_folio() */
+  Split: 4,
 } as const;
 export type LruAdd = (typeof LruAdd)[keyof typeof LruAdd];
 
@@ -60,6 +63,10 @@ export interface Lruvec {
   /** Of a shadow: would the folio still be in memory if it had been on the active list (workingset_test_recent())? cachestat(2) asks. */
   isRecent(shadow: Shadow, isFile: boolean): boolean;
 
+  /** The group has been removed, and lives on as long as pages are charged to it; it is gone, or has another lruvec from now on. */
+  offline?(): void;
+  release?(): void;
+
   /** Base pages on its lists. */
   pages(type: LruType): number;
   /** As /proc/meminfo shows them; with `pages`, inactive = pages - active. */
@@ -78,4 +85,11 @@ export interface Lruvec {
 export interface LruDescription { readonly name: string; readonly anonPages: number; readonly filePages: number; readonly anonFolios: number; readonly fileFolios: number; readonly ageMs: number | null }
 
 /** Makes the lruvec of a group. */
-export interface LruvecKind { readonly name: string; create(group: MemCgroup): Lruvec }
+export interface LruvecKind {
+  readonly name: string;
+  create(group: MemCgroup): Lruvec;
+  /** A pass of reclaim for the machine, where the policy chooses among groups itself; sc.nr is fresh. lru_gen_shrink_node() */
+  shrinkNode?(system: MmSystem, sc: ScanControl): void;
+  /** kswapd, before a pass, in place of Lruvec.age() of each group. lru_gen_age_node() */
+  ageNode?(system: MmSystem, sc: ScanControl): void;
+}

@@ -214,22 +214,12 @@ export class TwoListLruvec implements Lruvec, NonresidentClock {
     }
     return this.lists.map((_, list) => {
       const type = list > 1 ? LruType.File : LruType.Anon;
-      const scan = this.unprotected(list, sc) / 2 ** sc.priority;
+      const scan = applyProportionalProtection(this.group, this.lists[list]!.nrPages, sc) / 2 ** sc.priority;
       const whole = Math.floor(scan);
       if (which === 'equal') return whole;
       if (which === 'fraction') return Math.floor((whole * fractions[type]) / (fractions[0] + fractions[1]));
       return (which === 'file') === (type === LruType.File) ? whole : 0;
     });
-  }
-  /** A list's pages without what memory.min and memory.low keep back. */
-  private unprotected(list: number, sc: ScanControl): number {
-    const pages = this.lists[list]!.nrPages;
-    const { usage, min, low } = this.group;
-    const protection = sc.memcgLowReclaim ? min : Math.max(min, low);
-    if (protection === 0 || sc.target === this.group) return pages;
-    const kept = Math.floor((pages * Math.min(protection, usage)) / (usage + 1));
-    if (!sc.memcgLowReclaim && low > min) sc.memcgLowSkipped = true;
-    return Math.max(pages - kept, SWAP_CLUSTER_MAX);
   }
   /** How much of the pressure goes to each kind. calculate_pressure_balance() */
   private pressureBalance(sc: ScanControl): readonly [number, number] {
@@ -397,6 +387,15 @@ export class TwoListLruvec implements Lruvec, NonresidentClock {
     into.numbers([this.nonresidentAge, ...this.cost, ...this.activatedThen, ...this.activated]);
     for (const list of this.lists) into.numbers(list);
   }
+}
+/** Pages of a group without what memory.min and memory.low keep back: apply_proportional_protection(). */
+export function applyProportionalProtection(group: MemCgroup, pages: number, sc: ScanControl): number {
+  const { usage, min, low } = group;
+  const protection = sc.memcgLowReclaim ? min : Math.max(min, low);
+  if (protection === 0 || sc.target === group) return pages;
+  const kept = Math.floor((pages * Math.min(protection, usage)) / (usage + 1));
+  if (!sc.memcgLowReclaim && low > min) sc.memcgLowSkipped = true;
+  return Math.max(pages - kept, SWAP_CLUSTER_MAX);
 }
 function isLow(inactive: number, active: number): boolean {
   const gib = Math.floor((inactive + active) / GIB_PAGES);

@@ -123,7 +123,9 @@ export class Vmscan {
     while (sc.priority >= 1 && !isBalanced(sc.order)) {
       let raises = true;
       const before = sc.nrReclaimed;
-      for (const group of this.system.memcg) group.lruvec.age(sc);
+      const { kind } = this.system.lru;
+      if (kind.ageNode !== undefined) kind.ageNode(this.system, sc);
+      else for (const group of this.system.memcg) group.lruvec.age(sc);
       sc.nrScanned = 0;
       this.shrinkNode(sc);
       if (sc.order > 0 && sc.nrReclaimed >= compactGap(sc.order)) sc.order = 0;
@@ -143,7 +145,12 @@ export class Vmscan {
   private shrinkNode(sc: ScanControl): void {
     this.nrRuns++;
     this.isRunning = true;
-    this.shrinkPasses(sc);
+    const { kind } = this.system.lru;
+    if (kind.shrinkNode !== undefined && (sc.target === null || sc.target.isRoot)) {
+      sc.nr = newReclaimStat();
+      kind.shrinkNode(this.system, sc);
+      this.shrinkSlab(sc);
+    } else this.shrinkPasses(sc);
     this.isRunning = false;
   }
   private shrinkPasses(sc: ScanControl): void {

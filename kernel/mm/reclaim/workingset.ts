@@ -21,8 +21,8 @@ export interface NonresidentClock {
   /** Pages evicted or activated so far: nonresident_age. */
   nonresidentAge: number;
 }
-const pack = (group: number, age: number, isWorkingset: boolean): Shadow => ((age % AGE_RANGE) * 2 + (isWorkingset ? 1 : 0)) * 2 ** GROUP_BITS + group;
-const unpack = (shadow: Shadow): { group: number; age: number; isWorkingset: boolean } => {
+export const packShadow = (group: number, age: number, isWorkingset: boolean): Shadow => ((age % AGE_RANGE) * 2 + (isWorkingset ? 1 : 0)) * 2 ** GROUP_BITS + group;
+export const unpackShadow = (shadow: Shadow): { group: number; age: number; isWorkingset: boolean } => {
   const group = shadow % 2 ** GROUP_BITS;
   const rest = Math.floor(shadow / 2 ** GROUP_BITS);
   return { group, age: Math.floor(rest / 2), isWorkingset: rest % 2 === 1 };
@@ -35,7 +35,7 @@ export function ageNonresident(group: MemCgroup, clockOf: (group: MemCgroup) => 
 /** workingset_eviction(). @param target whose limit reclaim works for; null: the machine's */
 export function workingsetEviction(system: MmSystem, folio: Folio, target: MemCgroup | null, clockOf: (group: MemCgroup) => NonresidentClock): Shadow {
   const group = target ?? system.memcg.root;
-  const shadow = pack(group.id, clockOf(group).nonresidentAge, system.folios.test(folio, FolioFlag.Workingset));
+  const shadow = packShadow(group.id, clockOf(group).nonresidentAge, system.folios.test(folio, FolioFlag.Workingset));
   ageNonresident(group, clockOf, system.folios.nrPages(folio));
   return shadow;
 }
@@ -44,7 +44,7 @@ export interface ListSizes { inactiveAnon: number; activeAnon: number; inactiveF
 
 /** Would the folio still be in memory? workingset_test_recent() */
 export function workingsetRecent(system: MmSystem, shadow: Shadow, isFile: boolean, clockOf: (group: MemCgroup) => NonresidentClock, sizesOf: (group: MemCgroup) => ListSizes): { isRecent: boolean; isWorkingset: boolean } {
-  const { group: id, age, isWorkingset } = unpack(shadow);
+  const { group: id, age, isWorkingset } = unpackShadow(shadow);
   const group = system.memcg.byId(id);
   if (group === null) return { isRecent: false, isWorkingset };
   const distance = (((clockOf(group).nonresidentAge - age) % AGE_RANGE) + AGE_RANGE) % AGE_RANGE;
