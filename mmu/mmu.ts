@@ -38,6 +38,9 @@ export interface MmuOptions {
   readonly seed: number;
 }
 
+/** An entry of a level, of 2^order pages. `touched` is that level's time of its last use: in L1 of any use, in L2 of one that missed L1. */
+export interface CachedEntry { readonly level: 'l1d' | 'l1i' | 'l2' | 'l2i'; readonly order: number; readonly touched: number }
+
 /** Somebody who watches which frames are used. */
 export interface AccessObserver { used(pfn: Pfn): void }
 
@@ -456,6 +459,24 @@ export class Mmu {
     if (this.description.pageFenceDropsPwc === true) this.walker.dropPointersOnPath(vpnLo, vpnHi, asid);
     this.counters.add(Count.FlushPage);
     this.counters.add(Count.Collateral, collateral);
+  }
+
+  /** The entries that serve a page of an address space, L1 first, and when each was last touched. For those who look from outside: nothing is touched
+   *  or counted. @param vpn a page number of a program */
+  cachedEntries(vpn: number, asid: number): CachedEntry[] {
+    const vpnLo = vpn | 0;
+    const vpnHi = Math.floor(vpn / 0x1_0000_0000);
+    const found: CachedEntry[] = [];
+    const levels = [['l1d', this.l1d], ['l1i', this.l1i], ['l2', this.l2d], ['l2i', this.l2i === this.l2d ? null : this.l2i]] as const;
+    for (const [name, level] of levels) {
+      const e = level?.find(vpnLo, vpnHi, asid) ?? -1;
+      if (e >= 0) found.push({ level: name, order: level!.orderOf(e), touched: level!.stamp[e]! });
+    }
+    return found;
+  }
+  /** What a touch from now on exceeds, by level, as CachedEntry tells time. @param tick of the next instruction */
+  touchClocks(tick: number): { l1: number; l2: number; l2i: number } {
+    return { l1: tick * 2 - 1, l2: this.l2d?.touches ?? 0, l2i: this.l2i?.touches ?? 0 };
   }
 
   /** Cycles that look-ups have cost so far beyond an L1 hit: L2 hits, walks, PTE reads, each at the description's latencies. */

@@ -272,6 +272,10 @@ export class TlbLevel {
   touch(e: number): void {
     this.stamp[e] = ++this.clock[1]!;
   }
+  /** L2: hits and fills so far, which is its clock. */
+  get touches(): number {
+    return this.clock[1]!;
+  }
   nextStamp(): number {
     return ++this.clock[1]!;
   }

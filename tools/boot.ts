@@ -9,6 +9,7 @@ import type { RunConfig } from './config.ts';
 import type { Recorder } from './recording.ts';
 import { mismatch, TurnLog } from './recording.ts';
 import type { Trace } from './trace/sink.ts';
+import type { YoungSampling } from './young.ts';
 
 /** Modelled time at boot, seconds since 1970: 2026-01-01. A constant, so that every run sees the same dates. */
 export const EPOCH_SECONDS = 1_767_225_600;
@@ -26,6 +27,8 @@ export class Session {
   trace: Trace | null = null;
   /** Which pages are used is recorded for a later run; null: it is not. */
   recorder: Recorder | null = null;
+  /** Whether reclaim sees use as it is is counted; null: nobody does. */
+  young: YoungSampling | null = null;
   private readonly console: Console;
   /** The clock when all files were in place and the program not yet begun. */
   private readonly bootCycles: number;
@@ -135,10 +138,10 @@ export class Session {
 }
 
 /** Builds the machine, boots the kernel, fills the file system and starts the program.
- *  @param attach makes a trace, which then sees the start of the program too
+ *  @param attach called before the program starts, to watch it from there on; what it answers is the session's trace
  *  @param watchCache why folios of files have their orders is recorded, of the files that are put in place before the start, too
  *  @throws UserError for what cannot be started (126, 127) or written (--set) */
-export function boot(config: RunConfig, attach?: (session: Session) => Trace, watchCache = false): Session {
+export function boot(config: RunConfig, attach?: (session: Session) => Trace | null, watchCache = false): Session {
   const { machine: m, inputs } = config;
   const machine = new Machine({ ramBytes: m.memBytes, tlb: m.tlb, sv: m.sv, svadu: m.svadu, seed: m.seed });
   const params = defaultParams();
@@ -180,10 +183,12 @@ export function boot(config: RunConfig, attach?: (session: Session) => Trace, wa
   return session;
 }
 
+/** Where --memory-max is in force. */
+export const PROGRAM_GROUP = '/quire';
 /** The program's group: what it allocates from here on is charged to it. */
 function limitMemory({ system: { memcg } }: Kernel, maxBytes: number | null): void {
   if (maxBytes === null) return;
-  const group = memcg.create('quire')!;
+  const group = memcg.create(PROGRAM_GROUP.slice(1))!;
   group.max = maxBytes / PAGE_SIZE;
   memcg.active = group;
 }

@@ -34,7 +34,7 @@ export async function record(config: RunConfig, progress: boolean): Promise<Reco
   let recorder: Recorder | null = null;
   const session = boot({ ...config, machine: { ...config.machine, lru: readPolicy('two-list'), memoryMax: null, sanitize: false } }, (created) => {
     recorder = new Recorder(created);
-    return { take: () => [], end: () => [] };
+    return null;
   });
   const { end } = await drive(session, { output: { 1: null, 2: null }, stdin: 'blocks', progress, label: 'recording' });
   if (end === 'interrupted') throw new UserError('interrupted while the program was recorded.', 130);

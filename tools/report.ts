@@ -1,9 +1,11 @@
 // The report of a run, quire.stat/1, filled from counters and tables. Here: the filling. Not here: what the fields mean (schema.ts), text (text.ts).
-import { signalName, totalUsage } from '#kernel';
+import { PAGE_SIZE } from '#base';
+import { memcgStat, signalName, totalUsage } from '#kernel';
+import { PROGRAM_GROUP } from './boot.ts';
 import type { Session } from './boot.ts';
 import type { MachineConfig } from './config.ts';
 import type { Outcome } from './drive.ts';
-import { STAT_SCHEMA, type ConfigReport, type StatReport } from './schema.ts';
+import { STAT_SCHEMA, type ConfigReport, type MemcgReport, type StatReport, type SwapReport } from './schema.ts';
 
 /** What the counts and the clock leave out, said in every report. */
 export const NOT_MODELLED = [
@@ -35,6 +37,9 @@ export function statReport(session: Session, outcome: Outcome, tool: string): St
     vmstat: Object.fromEntries(system.vmstat.entries()),
     thp: system.thp.stats(),
     memory: { maxRssKb: maxRssPages(session) * 4, memmapBytes: system.memmapBytes },
+    lru: { policy: config.machine.lru.name, youngSampling: session.young?.report() ?? null },
+    memcg: memcgReport(session),
+    swap: swapReport(session),
     notModelled: NOT_MODELLED,
     unknownSyscalls: [...kernel.syscallWarnings.values()],
     stateHash: session.stateHash(),
@@ -48,6 +53,23 @@ export function configReport(m: MachineConfig, { config: { inputs } }: Session, 
     thp: m.thp, mthp: Object.fromEntries(m.mthp.map(({ kb, mode }) => [`hugepages-${kb}kB`, mode])), set: m.set, costs: m.costs, memmap: m.memmap, allocStrategy: m.allocStrategy,
     lru: { policy: m.lru.name, file: m.lru.file?.path ?? null, sha256: m.lru.file?.sha256 ?? null }, memoryMax: m.memoryMax,
     env: inputs.env, files: inputs.files.map(({ path, sha256 }) => ({ path, sha256 })), disks: inputs.disks.map(({ path, isWritable, image }) => ({ path, isWritable, sizeBytes: image.sizeBytes })), diskLatency: { ...m.diskLatency }, swap: m.swapBytes, swapLatency: { ...m.swapLatency }, stdinSha256: inputs.stdin?.sha256 ?? fedSha256,
+  };
+}
+
+/** The group that --memory-max made. */
+function memcgReport({ config, kernel: { system } }: Session): MemcgReport | null {
+  const group = config.machine.memoryMax === null ? undefined : [...system.memcg].find(({ path }) => path === PROGRAM_GROUP);
+  if (group === undefined) return null;
+  return {
+    path: group.path, currentBytes: group.usage * PAGE_SIZE, peakBytes: group.peak * PAGE_SIZE, maxBytes: config.machine.memoryMax!, swapBytes: group.swapUsage * PAGE_SIZE,
+    events: { ...group.events }, stat: Object.fromEntries(memcgStat(group)),
+  };
+}
+function swapReport({ kernel: { system: { swap, vmstat } } }: Session): SwapReport | null {
+  if (swap.totalPages === 0) return null;
+  return {
+    totalBytes: swap.totalPages * PAGE_SIZE, usedBytes: (swap.totalPages - swap.freePages) * PAGE_SIZE, outPages: vmstat.get('pswpout'), inPages: vmstat.get('pswpin'),
+    zeroOutPages: vmstat.get('swpout_zero'), zeroInPages: vmstat.get('swpin_zero'), readaheadPages: vmstat.get('swap_ra'), readaheadHits: vmstat.get('swap_ra_hit'),
   };
 }
 

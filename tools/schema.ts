@@ -1,6 +1,7 @@
 // The report `quire.stat/1`, declared once: every field's path, kind and meaning. The checker, `quire explain` and the documentation are
 // read off the table; text.ts renders from nothing else. Here: the shape. Not here: filling it (report.ts).
 import type { TlbDescription, TlbReport } from '#mmu';
+import type { YoungReport } from './young.ts';
 
 export const STAT_SCHEMA = 'quire.stat/1';
 
@@ -43,10 +44,36 @@ export interface StatReport {
   readonly vmstat: Readonly<Record<string, number>>;
   readonly thp: Readonly<Record<string, Readonly<Record<string, number>>>>;
   readonly memory: { readonly maxRssKb: number; readonly memmapBytes: number };
+  readonly lru: { readonly policy: string; readonly youngSampling: YoungReport | null };
+  /** null: no limit was set. */
+  readonly memcg: MemcgReport | null;
+  /** null: there is no swap. */
+  readonly swap: SwapReport | null;
   readonly notModelled: readonly string[];
   readonly unknownSyscalls: readonly string[];
   readonly stateHash: string;
   readonly host: { readonly wallSeconds: number; readonly mips: number };
+}
+
+/** The program's group at the end. Bytes, but for events and for counts of `stat`. */
+export interface MemcgReport {
+  readonly path: string;
+  readonly currentBytes: number;
+  readonly peakBytes: number;
+  readonly maxBytes: number;
+  readonly swapBytes: number;
+  readonly events: Readonly<Record<string, number>>;
+  readonly stat: Readonly<Record<string, number>>;
+}
+export interface SwapReport {
+  readonly totalBytes: number;
+  readonly usedBytes: number;
+  readonly outPages: number;
+  readonly inPages: number;
+  readonly zeroOutPages: number;
+  readonly zeroInPages: number;
+  readonly readaheadPages: number;
+  readonly readaheadHits: number;
 }
 
 type FieldKind = 'text' | 'text?' | 'count' | 'count?' | 'number' | 'flag' | 'texts' | 'counts' | 'free';
@@ -131,6 +158,30 @@ export const statFields: readonly FieldRow[] = [
   ['thp.*.*', 'count', 'the file of this name in transparent_hugepage/hugepages-<size>kB/stats'],
   ['memory.maxRssKb', 'count', 'largest resident set of the program, in kB (ru_maxrss)'],
   ['memory.memmapBytes', 'count', 'guest RAM that holds the memory map: bytes per frame times frames'],
+  ['lru.policy', 'text', 'reclaim policy: which pages go when memory is short'],
+  ['lru.youngSampling.samples', 'count', 'accessed bits that reclaim read to learn what is in use: one an entry of a page table, or a folded run'],
+  ['lru.youngSampling.young', 'count', 'of these, bits that were set: the page was used since the last look'],
+  ['lru.youngSampling.old', 'count', 'of these, bits that were not set: the page looks idle'],
+  ['lru.youngSampling.blind', 'count', 'samples that looked idle although the page had been used, through a translation that a TLB still held: reclaim clears accessed bits without a fence'],
+  ['lru.youngSampling.blindShare', 'number', 'blind / old'],
+  ['lru.youngSampling.cached', 'count', 'samples that looked idle, whose translation was in a TLB, and of which it is not known whether it was used'],
+  ['lru.youngSampling.blindByLevel.*', 'count', 'blind samples by the TLB level through which the page was used'],
+  ['lru.youngSampling.blindByPageSize.*', 'count', 'blind samples by the memory that the accessed bit stands for'],
+  ['memcg.path', 'text', 'the program\'s control group, below /sys/fs/cgroup'],
+  ['memcg.currentBytes', 'count', 'memory.current at the end: what the group still has'],
+  ['memcg.peakBytes', 'count', 'memory.peak: the most it has had'],
+  ['memcg.maxBytes', 'count', 'memory.max: the limit of --memory-max'],
+  ['memcg.swapBytes', 'count', 'memory.swap.current at the end'],
+  ['memcg.events.*', 'count', 'the line of this name in memory.events'],
+  ['memcg.stat.*', 'count', 'the line of this name in memory.stat at the end: bytes, or counts of events'],
+  ['swap.totalBytes', 'count', 'swap space'],
+  ['swap.usedBytes', 'count', 'swap space in use at the end'],
+  ['swap.outPages', 'count', 'pages written to swap (pswpout)'],
+  ['swap.inPages', 'count', 'pages read from swap (pswpin)'],
+  ['swap.zeroOutPages', 'count', 'pages of zeros that went to swap without being written (swpout_zero)'],
+  ['swap.zeroInPages', 'count', 'pages of zeros that came from swap without being read (swpin_zero)'],
+  ['swap.readaheadPages', 'count', 'pages read from swap ahead of need (swap_ra)'],
+  ['swap.readaheadHits', 'count', 'of these, pages that were then used (swap_ra_hit)'],
   ['notModelled', 'texts', 'what the counts and cycles leave out'],
   ['unknownSyscalls', 'texts', 'system calls that the program asked for and that answered ENOSYS'],
   ['stateHash', 'text', 'hash of RAM, registers, kernel tables, TLBs and counters: equal runs have equal hashes'],

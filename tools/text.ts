@@ -38,6 +38,24 @@ export function foliosBySize(report: StatReport): [string, number][] {
     [showSize(Number(/[0-9]+/.exec(directory)?.[0] ?? 0) * 1024), stats['anon_fault_alloc'] ?? 0])));
 }
 
+/** What became of memory that was short; nothing where it never was. */
+function reclaimLines({ lru, memcg, swap, vmstat }: StatReport): string[] {
+  const { pgscan_anon: scannedAnon = 0, pgscan_file: scannedFile = 0, pgsteal_anon: anon = 0, pgsteal_file: file = 0, workingset_refault_anon: backAnon = 0, workingset_refault_file: backFile = 0 } = vmstat;
+  const scanned = scannedAnon + scannedFile;
+  if (scanned === 0 && memcg === null) return [];
+  const young = lru.youngSampling;
+  return [
+    '', ` Reclaim by ${lru.policy}${memcg === null ? '' : `, at most ${showSize(memcg.maxBytes)}`}`,
+    line(scanned, 'pages scanned', anon + file === 0 ? '' : `${(scanned / (anon + file)).toFixed(1)} for each reclaimed`),
+    line(anon + file, 'pages reclaimed', `${thousands(anon)} anonymous, ${thousands(file)} of files`),
+    line(backAnon + backFile, 'pages came back (refaults)', percent(backAnon + backFile, anon + file)),
+    ...(swap === null ? [] : [line(swap.outPages, 'pages written to swap'), line(swap.inPages, 'pages read from swap', `${thousands(swap.readaheadPages)} ahead, ${thousands(swap.readaheadHits)} of them used`)]),
+    ...(memcg === null ? [] : [line(memcg.events['max'] ?? 0, 'times at the limit'), line(memcg.peakBytes / 1024, 'kB at most')]),
+    ...((vmstat['oom_kill'] ?? 0) === 0 ? [] : [line(vmstat['oom_kill']!, 'programs killed for want of memory')]),
+    ...(young === null || young.samples === 0 ? [] : [line(young.samples, 'accessed bits sampled', `${percent(young.blind, young.old)} of ${thousands(young.old)} old: in use by TLB`)]),
+  ];
+}
+
 const describeExit = ({ exit }: StatReport): string => {
   if (exit.reason === 'budget') return 'instruction budget used up';
   if (exit.reason === 'interrupted') return 'interrupted';
@@ -83,6 +101,7 @@ export function statText(r: StatReport): string {
     ...Object.entries(r.faults.byKind).filter(([, n]) => n > 0).map(([kind, n]) => line(n, `  ${kind}`)),
     ...folios.map(([size, n]) => line(n, `folios of ${size}`)),
     line(r.memory.maxRssKb, 'kB largest resident set'),
+    ...reclaimLines(r),
     '',
     ...r.unknownSyscalls.map((name) => ` Not there: the program called ${name}, which answered ENOSYS.`),
     ...wrap(` Not modelled: ${r.notModelled.join(', ')}.`),

@@ -46,6 +46,7 @@ export { descriptorKinds, memmapLayouts, overheadBytes } from './memdesc.ts';
 export * from './thp.ts';
 export * from './system.ts';
 export * from './memcg.ts';
+export { memcgStat } from './memcg-stat.ts';
 export * from './reclaim/index.ts';
 export * from './swap/index.ts';
 export { faultKinds, faultPhases } from './fault-record.ts';

@@ -32,6 +32,7 @@ export function handMadeReport(): StatReport {
     vmstat: { pgfault: 99, pgmajfault: 0 },
     thp: { 'hugepages-16kB': { anon_fault_alloc: 0, anon_fault_fallback: 0 }, 'hugepages-64kB': { anon_fault_alloc: 8, anon_fault_fallback: 1 } },
     memory: { maxRssKb: 740, memmapBytes: 8 * 1024 ** 2 },
+    lru: { policy: 'two-list', youngSampling: null }, memcg: null, swap: null,
     notModelled: ['data and instruction caches', 'a disk'],
     unknownSyscalls: ['io_uring_setup'],
     stateHash: '0123456789abcdef',

@@ -55,7 +55,7 @@ async function cache(values: Values, rest: readonly string[]): Promise<number> {
   let watch: CacheWatch | null = null;
   const session = boot(await prepareRun(values, rest, NO_TERMINAL), (created) => {
     watch = new CacheWatch(created, path ?? null);
-    return { take: () => [], end: () => [] };
+    return null;
   }, true);
   const out = openResult(values.output);
   const outcome = await drive(session, { ...outputs(values), onStep: () => { watch!.gather(); } });

@@ -7,6 +7,7 @@ import { exitStatus, prepareRun } from '../guest.ts';
 import { openResult, toolVersion } from '../host.ts';
 import { statReport } from '../report.ts';
 import { statText } from '../text.ts';
+import { YoungSampling } from '../young.ts';
 import { guestGroups, type Command } from './command.ts';
 
 export const stat: Command = {
@@ -16,7 +17,10 @@ export const stat: Command = {
   details: 'The report goes to standard output, the program\'s own output to standard error; with -o FILE the report goes to FILE\nand the program keeps standard output. Ctrl-C ends the run and reports what was counted so far.',
   groups: [...guestGroups, 'result'],
   async run({ values, rest }) {
-    const session = boot(await prepareRun(values, rest, NO_TERMINAL));
+    const session = boot(await prepareRun(values, rest, NO_TERMINAL), (created) => {
+      new YoungSampling(created);
+      return null;
+    });
     const out = openResult(values.output);
     const outcome = await drive(session, {
       output: { 1: values.output === undefined ? 2 : 1, 2: 2 }, stdin: 'blocks', progress: showsProgress(values),

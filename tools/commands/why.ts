@@ -26,7 +26,7 @@ export const why: Command = {
     const session = boot(await prepareRun(values, program, NO_TERMINAL), (created) => {
       const made = new WhyLog(created, where);
       log = made;
-      return { take: () => [], end: () => [] };
+      return null;
     }, true);
     const { outcome, pieces } = await follow(log!, where, () => drive(session, {
       output: { 1: 2, 2: 2 }, stdin: 'blocks', progress: showsProgress(values), onStep: () => { log!.gather(); },
