@@ -174,7 +174,7 @@ export const statFields: readonly FieldRow[] = [
   ['memcg.swapBytes', 'count', 'memory.swap.current at the end'],
   ['memcg.events.*', 'count', 'the line of this name in memory.events'],
   ['memcg.stat.*', 'count', 'the line of this name in memory.stat at the end: bytes, or counts of events'],
-  ['swap.totalBytes', 'count', 'swap space'],
+  ['swap.totalBytes', 'count', 'swap space of all devices, headers left out'],
   ['swap.usedBytes', 'count', 'swap space in use at the end'],
   ['swap.outPages', 'count', 'pages written to swap (pswpout)'],
   ['swap.inPages', 'count', 'pages read from swap (pswpin)'],
