@@ -3,7 +3,7 @@
 import { asPfn, bug, PAGE_SIZE, StateHash, UserError, utf8Encode } from '#base';
 import type { Pfn } from '#base';
 import { Machine } from '#cpu';
-import { chosen, Console, defaultParams, errnoName, Kernel, setCost, Signal, SparseImage, swapHeader, swapOn, wholeDisk } from '#kernel';
+import { chosen, Console, defaultParams, errnoName, Kernel, mglru, setCost, Signal, SparseImage, swapHeader, swapOn, wholeDisk } from '#kernel';
 import type { BlockDevice, OutputChunk } from '#kernel';
 import type { RunConfig } from './config.ts';
 import type { Recorder } from './recording.ts';
@@ -153,6 +153,8 @@ export function boot(config: RunConfig, attach?: (session: Session) => Trace | n
   const kernel = new Kernel(machine, params, { console, seed: m.seed, epochSeconds: EPOCH_SECONDS, hostname: 'quire', disks: [...inputs.disks.map(({ image }) => ({ image, latency: m.diskLatency })), ...m.swapBytes.map((bytes) => ({ image: new SparseImage(bytes), latency: m.swapLatency }))] });
 
   const { system } = kernel;
+  system.lruGen.setSeed(m.seed);
+  if (m.lru.make === null && m.lru.name === mglru.name) system.lru.setKind(mglru);
   if (m.lru.make !== null) system.lru.setKind(chosen(m.lru.name, m.lru.make, m.seed, m.lru.recording?.uses ?? null));
   if (watchCache) system.cacheLog.start();
   const { vfs } = kernel;

@@ -14,7 +14,7 @@ import { packageRoot, readHostFile, sha256 } from './host.ts';
 import { didYouMean } from './suggest.ts';
 
 /** What --lru knows by name. */
-export const policyNames = ['two-list', ...Object.keys(smallPolicies), ...Object.keys(recordedPolicies)] as const;
+export const policyNames = ['two-list', 'mglru', ...Object.keys(smallPolicies), ...Object.keys(recordedPolicies)] as const;
 const known: Readonly<Record<string, ReclaimPolicyMaker>> = { ...smallPolicies, ...recordedPolicies };
 /** What quire presets calls the policy that one's own can be started from. */
 export const STARTER = 'lru-starter';

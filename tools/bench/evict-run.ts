@@ -16,6 +16,7 @@ import { MapFlag, Prot } from '#kernel/mm/mman.ts';
 import { LruType } from '#kernel/mm/reclaim/lruvec.ts';
 import { MmSystem } from '#kernel/mm/system.ts';
 import { newRa } from '#kernel/mm/readahead.ts';
+import { mglru } from '#kernel/mm/reclaim/lru-gen.ts';
 import { twoList } from '#kernel/mm/reclaim/two-list.ts';
 import { DEFAULT_PRESET, Pte, presetNamed } from '#mmu';
 
@@ -25,7 +26,7 @@ const order = Number(orderText);
 const mib = Number(mibText);
 const machine = new Machine({ ramBytes: (mib + 128) * MIB, tlb: presetNamed(DEFAULT_PRESET), sv: 39, svadu: true, seed: 1 });
 const system = new MmSystem(machine, defaultParams());
-const policies = { 'two-list': twoList };
+const policies = { 'two-list': twoList, mglru };
 if (!(policy in policies)) throw new Error(`${policy}: no such policy`);
 system.lru.setKind(policies[policy as keyof typeof policies]);
 const group = system.memcg.create('bench')!;
