@@ -44,13 +44,14 @@ export class RegularFile implements Openable, FileOps {
     return this.pages.sizeBytes;
   }
   blocks(): number {
-    return this.pages.nrPages * (PAGE_BYTES / 512);
+    return (this.pages.nrPages + this.pages.nrSwapped) * (PAGE_BYTES / 512);
   }
 
   read(file: OpenFile, io: IoBuffer, pos: number): number {
     let done = 0;
     while (io.left > 0) {
       const got = this.pages.read(pos + done, chunk.subarray(0, Math.min(CHUNK_BYTES, io.left)));
+      if (got < 0 && done === 0) return got;
       if (got <= 0) break;
       const moved = io.put(chunk.subarray(0, got));
       done += moved;
@@ -89,11 +90,11 @@ export class RegularFile implements Openable, FileOps {
     if (offset < 0 || offset >= size) return -Errno.ENXIO;
     let index: number = Math.floor(offset / PAGE_BYTES);
     if (whence === Seek.Hole) {
-      while (this.pages.isUptodate(index)) index++;
+      while (this.pages.hasData(index)) index++;
       return Math.min(size, Math.max(offset, index * PAGE_BYTES));
     }
-    const found = this.pages.indices().find((i) => i >= index && this.pages.isUptodate(i));
-    if (found === undefined || found * PAGE_BYTES >= size) return -Errno.ENXIO;
+    const found = this.pages.nextData(index);
+    if (found < 0 || found * PAGE_BYTES >= size) return -Errno.ENXIO;
     return Math.max(offset, found * PAGE_BYTES);
   }
 
@@ -133,7 +134,7 @@ export class RegularFile implements Openable, FileOps {
     if (end - first > this.pages.system.managedPages) return false;
     const made: number[] = [];
     for (let index = first; index < end; index++) {
-      if (this.pages.pageFor(index, false) !== 0) continue;
+      if (this.pages.isSwapped(index) || this.pages.frameAt(index) !== 0) continue;
       if (this.pages.setAside(index) === 0) {
         for (const back of made) this.pages.punchHole(back * PAGE_BYTES, (back + 1) * PAGE_BYTES);
         return false;

@@ -12,6 +12,7 @@ import { ENTIRELY_MAPPED, FolioFlag, MemdescType } from './folio.ts';
 import { LruType } from './reclaim/lruvec.ts';
 import { countMappings } from './rmap-walk.ts';
 import { swapEntry } from './swap/entry.ts';
+import { shmemEntries } from './swap/shmem-swap.ts';
 import type { SwapEntry } from './swap/entry.ts';
 import type { MmSystem } from './system.ts';
 import { PMD_ORDER } from './thp.ts';
@@ -34,6 +35,7 @@ export function checkSystem(system: MmSystem): void {
   if (committed !== system.committedPages) bug(`Committed_AS is ${system.committedPages} pages, accounted VMAs have ${committed}`);
   checkAnonVmas(system.anonVmas, system.mms);
   checkFolios(system, scan);
+  for (const entry of shmemEntries(system)) scan.swapped.set(entry, (scan.swapped.get(entry) ?? 0) + 1);
   checkSwap(system, scan.swapped);
   checkLru(system);
 }
@@ -109,7 +111,7 @@ function checkLru(system: MmSystem): void {
     if (isListed && folios.test(folio, FolioFlag.Unevictable)) unevictable += nr;
     else if (isListed !== listed.has(folio)) bug(`folio ${hex(folio)} with flags ${hex(folios.flags(folio))} is ${listed.has(folio) ? '' : 'not '}listed`);
     const space = folios.isAnon(folio) ? undefined : system.addressSpaces.get(folios.mapping(folio));
-    const belongs = folios.isAnon(folio) ? folios.mapping(folio) !== 0 || folios.test(folio, FolioFlag.SwapCache) : space !== undefined && !space.isUnevictable && (space.ops !== null || space.kind === 'shmem');
+    const belongs = folios.isAnon(folio) ? folios.mapping(folio) !== 0 || folios.test(folio, FolioFlag.SwapCache) : folios.test(folio, FolioFlag.SwapCache) || (space !== undefined && !space.isUnevictable && (space.ops !== null || space.kind === 'shmem'));
     if (belongs && !isListed) bug(`folio ${hex(folio)} is on no list`);
   }
   if (unevictable !== lru.unevictablePages) bug(`${unevictable} pages are unevictable, ${lru.unevictablePages} are counted`);

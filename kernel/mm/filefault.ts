@@ -16,6 +16,7 @@ import { FolioFlag, MemdescType } from './folio.ts';
 import { mmapHit, mmapMissed } from './readahead.ts';
 import { addNewAnonRmap, addPteRmap } from './rmap.ts';
 import { shmemFolio } from './shmem.ts';
+import { SWAP_ERROR, beginShmemSwapin, endShmemSwapin } from './swap/shmem-swap.ts';
 import { Gfp } from './system.ts';
 import { VmFlag } from './vma.ts';
 
@@ -57,8 +58,14 @@ function folioFor(fault: Fault): Folio | 'again' | { failed: FaultResult } {
   const index = vma.pgoffOf(vpn * PAGE_SIZE);
   if (index >= space.sizePages) return { failed: FaultResult.BusError };
   let folio = space.folioAt(index);
-  if (space.ops === null) {
-    folio = shmemFolio(space, index, { mm, vma, writeEnd: 0 });
+  if (space.isSwapped(index)) {
+    const failed = swapInFor(fault, index);
+    if (failed !== null) return { failed };
+    folio = space.folioAt(index);
+  } else if (space.ops === null) {
+    const got = shmemFolio(space, index, { mm, vma, writeEnd: 0 });
+    if (got === SWAP_ERROR) return { failed: FaultResult.BusError };
+    folio = got;
   } else {
     if (folio === 0) {
       memcg.countActive(VmItem.pgmajfault, 1);
@@ -79,6 +86,27 @@ function folioFor(fault: Fault): Folio | 'again' | { failed: FaultResult } {
   }
   if (faults.current !== null) faults.phase('allocate', { index, pfn: folio }, folio === 0 ? 'no page' : 'the page of the file', cacheLog.reasonOf(folio));
   return folio === 0 ? { failed: FaultResult.OutOfMemory } : folio;
+}
+/** A page of a file in memory comes back from swap; the fault sleeps until it is read. @returns null: it is there */
+function swapInFor(fault: Fault, index: number): FaultResult | null {
+  const { mm, vma } = fault;
+  const { space } = vma.file!;
+  const { waits, vmstat, folios } = mm.system;
+  const got = beginShmemSwapin(space, index);
+  if (got === null) return FaultResult.OutOfMemory;
+  if (typeof got === 'number') return FaultResult.BusError;
+  const { folio, isRead } = got;
+  if (isRead) {
+    fault.isMajor = true;
+    vmstat.add(VmItem.pgmajfault, 1);
+    mm.group.count(VmItem.pgmajfault, 1);
+  }
+  if (!waits.tryLock(folio)) return waitFor(fault, folio).failed;
+  folios.get(folio);
+  const error = endShmemSwapin(space, index, folio);
+  waits.unlock(folio);
+  mm.system.putFolio(folio);
+  return error < 0 ? FaultResult.BusError : null;
 }
 function waitFor({ mm: { system }, vpn }: Fault, folio: Folio): { failed: FaultResult } {
   system.faultWait = folio;

@@ -4,6 +4,7 @@
 // Mirrors struct address_space and mm/filemap.c, 6.18. A folio holds one reference of the cache's for each of its pages.
 import { PAGE_SIZE, asPfn, bug } from '#base';
 import type { Folio, Pfn, StateHash } from '#base';
+import { Errno } from '../syscall/errno.ts';
 import { VmItem, mmFilemapAddToPageCache, mmFilemapDeleteFromPageCache } from './events.ts';
 import { ErrorSequence } from './errseq.ts';
 import { FenceBatch } from './fences.ts';
@@ -12,12 +13,13 @@ import type { Dentry } from '../fs/dentry.ts';
 import type { IoBuffer } from '../fs/io-buffer.ts';
 import type { Mm } from './mm.ts';
 import { setAsideShmem, shmemFolio, shmemWrite } from './shmem.ts';
+import { SWAP_ERROR, shmemSwapin } from './swap/shmem-swap.ts';
 import type { MmSystem } from './system.ts';
 import { punchHole, truncate } from './truncate.ts';
 import { Zap, zapRange } from './unmap.ts';
 import { VmFlag } from './vma.ts';
 import type { Vma } from './vma.ts';
-import { Mark, XArray, isShadowValue, isXaValue, shadowOfValue, shadowValue } from './xarray.ts';
+import { Mark, XArray, isShadowValue, isSwapValue, isXaValue, shadowOfValue, shadowValue } from './xarray.ts';
 
 /** What a VMA holds of a file; stands for the open file. Make one for each open file and give the same one to every mmap() of it: VMAs
  *  merge only when they hold the same object, as Linux merges only VMAs of the same struct file. */
@@ -141,6 +143,8 @@ export class AddressSpace {
   readonly quota: PageQuota | null;
   private size = 0;
   private nr = 0;
+  private swapped = 0;
+  private lost = 0;
   /** Every VMA that maps the file, with its address space: i_mmap. */
   private readonly vmas = new Map<Vma, Mm>();
   owner: SpaceOwner | null = null;
@@ -188,11 +192,32 @@ export class AddressSpace {
   get nrPages(): number {
     return this.nr;
   }
-  /** Indices of the pages in memory, ascending. */
-  indices(): number[] {
-    const found: number[] = [];
-    for (const { index, order, entry } of this.pages) if (!isXaValue(entry)) for (let i = 0; i < 2 ** order; i++) found.push(index + i);
+  /** Those of memory alone that are in swap. */
+  get nrSwapped(): number {
+    return this.swapped;
+  }
+  /** Is the page in swap, or was it lost there? */
+  isSwapped(index: number): boolean {
+    return this.swapped + this.lost > 0 && isSwapValue(this.pages.load(index));
+  }
+  /** Pages of [start, end) that are in swap. */
+  swappedIn(start: number, end: number): number {
+    let found = 0;
+    for (let at = this.swapped > 0 ? this.pages.next(start, end) : null; at !== null; at = this.pages.next(at.index + 2 ** at.order, end)) {
+      if (isSwapValue(at.entry)) found += Math.min(end, at.index + 2 ** at.order) - Math.max(start, at.index);
+    }
     return found;
+  }
+  /** Does the page hold something, in memory or in swap: is it no hole? */
+  hasData(index: number): boolean {
+    return this.isUptodate(index) || isSwapValue(this.pages.load(index));
+  }
+  /** The first page from `index` on that does; -1: none. */
+  nextData(index: number): number {
+    for (let at = this.pages.next(index); at !== null; at = this.pages.next(at.index + 2 ** at.order)) {
+      if (isSwapValue(at.entry) || (!isXaValue(at.entry) && this.system.folios.test(asPfn(at.entry), FolioFlag.Uptodate))) return Math.max(index, at.index);
+    }
+    return -1;
   }
 
   // Folios.
@@ -213,12 +238,12 @@ export class AddressSpace {
     while (at !== null && isXaValue(at.entry)) at = this.pages.next(at.index + 2 ** at.order, end, mark);
     return (at?.entry ?? 0) as Folio | 0;
   }
-  /** The frame of one page of the file; 0: a hole, or no memory (or quota) for a page when `create`. Does not look at the size.
+  /** The frame of one page of the file; 0: a hole, or no memory (or quota) for a page when `create`; SWAP_ERROR. Does not look at the size.
    *  A page of a disk's file is never made here. */
-  pageFor(index: number, create: boolean): Pfn | 0 {
-    if (!create) return this.frameAt(index);
-    const folio = shmemFolio(this, index, { mm: null, vma: null, writeEnd: 0 });
-    return folio === 0 ? 0 : asPfn(folio + index - this.system.folios.index(folio));
+  pageFor(index: number, create: boolean): Pfn | 0 | typeof SWAP_ERROR {
+    if (!create && !this.isSwapped(index)) return this.frameAt(index);
+    const folio = create ? shmemFolio(this, index, { mm: null, vma: null, writeEnd: 0 }) : shmemSwapin(this, index);
+    return folio === 0 || folio === SWAP_ERROR ? folio : asPfn(folio + index - this.system.folios.index(folio));
   }
   /** Does the page hold what the file does? Not if it is only set aside, not read yet, or not there. */
   isUptodate(index: number): boolean {
@@ -241,7 +266,8 @@ export class AddressSpace {
     this.pages.store(index, order, folio);
     if (nr > 1) folios.get(folio, nr - 1);
     folios.setMapping(folio, this.id, index);
-    if (this.nr === 0) this.system.addressSpaces.set(this.id, this);
+    if (isSwapValue(value)) bug(`page ${index} is in swap, and is made anew`);
+    if (this.nr + this.swapped === 0) this.system.addressSpaces.set(this.id, this);
     this.nr += nr;
     vmstat.add(VmItem.nr_file_pages, nr);
     if (this.kind === 'shmem') vmstat.add(VmItem.nr_shmem, nr);
@@ -256,6 +282,43 @@ export class AddressSpace {
   /** Takes a folio out; nobody maps it. The cache's references go, which may free it. Mirrors filemap_remove_folio(). */
   removeFolio(folio: Folio): void {
     this.takeOut(folio, 0);
+  }
+  /** The same of memory alone: its place in swap stands where it was. It still counts against the quota. */
+  swapOut(folio: Folio, value: number): void {
+    this.takeOut(folio, value);
+  }
+  /** It is back, with as many slots as it has pages; the caller holds it. Takes the cache's references. */
+  swapIn(folio: Folio, index: number): void {
+    const { folios, vmstat } = this.system;
+    const order = folios.order(folio);
+    const nr = 1 << order;
+    this.pages.clearValues(index, order);
+    this.pages.store(index, order, folio);
+    folios.get(folio, nr);
+    folios.setMapping(folio, this.id, index);
+    this.nr += nr;
+    this.swapped -= nr;
+    vmstat.add(VmItem.nr_file_pages, nr);
+    vmstat.add(VmItem.nr_shmem, nr);
+    if (mmFilemapAddToPageCache.enabled) this.emit(mmFilemapAddToPageCache, folio, index, order);
+  }
+  /** The page at an index cannot be read from swap: it is lost. @param value what says so */
+  poison(index: number, value: number): void {
+    this.pages.clearValues(index, 0);
+    this.pages.store(index, 0, value);
+    this.lost++;
+    this.forgotten(1);
+  }
+  /** The entry at an index, of so many pages in swap, is cut off; 0: what says that a page is lost. */
+  dropSwapped(index: number, nr: number): void {
+    this.pages.erase(index);
+    if (nr === 0) this.lost--;
+    this.forgotten(nr);
+  }
+  private forgotten(nr: number): void {
+    this.swapped -= nr;
+    if (this.quota !== null) this.quota.usedPages -= nr;
+    if (this.nr + this.swapped === 0) this.system.addressSpaces.delete(this.id);
   }
   /** The same by reclaim: @param shadow what is remembered in its place; 0: nothing. The caller holds a reference. */
   evictFolio(folio: Folio, shadow: number): void {
@@ -274,10 +337,12 @@ export class AddressSpace {
     if (value === 0) this.pages.erase(index);
     else this.pages.replace(index, value);
     this.nr -= nr;
-    if (this.nr === 0) this.system.addressSpaces.delete(this.id);
+    const isSwapped = isSwapValue(value);
+    if (isSwapped) this.swapped += nr;
+    if (this.nr + this.swapped === 0) this.system.addressSpaces.delete(this.id);
     vmstat.add(VmItem.nr_file_pages, -nr);
     if (this.kind === 'shmem') vmstat.add(VmItem.nr_shmem, -nr);
-    if (this.quota !== null) this.quota.usedPages -= nr;
+    if (this.quota !== null && !isSwapped) this.quota.usedPages -= nr;
     // Somebody else may still hold it; it is no longer the file's.
     folios.setMapping(folio, 0, 0);
     this.system.putFolio(folio, nr);
@@ -355,14 +420,18 @@ export class AddressSpace {
 
   // Whole files.
 
-  /** @returns bytes copied: short at the end of the file; holes read as zeros. For memory alone. */
+  /** @returns bytes copied: short at the end of the file, and before what cannot be had from swap, where it is -EIO or -ENOMEM if that comes first;
+   *  holes read as zeros. For memory alone. */
   read(pos: number, into: Uint8Array): number {
     const len = Math.max(0, Math.min(into.length, this.size - pos));
     for (let done = 0; done < len; ) {
       const at = pos + done;
       const offset = at % PAGE_SIZE;
       const chunk = Math.min(PAGE_SIZE - offset, len - done);
-      const pfn = this.frameAt(Math.floor(at / PAGE_SIZE));
+      const index = Math.floor(at / PAGE_SIZE);
+      const wasSwapped = this.isSwapped(index);
+      const pfn = this.pageFor(index, false);
+      if (pfn === SWAP_ERROR || (pfn === 0 && wasSwapped)) return done > 0 ? done : pfn === 0 ? -Errno.ENOMEM : -Errno.EIO;
       if (pfn === 0) into.fill(0, done, done + chunk);
       else {
         this.system.uses?.used(pfn);

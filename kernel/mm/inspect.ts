@@ -34,7 +34,16 @@ export function smapsOf(mm: Mm, vma: VmaView): Smaps {
     if (leaf !== 0) s.anonHugePages += PAGE_SIZE;
     addPage(mm.system, s, leaf !== 0 ? asPfn(ptePfn(leaf) + (vpn & 511)) : ptePfn(low), low, (vma.flags & VmFlag.Locked) !== 0);
   }
+  if (vma.file?.space.kind === 'shmem' && vma.file.space.nrSwapped > 0) s.swap += shmemSwap(mm, vma) * PAGE_SIZE;
   return s;
+}
+/** Pages of a file in memory that are in swap and would be seen here: of a private mapping that may be written those without a copy. shmem_swap_usage() */
+function shmemSwap({ tables }: Mm, vma: VmaView): number {
+  const { space } = vma.file!;
+  if ((vma.flags & (VmFlag.Shared | VmFlag.Write)) !== VmFlag.Write) return space.swappedIn(vma.pgoff, vma.pgoff + (vma.end - vma.start) / PAGE_SIZE);
+  let found = 0;
+  for (let i = 0; i < (vma.end - vma.start) / PAGE_SIZE; i++) if (tables.rawLow(vma.start / PAGE_SIZE + i) === 0 && space.isSwapped(vma.pgoff + i)) found++;
+  return found;
 }
 function addSwapped({ swap }: MmSystem, s: Smaps, entry: SwapEntry): void {
   s.swap += PAGE_SIZE;

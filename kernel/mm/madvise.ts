@@ -8,6 +8,7 @@ import { FaultResult } from './fault.ts';
 import { FenceBatch } from './fences.ts';
 import { FolioFlag } from './folio.ts';
 import { madviseCollapse } from './khugepaged.ts';
+import type { AddressSpace } from './filemap.ts';
 import type { Mm } from './mm.ts';
 import { pageAlignUp } from './mmap.ts';
 import { ptePresent } from './pagetable.ts';
@@ -15,9 +16,11 @@ import { populateVma } from './populate.ts';
 import { guardInstall, guardRemove, isPoisonMarker } from './pte-marker.ts';
 import { splitFolio } from './split.ts';
 import { entryOfPte, isSwapPte } from './swap/entry.ts';
+import { shmemEntry } from './swap/shmem-swap.ts';
 import { readSwapCache } from './swap/swap-readahead.ts';
 import { Zap, dropSwapEntry, zapRange } from './unmap.ts';
 import { VmFlag } from './vma.ts';
+import { isSwapValue } from './xarray.ts';
 import type { Vma } from './vma.ts';
 
 export const Madvise = {
@@ -79,7 +82,7 @@ function adviseVma(mm: Mm, vma: Vma, start: number, end: number, advice: number)
     case Madvise.GuardRemove:
       return guardRemove(mm, vma, start, end);
     case Madvise.WillNeed:
-      if (vma.isAnonymous) willNeed(mm, start / PAGE_SIZE, end / PAGE_SIZE);
+      willNeed(mm, vma, start / PAGE_SIZE, end / PAGE_SIZE);
       return 0;
     case Madvise.Cold:
     case Madvise.PageOut:
@@ -151,13 +154,21 @@ function freeSwapped(mm: Mm, start: number, end: number): void {
   }
 }
 /** MADV_WILLNEED for memory that is in swap: it begins to be read. swapin_walk_pmd_entry() */
-function willNeed({ tables, system }: Mm, start: number, end: number): void {
+function willNeed({ tables, system }: Mm, vma: Vma, start: number, end: number): void {
   system.swap.io.plug();
+  if (vma.file?.space.kind === 'shmem') readSwapped(vma.file.space, vma.pgoffOf(start * PAGE_SIZE), vma.pgoffOf(end * PAGE_SIZE));
   for (let vpn = tables.skipAbsent(start, end); vpn < end; vpn = tables.skipAbsent(vpn + 1, end)) {
     const low = tables.pmdLeaf(vpn) === 0 ? tables.get(vpn) : 0;
     if (isSwapPte(low)) readSwapCache(system, entryOfPte(low));
   }
   system.swap.io.unplug();
+}
+/** The same of a file in memory: shmem_swapin_range(). */
+function readSwapped(space: AddressSpace, start: number, end: number): void {
+  for (let at = space.nrSwapped > 0 ? space.pages.next(start, end) : null; at !== null; at = space.pages.next(at.index + 2 ** at.order, end)) {
+    const [from, to] = [Math.max(start, at.index), Math.min(end, at.index + 2 ** at.order)];
+    if (isSwapValue(at.entry)) for (let index = from; index < to; index++) readSwapCache(space.system, shmemEntry(space, index));
+  }
 }
 /** MADV_FREE: the pages may be dropped under pressure as long as they stay clean. They lose A and D and PG_swapbacked, and go with the files on the lists of
  *  reclaim. What others map too loses these as well, unless the folio itself is marked dirty. */

@@ -2,6 +2,7 @@
 import { PAGE_SIZE, asFolio } from '#base';
 import { PteSoft, ptePfn } from '#mmu';
 import { Errno } from '../syscall/errno.ts';
+import type { AddressSpace } from './filemap.ts';
 import type { Mm } from './mm.ts';
 import { pageAlignUp } from './mmap.ts';
 import { ptePresent } from './pagetable.ts';
@@ -9,6 +10,7 @@ import { populateVma } from './populate.ts';
 import { FaultResult } from './fault.ts';
 import { mlockFolio, munlockFolio } from './rmap.ts';
 import { entryOfPte, isSwapPte } from './swap/entry.ts';
+import { shmemEntry } from './swap/shmem-swap.ts';
 import { VM_ACCESS, VmFlag } from './vma.ts';
 import type { Vma } from './vma.ts';
 
@@ -122,9 +124,14 @@ export function mincore(mm: Mm, addr: number, rawLen: number, into: Uint8Array):
     if (vma === null) return -Errno.ENOMEM;
     const low = mm.tables.pmdLeaf(va / PAGE_SIZE) || mm.tables.get(va / PAGE_SIZE);
     const mapped = low !== 0 && ptePresent(low);
-    into[i] = mapped || (isSwapPte(low) && mm.system.swap.cache.isUptodate(entryOfPte(low))) || (vma.file !== null && vma.file.space.isUptodate(vma.pgoffOf(va))) ? 1 : 0;
+    into[i] = mapped || (isSwapPte(low) && mm.system.swap.cache.isUptodate(entryOfPte(low))) || (vma.file !== null && isIncore(mm, vma.file.space, vma.pgoffOf(va))) ? 1 : 0;
   }
   return 0;
+}
+
+/** A page of a file in swap counts while the swap cache has it: filemap_get_incore_folio(). */
+function isIncore({ system }: Mm, space: AddressSpace, index: number): boolean {
+  return space.isUptodate(index) || (space.isSwapped(index) && system.swap.cache.isUptodate(shmemEntry(space, index)));
 }
 
 const MS = { Async: 1, Invalidate: 2, Sync: 4 } as const;

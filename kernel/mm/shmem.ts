@@ -12,6 +12,7 @@ import type { Mm } from './mm.ts';
 import type { ReasonCode } from './reasons.ts';
 import { noteUse } from './reclaim/uses.ts';
 import { PMD_ORDER, ThpStat, highestOrder } from './thp.ts';
+import { SWAP_ERROR, shmemSwapin } from './swap/shmem-swap.ts';
 import type { OrderSet } from './thp.ts';
 import { VmFlag } from './vma.ts';
 import type { Vma } from './vma.ts';
@@ -19,11 +20,12 @@ import type { Vma } from './vma.ts';
 /** Who asks: a fault through a VMA, or (vma null) a write that ends at `writeEnd` bytes; 0: neither. */
 export interface ShmemAsker { readonly mm: Mm | null; readonly vma: Vma | null; readonly writeEnd: number }
 
-/** The folio of a page, up to date; made, zeroed and of the largest order allowed, where there was a hole. 0: no memory, or the quota is used
- *  up. Mirrors shmem_get_folio(). */
-export function shmemFolio(space: AddressSpace, index: number, asker: ShmemAsker): Folio | 0 {
+/** The folio of a page, up to date; brought in, where it is in swap; made, zeroed and of the largest order allowed, where there was a hole. 0: no memory, or the
+ *  quota is used up; SWAP_ERROR: it is lost. Mirrors shmem_get_folio(). */
+export function shmemFolio(space: AddressSpace, index: number, asker: ShmemAsker): Folio | 0 | typeof SWAP_ERROR {
   const { system } = space;
   const { folios } = system;
+  if (space.isSwapped(index)) return shmemSwapin(space, index);
   let folio = space.folioAt(index);
   if (folio === 0) folio = makeFolio(space, index, asker);
   if (folio !== 0) folios.set(folio, FolioFlag.Uptodate);
@@ -33,6 +35,8 @@ export function shmemFolio(space: AddressSpace, index: number, asker: ShmemAsker
 export function setAsideShmem(space: AddressSpace, index: number): Pfn | 0 {
   const folio = allocAndAdd(space, index, 0, Gfp.UserZero);
   const { cacheLog } = space.system;
+  // It is promised, and must not be dropped for being clean.
+  if (folio !== 0) space.dirtyFolio(folio);
   if (folio !== 0 && cacheLog.isOn) cacheLog.made(folio, 0, 0, 'shmem-set-aside');
   return folio;
 }
@@ -61,7 +65,7 @@ function largestAllowed(space: AddressSpace, index: number, asker: ShmemAsker): 
   cutTo(largest(allowedOrders(space, asker, sizeFilter(space, index, asker))), 'shmem-size');
   const suitable = suitableOrders(space, index, asker);
   cutTo(largest(suitable), 'vma-too-small');
-  const isFree = (order: number): boolean => space.nextFolio(index - (index % 2 ** order), index - (index % 2 ** order) + 2 ** order) === 0;
+  const isFree = (order: number): boolean => isEmpty(space, index - (index % 2 ** order), 2 ** order);
   const keep = (test: (order: number) => boolean): OrderSet => {
     let kept = 0;
     for (let left = suitable; left !== 0; left &= ~(1 << highestOrder(left))) if (test(highestOrder(left))) kept |= 1 << highestOrder(left);
@@ -71,6 +75,8 @@ function largestAllowed(space: AddressSpace, index: number, asker: ShmemAsker): 
   cutTo(largest(keep((order) => isFree(order) && hasQuota(space, order))), 'shmem-quota');
   return { wanted, most, reason };
 }
+/** Is nothing there, neither in memory nor in swap? */
+const isEmpty = (space: AddressSpace, start: number, nr: number): boolean => space.pages.next(start, start + nr) === null;
 /** One after the other the allowed orders, from the largest down, where nothing lies in the window. 0: none of them can be had. */
 function allocLarge(space: AddressSpace, index: number, asker: ShmemAsker): Folio | 0 {
   const { system } = space;
@@ -79,7 +85,7 @@ function allocLarge(space: AddressSpace, index: number, asker: ShmemAsker): Foli
     const order = highestOrder(orders);
     const start = index - (index % 2 ** order);
     // The first free window ends the search for one, for smaller ones lie inside it.
-    if (space.nextFolio(start, start + 2 ** order) !== 0) continue;
+    if (!isEmpty(space, start, 2 ** order)) continue;
     const folio = allocAndAdd(space, start, order, gfp);
     if (folio === 0) {
       system.thp.count(order, ThpStat.shmem_fallback);
@@ -133,16 +139,18 @@ function allocAndAdd(space: AddressSpace, index: number, order: number, gfp: num
   return folio;
 }
 
-/** Extends the file. @param writeEnd where the whole write ends, of which this is a part: large folios are chosen by it. @returns bytes written (fewer when memory ends in the middle), or -ENOSPC when there is room for none. */
+/** Extends the file. @param writeEnd where the whole write ends, of which this is a part: large folios are chosen by it. @returns bytes written (fewer when memory ends in the middle), or -ENOSPC when there is room for none, -EIO when what was there is lost in swap. */
 export function shmemWrite(space: AddressSpace, pos: number, from: Uint8Array, writeEnd = pos + from.length): number {
   const { system } = space;
   let done = 0;
+  let isLost = false;
   while (done < from.length) {
     const at = pos + done;
     const offset = at % PAGE_SIZE;
     const index = Math.floor(at / PAGE_SIZE);
     const folio = shmemFolio(space, index, { mm: null, vma: null, writeEnd });
-    if (folio === 0) break;
+    isLost = folio === SWAP_ERROR;
+    if (folio === 0 || folio === SWAP_ERROR) break;
     const into = index - system.folios.index(folio);
     const chunk = Math.min((system.folios.nrPages(folio) - into) * PAGE_SIZE - offset, from.length - done);
     system.machine.writeFrame(folio, into * PAGE_SIZE + offset, from.subarray(done, done + chunk));
@@ -152,5 +160,6 @@ export function shmemWrite(space: AddressSpace, pos: number, from: Uint8Array, w
   }
   if (done > 0) space.sizeBytes = Math.max(space.sizeBytes, pos + done);
   system.machine.charge(system.params.cost.copy_byte * done);
+  if (isLost && done === 0) return -Errno.EIO;
   return done === 0 && from.length > 0 ? -Errno.ENOSPC : done;
 }

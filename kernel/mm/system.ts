@@ -449,7 +449,7 @@ export class MmSystem {
     this.vmscan.hash(into);
     this.shadowNodes.hash(into);
     this.writeback.hash(into);
-    for (const space of this.addressSpaces.values()) if (space.ops !== null) space.hash(into);
+    for (const space of this.addressSpaces.values()) if (space.ops !== null || space.nrSwapped > 0) space.hash(into);
     this.accessSplit.hash(into);
     this.collapseHistory.hash(into);
     for (const mm of this.mms) mm.hash(into);

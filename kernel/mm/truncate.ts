@@ -9,6 +9,7 @@ import type { Folio } from '#base';
 import type { AddressSpace } from './filemap.ts';
 import { FolioFlag } from './folio.ts';
 import { splitFolio } from './split.ts';
+import { forgetSwapped, swapInEdges } from './swap/shmem-swap.ts';
 
 /** Sets the size. What lies beyond is unmapped everywhere, private copies included, and freed; the rest of the last page is zeroed, so that
  *  growing again shows zeros. Mirrors truncate_setsize(). */
@@ -34,6 +35,7 @@ export function punchHole(space: AddressSpace, start: number, end: number): void
 function truncatePages(space: AddressSpace, start: number, end: number): void {
   const lastPage = end === Infinity ? Infinity : Math.ceil(end / PAGE_SIZE);
   const { folios } = space.system;
+  if (space.nrSwapped > 0) swapInEdges(space, start, end);
   for (let at = Math.floor(start / PAGE_SIZE), folio = space.nextFolio(at, lastPage); folio !== 0; folio = space.nextFolio(at, lastPage)) {
     const first = folios.index(folio) * PAGE_SIZE;
     const size = folios.nrPages(folio) * PAGE_SIZE;
@@ -42,6 +44,7 @@ function truncatePages(space: AddressSpace, start: number, end: number): void {
     else cutFolio(space, folio, start, end);
   }
   space.forgetValues(Math.ceil(start / PAGE_SIZE), lastPage);
+  if (space.kind === 'shmem') forgetSwapped(space, Math.ceil(start / PAGE_SIZE), Math.floor(end / PAGE_SIZE));
 }
 /** A whole folio leaves the cache. Mirrors truncate_inode_folio(). */
 function dropFolio(space: AddressSpace, folio: Folio): void {

@@ -122,10 +122,10 @@ function writeLimits(k: Kernel, t: Task, at: number): number {
   const words = new BigUint64Array([k.shm.maxBytes, 1n, mni, mni, k.shm.maxPages, 0n, 0n, 0n, 0n]);
   return t.user.write(at, new Uint8Array(words.buffer)) ? k.shm.highestPlace : -Errno.EFAULT;
 }
-/** SHM_INFO, struct shm_info: segments, their pages, those in memory, none of them swapped. */
+/** SHM_INFO, struct shm_info: segments, their pages, those in memory, those in swap. */
 function writeUse(k: Kernel, t: Task, at: number): number {
   const { segments } = k.shm;
-  const words = new BigUint64Array([segments.length, k.shm.totalPages, segments.reduce((sum, { space }) => sum + space.nrPages, 0), 0, 0, 0].map(BigInt));
+  const words = new BigUint64Array([segments.length, k.shm.totalPages, segments.reduce((sum, { space }) => sum + space.nrPages, 0), segments.reduce((sum, { space }) => sum + space.nrSwapped, 0), 0, 0].map(BigInt));
   return t.user.write(at, new Uint8Array(words.buffer)) ? k.shm.highestPlace : -Errno.EFAULT;
 }
 

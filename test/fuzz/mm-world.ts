@@ -13,10 +13,11 @@ import { MapFlag, MremapFlag, Prot } from '#kernel/mm/mman.ts';
 import { isGuardMarker } from '#kernel/mm/pte-marker.ts';
 import { accessRemoteVm } from '#kernel/mm/remote.ts';
 import { isSwapPte } from '#kernel/mm/swap/entry.ts';
+import { shmemEntry } from '#kernel/mm/swap/shmem-swap.ts';
 import type { MmSystem } from '#kernel/mm/system.ts';
 import { VmFlag, canMerge } from '#kernel/mm/vma.ts';
 import { Program, bootSystem } from '../support/mm-fixture.ts';
-import { addSwap, reclaimCached, settle, swappedByte } from '../support/swap-fixture.ts';
+import { addSwap, reclaimCached, settle, slotByte, swappedByte } from '../support/swap-fixture.ts';
 import { sitesOf } from './alloc-sites.ts';
 import { Background } from './mm-background.ts';
 
@@ -646,6 +647,7 @@ export class World {
       const wanted = this.expected(model, page);
       const low = program.mm.tables.pmdLeaf(vpnOf(page)) === 0 ? program.mm.tables.get(vpnOf(page)) : 0;
       if (isSwapPte(low)) this.compareSwapped(model, page, low);
+      else if (frame === 0 && model.own[page] === NO_COPY && vma.file?.space.isSwapped(vma.pgoffOf(vaOf(page))) === true) this.compareSwappedFile(model, page, shmemEntry(vma.file.space, vma.pgoffOf(vaOf(page))));
       else if (frame === 0 || wanted === null) {
         if (frame === 0 && wanted !== null && wanted !== 0 && model.own[page] !== NO_COPY && model.lazy[page] === 0) throw new Error(`page ${page} has lost its ${wanted}`);
       }
@@ -661,6 +663,13 @@ export class World {
     const own = model.own[page]!;
     if (byte === null) throw new Error(`page ${page} cannot be read from swap`);
     if (own === NO_COPY ? model.kind[page] !== Kind.PrivateFile : byte !== own && !(model.lazy[page] === 1 && byte === 0)) throw new Error(`page ${page} holds ${byte} in swap, should hold ${own}`);
+  }
+  /** The same of a file in memory, as far as it goes. */
+  private compareSwappedFile(model: Model, page: number, entry: number): void {
+    const { loose } = this.fileOf(model, page);
+    const index = model.index[page]!;
+    const byte = slotByte(this.system, entry, 5);
+    if (!this.isBeyond(model, page) && byte !== this.fileByte(model, page) && !(loose.has(index) && byte === 0)) throw new Error(`page ${index} of a file holds ${byte} in swap, should hold ${this.fileByte(model, page)}`);
   }
   /** Everybody exits, the file goes: all frames must be back. */
   end(): void {

@@ -10,6 +10,7 @@ import { FolioFlag } from '#kernel/mm/folio.ts';
 import type { Mm } from '#kernel/mm/mm.ts';
 import { ptePresent } from '#kernel/mm/pagetable.ts';
 import { entryOfPte, isSwapPte, swapOffset } from '#kernel/mm/swap/entry.ts';
+import type { SwapEntry } from '#kernel/mm/swap/entry.ts';
 import { swapHeader, swapOn, wholeDisk } from '#kernel/mm/swap/swapon.ts';
 import type { MmSystem } from '#kernel/mm/system.ts';
 import { Program, bootSystem } from './mm-fixture.ts';
@@ -65,8 +66,9 @@ export function swappedPages({ tables }: Mm, start: number, len: number): number
   return count;
 }
 /** The byte at `at` of a page that is in swap, wherever its contents are: nobody faults. null: cannot be told, for it could not be read. */
-export function swappedByte(system: MmSystem, low: number, at: number): number | null {
-  const entry = entryOfPte(low);
+export const swappedByte = (system: MmSystem, low: number, at: number): number | null => slotByte(system, entryOfPte(low), at);
+/** The same by the slot. */
+export function slotByte(system: MmSystem, entry: SwapEntry, at: number): number | null {
   const info = system.swap.infoOf(entry);
   if (info === null) throw new Error(`swap entry ${entry} is of no device`);
   const offset = swapOffset(entry);

@@ -101,7 +101,7 @@ function sysvipcShm({ view }: SystemSubject): string {
   const head = '       key      shmid perms                  size  cpid  lpid nattch   uid   gid  cuid  cgid      atime      dtime      ctime                   rss                  swap\n';
   return head + view.shm.segments.map((s) => {
     const columns: readonly (readonly [number | string, number])[] = [[s.key, 10], [s.id, 10], [` ${s.mode.toString(8).padStart(4)}`, 5], [s.sizeBytes, 21], [s.cpid, 5], [s.lpid, 5], [s.attached, 6],
-      [s.uid, 5], [s.gid, 5], [s.cuid, 5], [s.cgid, 5], [s.atime, 10], [s.dtime, 10], [s.ctime, 10], [s.space.nrPages * 4096, 21], [0, 21]];
+      [s.uid, 5], [s.gid, 5], [s.cuid, 5], [s.cgid, 5], [s.atime, 10], [s.dtime, 10], [s.ctime, 10], [s.space.nrPages * 4096, 21], [s.space.nrSwapped * 4096, 21]];
     return `${columns.map(([text, width]) => `${text}`.padStart(width)).join(' ')}\n`;
   }).join('');
 }

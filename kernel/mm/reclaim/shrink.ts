@@ -133,7 +133,7 @@ function shrinkFolio(system: MmSystem, lruvec: Lruvec, folio: Folio, work: Folio
     }
     if (verdict === Verdict.ReclaimClean) return 'keep';
     batch.flush();
-    const fate = pageout(system, folio, stat);
+    const fate = pageout(system, folio, work, stat);
     if (fate !== null) return fate;
   }
   return removeMapping(system, folio, sc) ? 'gone' : 'keep';
@@ -174,11 +174,11 @@ function splitToList(system: MmSystem, folio: Folio, work: Folio[]): boolean {
 }
 
 /** Writes a dirty, unmapped folio to swap. @returns null: it is clean and locked now, and may go. pageout() */
-function pageout(system: MmSystem, folio: Folio, stat: ReclaimStat): Fate | null {
+function pageout(system: MmSystem, folio: Folio, work: Folio[], stat: ReclaimStat): Fate | null {
   const { folios, vmstat, swap } = system;
-  const nr = folios.nrPages(folio);
   folios.set(folio, FolioFlag.Reclaim);
-  const result = folios.isAnon(folio) || folios.test(folio, FolioFlag.SwapCache) ? swap.write(folio) : swap.writeShmem(folio);
+  const result = folios.isAnon(folio) || folios.test(folio, FolioFlag.SwapCache) ? swap.write(folio) : swap.writeShmem(folio, () => splitToList(system, folio, work));
+  const nr = folios.nrPages(folio);
   if (result !== 'async') folios.clear(folio, FolioFlag.Reclaim);
   if (result === 'failed') return 'activate';
   if (result === 'unneeded') return 'keep';

@@ -12,6 +12,8 @@ import type { SwapEntry } from './entry.ts';
 
 /** The count of a slot that must not be used: the header's. SWAP_MAP_BAD */
 const BAD = 0xffff_ffff;
+/** Zero: holds nothing but zeros, and is not on the disk (zeromap). Shmem: it is a file's page that went (SWAP_MAP_SHMEM). */
+const SlotFlag = { Zero: 1, Shmem: 2 } as const;
 /** Slots [start, start + nr) lie on the disk from a sector on, one behind the other. struct swap_extent */
 export interface SwapExtent { readonly start: number; readonly nr: number; readonly sector: number }
 const SECTORS_PER_PAGE = 8;
@@ -54,7 +56,7 @@ export class SwapInfo {
   private readonly counts: Uint32Array; // PTEs and places in files of memory that name it: swap_map
   private readonly folios: Int32Array; // the page that the swap cache has of it, as its folio's head; 0: none
   private readonly shadows: Float64Array; // what is remembered of a page that the swap cache had; 0: nothing
-  private readonly zeros: Uint8Array; // 1: holds nothing but zeros, and is not on the disk
+  private readonly flags: Uint8Array; // SlotFlag bits
   private readonly owners: Uint16Array; // the group that is charged: swap_cgroup
 
   /** @param pages of the target, the header's included  @param bad slots that must not be used  @param pressure what the search for slots asks of all of swap */
@@ -68,7 +70,7 @@ export class SwapInfo {
     this.counts = new Uint32Array(pages);
     this.folios = new Int32Array(pages);
     this.shadows = new Float64Array(pages);
-    this.zeros = new Uint8Array(pages);
+    this.flags = new Uint8Array(pages);
     this.owners = new Uint16Array(pages);
     for (const slot of [0, ...bad]) this.counts[slot] = BAD;
     this.nrPages = pages - 1 - bad.length;
@@ -125,10 +127,16 @@ export class SwapInfo {
     this.shadows[offset] = shadow;
   }
   isZero(offset: number): boolean {
-    return this.zeros[offset] === 1;
+    return (this.flags[offset]! & SlotFlag.Zero) !== 0;
   }
   setZero(offset: number, nr: number, isZero: boolean): void {
-    this.zeros.fill(isZero ? 1 : 0, offset, offset + nr);
+    for (let at = offset; at < offset + nr; at++) this.flags[at] = isZero ? this.flags[at]! | SlotFlag.Zero : this.flags[at]! & ~SlotFlag.Zero;
+  }
+  isShmem(offset: number): boolean {
+    return (this.flags[offset]! & SlotFlag.Shmem) !== 0;
+  }
+  setShmem(offset: number): void {
+    this.flags[offset]! |= SlotFlag.Shmem;
   }
   owner(offset: number): number {
     return this.owners[offset]!;
@@ -136,7 +144,7 @@ export class SwapInfo {
   /** Nobody names a slot any more, and the swap cache has let it go. swap_range_free() */
   release(offset: number): void {
     this.shadows[offset] = 0;
-    this.zeros[offset] = 0;
+    this.flags[offset] = 0;
     this.owners[offset] = 0;
     this.inUse--;
     this.clusters.free(offset, 1);
@@ -171,7 +179,7 @@ export class SwapInfo {
     for (let offset = 1; offset < this.nrSlots; offset++) {
       if (this.isCacheOnly(offset)) cacheOnly++;
       if (this.isInUse(offset)) inUse++;
-      else if (this.shadows[offset] !== 0 || this.zeros[offset] !== 0 || this.owners[offset] !== 0) bug(`slot ${offset} of swap device ${this.type} is free and remembers something`);
+      else if (this.shadows[offset] !== 0 || this.flags[offset] !== 0 || this.owners[offset] !== 0) bug(`slot ${offset} of swap device ${this.type} is free and remembers something`);
     }
     if (inUse !== this.inUse || cacheOnly !== this.cacheOnly) bug(`swap device ${this.type} has ${inUse} slots in use, ${cacheOnly} by the swap cache alone, counts ${this.inUse} and ${this.cacheOnly}`);
   }
@@ -182,7 +190,7 @@ export class SwapInfo {
       // What was never used is zeros, and most of a large device is.
       if (this.clusters.isFree(cluster)) continue;
       const [start, end] = [cluster * CLUSTER_SLOTS, Math.min(this.nrSlots, (cluster + 1) * CLUSTER_SLOTS)];
-      for (let offset = start; offset < end; offset++) into.numbers([this.counts[offset]!, this.folios[offset]!, this.shadows[offset]!, this.zeros[offset]!, this.owners[offset]!]);
+      for (let offset = start; offset < end; offset++) into.numbers([this.counts[offset]!, this.folios[offset]!, this.shadows[offset]!, this.flags[offset]!, this.owners[offset]!]);
     }
   }
 }

@@ -57,7 +57,13 @@ export function lookupSwapCache(system: MmSystem, entry: SwapEntry, vma: Vma | n
 /** Reads the page of a fault, and what may be wanted next. @returns its folio, locked until it is read; 0: no memory */
 export function swapinReadahead(fault: Fault, entry: SwapEntry): Folio | 0 {
   const { mm: { system } } = fault;
-  const window = usesAddresses(system) ? vmaWindow(fault) : clusterWindow(system, entry);
+  return readWindow(system, entry, usesAddresses(system) ? vmaWindow(fault) : clusterWindow(system, entry));
+}
+/** The same for who knows of no address: swap_cluster_readahead(). */
+export function clusterReadahead(system: MmSystem, entry: SwapEntry): Folio | 0 {
+  return readWindow(system, entry, clusterWindow(system, entry));
+}
+function readWindow(system: MmSystem, entry: SwapEntry, window: readonly Wanted[]): Folio | 0 {
   system.swap.io.plug();
   for (const { entry: next, isTarget } of window) {
     const read = readSwapCache(system, next);
@@ -79,7 +85,7 @@ export function readSwapCache(system: MmSystem, entry: SwapEntry): { readonly fo
   const offset = swapOffset(entry);
   if (info === null || info.count(offset) === 0) return null;
   const owner = memcg.byId(info.owner(offset));
-  const folio = system.allocFolio(0, MemdescType.AnonFolio, Gfp.User, owner?.isOnline === true ? owner : null);
+  const folio = system.allocFolio(0, info.isShmem(offset) ? MemdescType.FileFolio : MemdescType.AnonFolio, Gfp.User, owner?.isOnline === true ? owner : null);
   if (folio === 0) return null;
   const meanwhile = swap.cache.folioAt(entry);
   if (meanwhile !== 0) {

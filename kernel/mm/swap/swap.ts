@@ -8,6 +8,7 @@ import type { MemCgroup } from '../memcg.ts';
 import type { MmSystem } from '../system.ts';
 import { MAX_SWAPFILES, swapEntry, swapOffset, swapType } from './entry.ts';
 import type { SwapEntry } from './entry.ts';
+import { swapOutShmem } from './shmem-swap.ts';
 import { SwapCache } from './swap-cache.ts';
 import { SwapInfo } from './swap-info.ts';
 import type { SwapTarget } from './swap-info.ts';
@@ -173,6 +174,12 @@ export class Swap {
     const info = this.slotOf(entry);
     for (let i = 0; i < nr; i++) info.addCount(swapOffset(entry) + i, 1);
   }
+  /** A file of memory alone names them, where a folio of it was: swap_shmem_alloc(). */
+  duplicateShmem(entry: SwapEntry, nr: number): void {
+    this.duplicate(entry, nr);
+    const info = this.slotOf(entry);
+    for (let i = 0; i < nr; i++) info.setShmem(swapOffset(entry) + i);
+  }
   /** One PTE less does each. The last one frees a slot that the swap cache does not hold. swap_free_nr() */
   free(entry: SwapEntry, nr: number): void {
     const info = this.slotOf(entry);
@@ -223,9 +230,9 @@ export class Swap {
   write(folio: Folio): SwapWrite {
     return this.io.write(folio);
   }
-  /** The same for a folio of shared memory, which moves from its file to the swap cache first. shmem_writeout() */
-  writeShmem(_folio: Folio): SwapWrite {
-    return 'failed';
+  /** The same for a folio of shared memory, which moves from its file to the swap cache first. @param split makes pages of it. shmem_writeout() */
+  writeShmem(folio: Folio, split: () => boolean): SwapWrite {
+    return swapOutShmem(this.system, folio, split);
   }
   /** The swap cache's folio was split into pieces that follow each other. */
   splitFolio(folio: Folio, orders: readonly number[]): void {

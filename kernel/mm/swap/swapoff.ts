@@ -15,6 +15,7 @@ import type { MmSystem } from '../system.ts';
 import type { Vma } from '../vma.ts';
 import { entryOfPte, isExclusiveSwapPte, isSwapPte, swapType } from './entry.ts';
 import type { SwapInfo } from './swap-info.ts';
+import { unuseShmem } from './shmem-swap.ts';
 import { lookupSwapCache, swapinReadahead } from './swap-readahead.ts';
 
 /** @param mm of who asks  @returns 0, or -ENOMEM: it is on, as before, with what has come back already in memory */
@@ -36,6 +37,8 @@ export function swapOff(system: MmSystem, info: SwapInfo, mm: Mm | null): number
 function tryToUnuse(system: MmSystem, info: SwapInfo): number {
   while (info.inUse > 0) {
     const before = info.inUse;
+    const failed = unuseShmem(system, info.type);
+    if (failed !== 0) return failed;
     for (const mm of [...system.mms]) {
       const error = info.inUse > 0 ? unuseMm(mm, info) : 0;
       if (error !== 0) return error;
