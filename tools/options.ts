@@ -109,7 +109,7 @@ export const options = {
   sanitize: { kind: flag, group: 'kernel', help: 'check the kernel\'s invariants again and again while the program runs (slow)' },
   swap: { kind: size, group: 'machine', repeat: true, help: 'a swap device of that size, up to 4G; may be given more than once' },
   'swap-latency': { kind: text('PRESET', 'hdd'), group: 'machine', help: 'how long swap devices take, as --disk-latency, which is the default' },
-  lru: { kind: text('POLICY|FILE', 'clock'), group: 'kernel', byDefault: 'two-list', help: 'which pages go: two-list, mglru, fifo, clock, random, lru, opt; or a .ts file' },
+  lru: { kind: text('POLICY|FILE', 'clock'), group: 'kernel', byDefault: 'two-list', help: 'who goes: two-list, mglru, fifo, clock, random, lru, opt, a .ts file' },
   'memory-max': { kind: size, group: 'kernel', help: 'memory.max of the control group of the program and what it starts' },
 
   root: { kind: text('DIR', './rootfs'), group: 'inputs', help: 'host folder, copied into the root of the guest\'s file system' },

@@ -43,7 +43,7 @@ test('a module may import others, and be JavaScript', () => {
 });
 describe('what is wrong is said', () => {
   test.each<[string, string, RegExp]>([
-    ['no name', 'cloc', /not a policy\. Did you mean clock\? Write one of two-list, .* or a file of your own/],
+    ['no name', 'cloc', /not a policy\. Did you mean clock\? Write one of .* or a file of your own/],
     ['no file', host.path('nothing.ts'), /there is no such file/],
     ['no TypeScript', host.file('syntax.ts', '\nexport default (services => {'), /syntax\.ts: line 2: Unexpected end of file/],
     ['an import that is not there', host.file('import.ts', "import './nix.ts';\nexport default () => ({});"), /line 1: Could not resolve ".\/nix.ts"/],
