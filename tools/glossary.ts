@@ -6,6 +6,7 @@ import { presets } from '#mmu';
 import { exitStatuses } from './help-text.ts';
 import { optionRows } from './options.ts';
 import { cacheFields } from './cache.ts';
+import { lruFields } from './lru.ts';
 import { statFields } from './schema.ts';
 
 export interface Entry {
@@ -16,6 +17,7 @@ export interface Entry {
 export const topics = {
   counters: 'fields of the report quire.stat/1',
   cache: 'fields of the report quire.cache/1 (quire mm cache)',
+  lists: 'fields of the report quire.lru/1 (quire mm lru)',
   vmstat: 'lines of /proc/vmstat',
   thp: 'files of hugepages-<size>kB/stats',
   options: 'options of the commands',
@@ -59,6 +61,41 @@ const vmstatMeanings: Readonly<Record<string, string>> = {
   unevictable_pgs_mlocked: 'pages that mlock() made unevictable',
   unevictable_pgs_munlocked: 'pages that munlock() made evictable again',
   unevictable_pgs_cleared: 'mlocked pages that were unmapped',
+  nr_inactive_anon: 'anonymous pages (and pages of memory files) that reclaim holds for old, now',
+  nr_active_anon: 'anonymous pages (and pages of memory files) that reclaim holds for young, now',
+  nr_inactive_file: 'pages of files that reclaim holds for old, now',
+  nr_active_file: 'pages of files that reclaim holds for young, now',
+  nr_unevictable: 'pages that are locked in memory, now',
+  nr_vmscan_write: 'pages that reclaim gave to swap to be written',
+  nr_vmscan_immediate_reclaim: 'dirty pages of files that reclaim met, and that go when they have been written',
+  workingset_nodes: 'nodes of page-cache trees that hold nothing but shadows of evicted pages, now',
+  workingset_refault_anon: 'anonymous pages that were evicted, and came back (refaults)',
+  workingset_refault_file: 'pages of files that were evicted, and came back (refaults)',
+  workingset_activate_anon: 'of these refaults, those that came back so soon that they are held for young',
+  workingset_activate_file: 'of these refaults, those that came back so soon that they are held for young',
+  workingset_restore_anon: 'of these refaults, those of pages that had been held for young before they went',
+  workingset_restore_file: 'of these refaults, those of pages that had been held for young before they went',
+  pgscan_anon: 'anonymous pages that reclaim looked at, to free them',
+  pgscan_file: 'pages of files that reclaim looked at, to free them',
+  pgsteal_anon: 'anonymous pages that reclaim freed',
+  pgsteal_file: 'pages of files that reclaim freed',
+  pgscan_kswapd: 'pages that kswapd looked at',
+  pgscan_direct: 'pages that an allocation looked at for itself, since free memory was too short',
+  pgsteal_kswapd: 'pages that kswapd freed',
+  pgsteal_direct: 'pages that an allocation freed for itself',
+  pgrefill: 'young pages that were looked at, to make some of them old',
+  pgactivate: 'pages that became young',
+  pgdeactivate: 'pages that became old',
+  pgrotated: 'pages that were written for reclaim, and go next',
+  pageoutrun: 'times that kswapd began to work',
+  pswpin: 'pages read from swap',
+  pswpout: 'pages written to swap',
+  swap_ra: 'pages read from swap ahead of need',
+  swap_ra_hit: 'of these, pages that were then used',
+  swpin_zero: 'pages of zeros that came back from swap without a read',
+  swpout_zero: 'pages of zeros that went to swap without a write',
+  thp_swpout: 'folios of 2 MiB that were written to swap whole',
+  thp_swpout_fallback: 'folios of 2 MiB that were split, since swap had no room for them in one piece',
   thp_fault_alloc: 'page faults that mapped a folio of 2 MiB',
   thp_fault_fallback: 'page faults that wanted a folio of 2 MiB and found none free',
   thp_deferred_split_page: 'folios of 2 MiB that became partially mapped and wait to be split',
@@ -90,6 +127,7 @@ export function glossary(): Entry[] {
   const add = (topic: Topic, name: string, text: string): void => { entries.push({ topic, name, text }); };
   for (const [path, , meaning] of statFields) add('counters', path, meaning);
   for (const [path, , meaning] of cacheFields) if (!ofEveryReport.has(path)) add('cache', path, meaning);
+  for (const [path, , meaning] of lruFields) if (!ofEveryReport.has(path)) add('lists', path, meaning);
   for (const [name] of new VmStat().entries()) add('vmstat', name, vmstatMeanings[name] ?? 'a line of /proc/vmstat');
   for (const [name, text] of Object.entries(thpMeanings)) add('thp', name, text);
   for (const [name, row] of optionRows()) add('options', `--${name}`, `${row.help}${row.byDefault === undefined ? '' : ` (default ${row.byDefault})`}`);

@@ -9,7 +9,8 @@
 //   drive.ts      the loop around a session: output, input, Ctrl-C, the progress line
 //   report.ts     quire.stat/1 from counters and tables; schema.ts declares and checks its shape
 //   text.ts       reports and comparisons as text, from the JSON alone
-//   memmap.ts, cache.ts, why.ts  the reports of quire mm and quire why, each with its text
+//   memmap.ts, cache.ts, lru.ts, why.ts, evictions.ts  the reports of quire mm and quire why, each with its text
+//   recording.ts  a run recorded for policies that know the future; young.ts what accessed bits miss
 //   glossary.ts   every name with its meaning, for `quire explain`
 //   commands/     one file a command
 //   trace/        line formats: perf.ts (faults), ftrace.ts (tracepoints), strace.ts (system calls; flags.ts, errno-text.ts, peek.ts)

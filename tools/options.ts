@@ -77,7 +77,7 @@ const words: Kind<string[]> = {
 };
 
 /** Commands that run a guest share the machine's options. */
-export type OptionGroup = 'machine' | 'kernel' | 'inputs' | 'result' | 'trace' | 'cache' | 'image' | 'general';
+export type OptionGroup = 'machine' | 'kernel' | 'inputs' | 'result' | 'trace' | 'cache' | 'lists' | 'image' | 'general';
 export interface OptionRow<T = unknown> {
   readonly kind: Kind<T>;
   readonly help: string;
@@ -129,6 +129,8 @@ export const options = {
   strace: { kind: flag, group: 'trace', help: 'system calls, in the manner of strace' },
 
   path: { kind: text('PATH', '/mnt/data'), group: 'cache', help: 'guest path of one file whose folios are listed, too' },
+
+  at: { kind: count, group: 'lists', help: 'look after N instructions, and end the run there; default: as the program ends' },
 
   from: { kind: text('DIR', './files'), group: 'image', help: 'host folder whose contents the file system begins with; without it, it is empty' },
   type: { kind: choice('ext2', 'ext4'), group: 'image', byDefault: 'ext4', help: 'ext2: block maps, buffer heads; ext4: extents, iomap, no journal' },

@@ -4,6 +4,8 @@ import { hex, PAGE_SIZE, tracepoints } from '#base';
 import { backingOf, mappersOf, pathOf, reasonCodes, reasons, VmFlag } from '#kernel';
 import type { Backing, FaultRecord, Mm, ReadaheadDecision, ReasonCode, VmaView } from '#kernel';
 import type { Session } from './boot.ts';
+import { evictionAt, evictionText, EvictionWatch, nameOf } from './evictions.ts';
+import type { EvictionsReport, EvictionView } from './evictions.ts';
 
 export const WHY_SCHEMA = 'quire.why/1';
 export const READAHEAD_SCHEMA = 'quire.readahead/1';
@@ -68,6 +70,8 @@ export interface Piece {
   /** Of a page of a file; null also when the folio is from before the start. */
   readonly cache: CacheStory | null;
   readonly changes: readonly ChangeStory[];
+  /** Of the page that was asked for, else of the first one; null: it was never evicted. */
+  readonly eviction: EvictionView | null;
 }
 
 /** Mappings next to an address at which there is none. */
@@ -87,6 +91,8 @@ export class WhyLog {
   private readonly stops: (() => void)[] = [];
   private answer: Piece[] | null = null;
   private readonly decisions: ReadaheadStory[] = [];
+  private readonly watch: EvictionWatch;
+  private evicted: EvictionsReport | null = null;
   /** Around the address that was asked for, as it was when looked at. */
   neighbours: Neighbours | null = null;
 
@@ -105,10 +111,17 @@ export class WhyLog {
     // The pages of the first program are about to go: the last moment to look. A program that replaced itself is asked at its own end.
     on('exit_mmap', ([mmId]) => {
       const mm = this.mm;
-      if (mm !== null && mm.id === mmId) this.answer = this.explain(mm, where);
+      if (mm === null || mm.id !== mmId) return;
+      this.answer = this.explain(mm, where);
+      this.evicted = this.watch.report(mm);
     });
     session.kernel.system.faults.start();
     session.kernel.system.cacheLog.start();
+    this.watch = new EvictionWatch(session);
+  }
+  /** Whose pages were evicted, when the program's memory was about to go, or now. */
+  get evictions(): EvictionsReport {
+    return this.evicted ?? this.watch.report(this.mm);
   }
   private get mm(): Mm | null {
     return this.session.kernel.first?.leader.mm ?? null;
@@ -153,6 +166,7 @@ export class WhyLog {
     for (const stop of this.stops) stop();
     this.session.kernel.system.faults.stop();
     this.session.kernel.system.cacheLog.stop();
+    this.watch.end();
   }
 
   private explain(mm: Mm, where: number | null): Piece[] {
@@ -197,13 +211,14 @@ export class WhyLog {
       // What happened before the fault that brought the page is another page's history.
       fault, cache: this.cacheStory(backing), changes: this.changesAt(mm, start, end).filter(({ cycle }) => cycle >= (fault?.cycle ?? 0))
         .map(({ cycle, address, pages, reason }) => ({ cycle, address, pages, reason })),
+      eviction: evictionAt(this.session, mm, vpn),
     };
   }
   private changesAt(mm: Mm, start: number, end: number): (ChangeStory & { mmId: number })[] {
     return this.changes.filter((c) => c.mmId === mm.id && c.address < end * PAGE_SIZE && c.address + c.pages * PAGE_SIZE > start * PAGE_SIZE);
   }
   private viewOf(mm: Mm, vma: VmaView): Piece['vma'] {
-    return { start: vma.start, end: vma.end, name: this.nameOf(mm, vma), rights: rightsOf(vma) };
+    return { start: vma.start, end: vma.end, name: nameOf(mm, vma), rights: rightsOf(vma) };
   }
   /** The latest fault that mapped the page in this address space; null also when a collapse has brought another one since. */
   private faultOf(mm: Mm, vpn: number): FaultStory | null {
@@ -214,12 +229,6 @@ export class WhyLog {
     }
     const collapsed = this.changesAt(mm, vpn, vpn + 1).findLast(({ reason }) => reason === 'collapse-asked' || reason === 'collapse-khugepaged');
     return latest === null || (collapsed !== undefined && collapsed.cycle > latest.cycle) ? null : latest;
-  }
-  private nameOf(mm: Mm, vma: VmaView): string {
-    if (vma.file !== null) return vma.file.path;
-    if (vma.start < mm.brkEnd && vma.end > mm.startBrk) return '[heap]';
-    if (vma.start <= mm.startStack && mm.startStack < vma.end) return '[stack]';
-    return vma.anonName === null ? '[anon]' : `[anon:${vma.anonName}]`;
   }
   private pidsOf(mmId: number): number[] {
     const found = [...this.session.kernel.processes.values()].filter((p) => p.leader.mm.id === mmId).map((p) => p.tgid);
@@ -270,7 +279,8 @@ export const vmaText = ({ name, rights, start, end }: Piece['vma']): string => `
 export function pieceText(piece: Piece): string[] {
   const { backing, fault } = piece;
   const lines = [`${hex(piece.start)}-${hex(piece.start + piece.pages * PAGE_SIZE)} in ${vmaText(piece.vma)}`];
-  if (backing.what === 'nothing') lines.push('  Nothing is mapped: no access has faulted here, or the pages were given back.');
+  if (backing.what === 'nothing') lines.push(`  Nothing is mapped: ${piece.eviction === null ? 'no access has faulted here, or the pages were given back' : 'the page was evicted, or given back'}.`);
+  else if (backing.what === 'in swap') lines.push(`  ${piece.pages === 1 ? 'The page is' : `${piece.pages} pages are`} in swap: the next access faults, and brings it back.`);
   else {
     const part = piece.pages === 2 ** backing.order ? '' : `, ${piece.pages === 1 ? `its page ${backing.pageOfFolio}` : `its pages ${backing.pageOfFolio} to ${backing.pageOfFolio + piece.pages - 1}`}`;
     const folio = backing.folio === 0 ? '' : ` of ${sizeOf(backing.order)} (order ${backing.order}), frame ${hex(backing.folio)}${part}`;
@@ -283,8 +293,9 @@ export function pieceText(piece: Piece): string[] {
     // The zero page comes in one size, whatever larger ones are enabled.
     if (!backing.what.includes('zero') && piece.cache === null) lines.push(`  wanted ${sizeOf(fault.wantedOrder)} (order ${fault.wantedOrder}), got ${sizeOf(fault.gotOrder)} (order ${fault.gotOrder})`);
     for (const code of fault.reasons) if (piece.cache?.reasons.includes(code) !== true) lines.push(...reasonText(code));
-  } else if (backing.what !== 'nothing' && !piece.changes.some(({ reason }) => reason.startsWith('collapse-'))) lines.push('  No fault of this address space is on record: from before a fork, or moved here.');
+  } else if (backing.what !== 'nothing' && backing.what !== 'in swap' && !piece.changes.some(({ reason }) => reason.startsWith('collapse-'))) lines.push('  No fault of this address space is on record: from before a fork, or moved here.');
   if (piece.cache !== null) lines.push(...cacheStoryText(piece.cache));
+  if (piece.eviction !== null) lines.push(...evictionText(piece.eviction));
   for (const change of piece.changes) lines.push(`  cycle ${change.cycle}: ${hex(change.address)}, ${change.pages} pages:`, ...reasonText(change.reason));
   return lines;
 }

@@ -7,9 +7,10 @@ import { FolioFlag } from './folio.ts';
 import type { Mm } from './mm.ts';
 import { ptePresent } from './pagetable.ts';
 import { mappingsOf } from './rmap-walk.ts';
+import { isSwapPte } from './swap/entry.ts';
 
 export interface Backing {
-  readonly what: 'nothing' | 'zero page' | 'huge zero folio' | 'anonymous folio' | 'file page';
+  readonly what: 'nothing' | 'in swap' | 'zero page' | 'huge zero folio' | 'anonymous folio' | 'file page';
   /** How the translation is written: one entry of the page's own, one of sixteen folded by Svnapot, or 2 MiB by one entry. */
   readonly entry: 'none' | 'pte' | 'folded' | 'pmd';
   readonly pfn: Pfn | 0;
@@ -29,6 +30,7 @@ export function backingOf(mm: Mm, vpn: number): Backing {
   const leaf = tables.pmdLeaf(vpn);
   const low = leaf !== 0 ? leaf : tables.get(vpn);
   const none: Backing = { what: 'nothing', entry: 'none', pfn: 0, folio: 0, order: 0, pageOfFolio: 0, exclusive: false, partiallyMapped: false };
+  if (low !== 0 && !ptePresent(low) && isSwapPte(low)) return { ...none, what: 'in swap' };
   if (low === 0 || !ptePresent(low)) return none;
   const entry = leaf !== 0 ? 'pmd' : tables.isFolded(vpn) ? 'folded' : 'pte';
   const pfn = (ptePfn(low) + (leaf !== 0 ? vpn % 512 : 0)) as Pfn;

@@ -10,6 +10,7 @@
 //   policy.ts        ReclaimPolicy, the small interface; chosen.ts runs one; policies.ts fifo, clock, random, lru, opt;
 //                    uses.ts which pages a run used, for the last two; page-numbers.ts
 //   shrink.ts        what is done with the folios that a policy has taken off its lists; referenced.ts were they used; try-to-unmap.ts out of every table
+//   eviction-record.ts  who went, from where, and when it came back: recorded while somebody asks
 //
 // One eviction on paper. A charge finds the group full -> vmscan.reclaimGroup -> lruvec.shrink: 32 folios off the inactive list's tail ->
 // shrinkFolioList: lock; referenced? no; anonymous: slots in swap; unmapped, a swap entry in the PTE's place; one fence; written; unlocked -> putBack.
@@ -23,6 +24,7 @@ export { twoList } from './two-list.ts';
 export { mglru } from './lru-gen.ts';
 export * from './lru-gen-files.ts';
 export { chosen } from './chosen.ts';
+export type { Eviction, EvictionLog, EvictionStory } from './eviction-record.ts';
 export { recordedPolicies, smallPolicies } from './policies.ts';
 export { USE_WINDOW, UseRecorder } from './uses.ts';
 export type { RecordedUses, UseObserver } from './uses.ts';

@@ -140,7 +140,8 @@ function sortFolio(lruvec: LruGen, folio: Folio, type: LruType, tierIdx: number,
 }
 /** isolate_folio(). */
 function isolateFolio(lruvec: LruGen, folio: Folio, isOld: boolean): void {
-  const { folios } = lruvec.system;
+  const { folios, lru: { evictions } } = lruvec.system;
+  if (evictions.isOn) evictions.isolated(folio);
   folios.get(folio);
   if (!folios.test(folio, FolioFlag.Referenced)) {
     folios.setLruWord(folio, withRefsField(folios.lruWord(folio), 0));

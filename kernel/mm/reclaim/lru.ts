@@ -7,6 +7,7 @@ import type { Folio, StateHash } from '#base';
 import { VmItem } from '../events.ts';
 import { FolioFlag } from '../folio.ts';
 import type { MmSystem } from '../system.ts';
+import { EvictionLog } from './eviction-record.ts';
 import { FolioLinks } from './folio-list.ts';
 import { LruAdd, LruType } from './lruvec.ts';
 import type { Lruvec, LruvecKind, Shadow } from './lruvec.ts';
@@ -21,10 +22,13 @@ export class LruLists {
   /** A fault is under way, and use through its VMA counts: lru_gen_in_fault(). */
   inFault = false;
   readonly links: FolioLinks;
+  /** What went, and why: recorded while somebody asks. */
+  readonly evictions: EvictionLog;
   private unevictable = 0;
 
   constructor(system: MmSystem) {
     this.system = system;
+    this.evictions = new EvictionLog(system);
     this.links = new FolioLinks(system.folios.firstPfn, system.folios.nrFrames);
     system.vmstat.beforeRead = () => { this.showGauges(); };
   }
@@ -64,13 +68,17 @@ export class LruLists {
     const { folios } = this.system;
     if (!folios.test(folio, FolioFlag.Lru)) return false;
     folios.get(folio);
+    if (this.evictions.isOn && this.isListed(folio)) this.evictions.isolated(folio);
     this.remove(folio);
     return true;
   }
   /** Puts back what was isolated; the reference goes, and with the last one the folio. folio_putback_lru() */
   putBack(folio: Folio, how: LruAdd = LruAdd.PutBack): void {
     const { folios } = this.system;
-    if (folios.refCount(folio) > 1) this.add(folio, how);
+    if (folios.refCount(folio) > 1) {
+      this.add(folio, how);
+      if (this.evictions.isOn) this.evictions.putBack(folio);
+    }
     this.system.putFolio(folio);
   }
   /** Something about the folio changes by which its place is chosen (SwapBacked, Mlocked, group): off, change, on. */
@@ -97,6 +105,7 @@ export class LruLists {
   markAccessed(folio: Folio): void {
     const { folios } = this.system;
     if (folios.test(folio, FolioFlag.Unevictable)) return;
+    if (this.evictions.isOn) this.evictions.seen(folio, 'system call');
     this.lruvecOf(folio).markAccessed(folio);
   }
   activate(folio: Folio): void {
@@ -133,9 +142,11 @@ export class LruLists {
 
   /** It leaves its file or the swap cache by reclaim: what is remembered. workingset_eviction() */
   evicted(folio: Folio, target: Parameters<Lruvec['evicted']>[1]): Shadow {
+    if (this.evictions.isOn) this.evictions.evicted(folio, target);
     return (target ?? this.system.memcg.root).lruvec.policy === this.kind.name ? this.lruvecOf(folio).evicted(folio, target) : 0;
   }
   refault(folio: Folio, shadow: Shadow): void {
+    if (this.evictions.isOn) this.evictions.cameBack(folio);
     this.lruvecOf(folio).refault(folio, shadow);
   }
 
