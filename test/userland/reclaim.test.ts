@@ -1,5 +1,9 @@
 // userland/programs/reclaim.c where memory is not short: what it checks, and that its answer depends on the parameters alone. What it says of reclaim
 // is compared with a real Linux by userland/compare-reclaim.mjs, whose verdicts are tested here too.
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { runGuest } from '../support/run-guest.ts';
 
@@ -48,5 +52,79 @@ describe('reclaim', () => {
 
   test('--hold waits for a byte, or for the end of the input', () => {
     expect(sh(`echo | reclaim ${size} --hold 1; reclaim ${size} --hold 1 < /dev/null`).stdout).toBe(sh(`reclaim ${size}; reclaim ${size}`).stdout);
+  });
+});
+
+interface Answer { readonly runs: number; readonly killed: number; readonly output: string[]; readonly stat: Readonly<Record<string, number[]>> }
+interface Golden { readonly argv: string[]; readonly answers: Readonly<Record<string, Readonly<Record<string, Answer>>>> }
+const folder = join(import.meta.dirname, '../golden/reclaim');
+const goldens = readdirSync(folder).map((name) => [name.replace(/-linux-.*/, ''), JSON.parse(readFileSync(join(folder, name), 'utf8')) as Golden] as const);
+
+describe('what Linux counted', () => {
+  test.each(goldens)('%s: every run printed one thing, and what was scanned, stolen and faulted fits together', (_, { answers }) => {
+    expect(Object.keys(answers)).toEqual(['two-list', 'mglru']);
+    const outputs = new Map<string, string>();
+    for (const seeds of Object.values(answers))
+      for (const [seed, { runs, killed, output, stat }] of Object.entries(seeds)) {
+        expect(output.join(' ')).toMatch(/ checksum [0-9a-f]{16}$/);
+        expect(outputs.get(seed) ?? output.join()).toBe(output.join());
+        outputs.set(seed, output.join());
+        for (let run = 0; run < runs - killed; run++) {
+          const of = (name: string): number => stat[name]?.[run] ?? 0;
+          expect(of('pgscan')).toBeGreaterThanOrEqual(of('pgsteal'));
+          expect(of('pgscan')).toBe(of('pgscan_direct'));  // no kswapd: the machine has memory enough, only the group has not
+          expect(of('pgfault')).toBeGreaterThanOrEqual(of('pgmajfault'));
+          expect(of('pgsteal') + 64).toBeGreaterThanOrEqual(of('workingset_refault_anon') + of('workingset_refault_file'));
+          expect(of('anon') + of('file') + of('kernel')).toBeLessThanOrEqual(64 << 20);
+        }
+      }
+  });
+  // What the program prints natively on Linux is what it prints in the machine.
+  test.each(goldens.filter(([, { argv }]) => !argv.includes('file')))('%s prints the same here', (_, { argv, answers }) => {
+    const { output } = answers['mglru']!['1']!;
+    expect(runGuest(['--', ...argv, '--seed', '1']).stdout.trimEnd().split('\n')).toEqual(output);
+  });
+});
+
+describe('userland/compare-reclaim.mjs', () => {
+  type Mine = Record<string, Record<string, { output: string[]; stat: Record<string, number> }>>;
+  /** Linux's first runs, as if they were Quire's. */
+  const linux = (): Mine => Object.fromEntries(goldens.map(([name, { answers }]) => [name, Object.fromEntries(Object.entries(answers).map(([policy, seeds]) => {
+    const { output, stat } = seeds['1']!;
+    return [policy, { output, stat: Object.fromEntries(Object.entries(stat).map(([counter, values]) => [counter, values[0]!])) }];
+  }))]));
+  function verdict(mine: Mine): { stdout: string; status: number | null } {
+    const temporary = mkdtempSync(join(tmpdir(), 'reclaim-test-'));
+    try {
+      writeFileSync(join(temporary, 'mine.json'), JSON.stringify(mine));
+      const { stdout, status } = spawnSync(process.execPath, [join(import.meta.dirname, '../../userland/compare-reclaim.mjs'), '--results', join(temporary, 'mine.json')], { encoding: 'utf8' });
+      return { stdout, status };
+    } finally {
+      rmSync(temporary, { recursive: true });
+    }
+  }
+  test('Linux itself passes, in all six workloads and the others', () => {
+    const { stdout, status } = verdict(linux());
+    expect(stdout.split('\n').filter((line) => /[A-Z]{4}/.test(line))).toEqual([]);
+    expect(status).toBe(0);
+  });
+  test.each([
+    ['pgmajfault', 1.2, 'MORE THAN 15 %'], ['workingset_refault_anon', 0.8, 'MORE THAN 15 %'], ['pgscan', 1.35, 'MORE THAN 30 %'], ['pgscan', 0.6, 'MORE THAN 30 %'],
+  ])('%s times %d: %s', (counter, factor, words) => {
+    const mine = linux();
+    mine['zipf-anon']!['mglru']!.stat[counter]! *= factor;
+    const { stdout, status } = verdict(mine);
+    expect(stdout.split('\n').filter((line) => line.startsWith('zipf-anon ') && line.includes(words)).length).toBe(1);
+    expect(status).toBe(1);
+  });
+  test('policies that differ the other way round, and output that is another, are seen', () => {
+    const mine = linux();
+    const [two, mglru] = [mine['hotscan-anon']!['two-list']!, mine['hotscan-anon']!['mglru']!];
+    [two.stat, mglru.stat] = [mglru.stat, two.stat];
+    mglru.output = ['checksum 0'];
+    const { stdout, status } = verdict(mine);
+    expect(stdout).toMatch(/hotscan-anon +mglru by +pgmajfault .* THE OTHER SIGN/);
+    expect(stdout).toMatch(/hotscan-anon +mglru +output .* DIFFERS/);
+    expect(status).toBe(1);
   });
 });
