@@ -78,7 +78,11 @@ function folioFor(fault: Fault): Folio | 'again' | { failed: FaultResult } {
         fault.tried = true;
         return 'again';
       }
-    } else if (ra !== undefined && !fault.tried && mmapHit(space, ra, folio, index, vma.flags)) return 'again';
+    } else if (ra !== undefined && !fault.tried && mmapHit(space, ra, folio, index, vma.flags)) {
+      // Once a fault: the mark may still be there, for it doubles as that of a folio which reclaim wants.
+      fault.tried = true;
+      return 'again';
+    }
     if (folio !== 0 && !folios.test(folio, FolioFlag.Uptodate)) {
       if (!waits.isLocked(folio) && !readAlone(space, folio)) return { failed: FaultResult.BusError };
       if (!folios.test(folio, FolioFlag.Uptodate)) return waitFor(fault, folio);

@@ -238,7 +238,7 @@ function settle(lruvec: LruGen, folio: Folio, type: LruType, isRetry: boolean): 
   const flags = folios.flags(folio);
   if ((flags & (FolioFlag.Mlocked | FolioFlag.Unevictable)) === 0) {
     if (!isRetry && (flags & (FolioFlag.Active | FolioFlag.Dirty | FolioFlag.Writeback)) === 0 && folios.folioMapcount(folio) === 0) return true;
-    if (lruvec.folioSeq(folio, false) === lruvec.minSeq[type]) makeYoung(lruvec, folio);
+    if (lruvec.folioSeq(folio, false) === lruvec.minSeq[type]) lruvec.makeYoung(folio);
   }
   lru.putBack(folio);
   return false;
@@ -253,16 +253,10 @@ function settleOld(lruvec: LruGen, folio: Folio, isRetry: boolean): boolean {
     if ((flags & FolioFlag.Workingset) !== 0) folios.set(folio, FolioFlag.Referenced);
     lru.putBack(folio);
   } else if (isRetry || isBusy || (flags & (FolioFlag.Active | FolioFlag.Referenced | FolioFlag.Locked)) !== 0 || folios.folioMapcount(folio) > 0) {
-    folios.clear(folio, FolioFlag.Workingset);
-    makeYoung(lruvec, folio);
+    lruvec.makeYoung(folio);
     lru.putBack(folio);
   } else return true;
   return false;
-}
-function makeYoung({ system: { folios } }: LruGen, folio: Folio): void {
-  folios.setLruWord(folio, withRefsField(folios.lruWord(folio), 0));
-  folios.clear(folio, FolioFlag.Referenced);
-  folios.set(folio, FolioFlag.Active);
 }
 function traceShrink(scanned: number, reclaimed: number, stat: ReclaimStat, { priority }: ScanControl, type: LruType): void {
   if (!mmVmscanLruShrinkInactive.enabled) return;

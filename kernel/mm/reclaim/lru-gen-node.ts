@@ -8,7 +8,7 @@
 //   to the young         the same for the second time; below memory.min; or aging had to be done, so that it has nothing cold now
 //   to the old's head    its cgroup was removed
 // With nobody left in the old generation the young becomes the old.
-import { Prng } from '#base';
+import { Prng, bug } from '#base';
 import type { StateHash } from '#base';
 import type { MemCgroup } from '../memcg.ts';
 import type { MmSystem } from '../system.ts';
@@ -185,6 +185,18 @@ export class LruGenNode {
     return lruvec.timestamps[seq % MAX_NR_GENS]! + this.minTtlMs * 1e6 < this.system.machine.clockCycles;
   }
 
+  /** Throws Bug unless the lruvec stands in the one bin that it names, and each generation has as many groups as are counted. */
+  checkListed(lruvec: LruGen): void {
+    for (const [gen, bins] of this.fifo.entries()) {
+      let nr = 0;
+      for (const [bin, lruvecs] of bins.entries()) {
+        nr += lruvecs.length;
+        const isHere = lruvecs.filter((one) => one === lruvec).length;
+        if (isHere !== (gen === lruvec.memcgGen && bin === lruvec.memcgBin ? 1 : 0)) bug(`group ${lruvec.group.path} stands ${isHere} times in bin ${bin} of generation ${gen}`);
+      }
+      if (nr !== this.nrMemcgs[gen]) bug(`${nr} groups are of generation ${gen}, ${this.nrMemcgs[gen]} are counted`);
+    }
+  }
   hash(into: StateHash): void {
     into.numbers([this.mayWalk ? 1 : 0, this.mayUseNonleaf ? 1 : 0, this.minTtlMs, this.epoch, this.seq, ...this.nrMemcgs]);
     into.int32s(this.random.state);

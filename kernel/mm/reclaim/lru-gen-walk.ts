@@ -318,7 +318,7 @@ function folioOfGroup(lruvec: LruGen, pfn: Pfn): Folio | 0 {
 }
 /** walk_update_folio(). @param walk null: there is no batch, the folio is moved at once */
 function seenYoung(lruvec: LruGen, walk: MmWalk | null, folio: Folio, isDirty: boolean): void {
-  const { system, isOld } = lruvec;
+  const { system } = lruvec;
   const { folios } = system;
   // Of anonymous memory that will be written anyway when it goes, only what is in the swap cache needs to know.
   const flags = folios.flags(folio);
@@ -331,8 +331,7 @@ function seenYoung(lruvec: LruGen, walk: MmWalk | null, folio: Folio, isDirty: b
     return;
   }
   const old = genOf(folios.lruWord(folio));
-  if (isOld && old < 0) folios.set(folio, FolioFlag.Referenced);
-  if (!isOld && !lruvec.setRefs(folio)) return;
+  if (!lruvec.setRefs(folio)) return;
   if (old >= 0 && old !== gen) system.lru.activate(folio);
 }
 

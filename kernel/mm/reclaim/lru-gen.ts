@@ -195,10 +195,14 @@ export class LruGen implements Lruvec {
     if ((this.isOld || isFull) && (flags & FolioFlag.Workingset) === 0) folios.set(folio, FolioFlag.Workingset);
     else if (!isFull) folios.setLruWord(folio, word + ONE_REF);
   }
-  /** Use was seen in an entry that the reverse map, or a sweep without a batch, led to. lru_gen_set_refs() @returns whether it was seen before: it
-   *  belongs to the young then */
+  /** Use was seen in an entry that the reverse map led to. lru_gen_set_refs() @returns whether the folio belongs to the young now: it was seen before; up to
+   *  6.13, at once */
   setRefs(folio: Folio): boolean {
     const { folios } = this.system;
+    if (this.isOld) {
+      if (genOf(folios.lruWord(folio)) < 0) folios.set(folio, FolioFlag.Referenced);
+      return true;
+    }
     const wasSeen = (folios.flags(folio) & (FolioFlag.Referenced | FolioFlag.Workingset)) !== 0;
     folios.setLruWord(folio, withRefsField(folios.lruWord(folio), 0));
     if (wasSeen) folios.clear(folio, FolioFlag.Referenced);
@@ -347,6 +351,14 @@ export class LruGen implements Lruvec {
     return success;
   }
 
+  /** It is off its list, and is to come back among the young as if it were new. */
+  makeYoung(folio: Folio): void {
+    const { folios } = this.system;
+    folios.setLruWord(folio, withRefsField(folios.lruWord(folio), 0));
+    folios.clear(folio, this.isOld ? FolioFlag.Referenced | FolioFlag.Workingset : FolioFlag.Referenced);
+    folios.set(folio, FolioFlag.Active);
+  }
+
   // Reclaim, of this group alone. The machine's goes through the node (lru-gen-node.ts).
 
   shrink(sc: ScanControl): void {
@@ -474,6 +486,7 @@ export class LruGen implements Lruvec {
         if (standing !== this.lists[list * 2 + type]!.nrPages) bug(`a list of ${this.group.path} has ${standing} pages, ${this.lists[list * 2 + type]!.nrPages} are counted`);
       }
     }
+    this.system.lruGen.checkListed(this);
     for (const [at, count] of pages.entries()) if (this.nrPages[at] !== count) bug(`${this.nrPages[at]} pages of ${this.group.path} are counted in generation ${at >> 1}, there are ${count}`);
   }
   hash(into: StateHash): void {
