@@ -126,7 +126,7 @@ export function machineConfig(values: Values, tlb: TlbDescription | null, lru: P
     memmap: Number(values.memmap) as 64 | 32 | 16 | 8,
     allocStrategy: values['alloc-strategy'],
     lru,
-    memoryMax: memoryMax(values['memory-max'], memBytes),
+    memoryMax: values['memory-max'] === undefined ? null : memoryLimit(values['memory-max'], memBytes, '--memory-max'),
     diskLatency: parseLatency(values['disk-latency']),
     swapBytes: swapSizes(values.swap),
     swapLatency: values['swap-latency'] === undefined ? parseLatency(values['disk-latency']) : parseLatency(values['swap-latency'], '--swap-latency'),
@@ -136,11 +136,11 @@ export function machineConfig(values: Values, tlb: TlbDescription | null, lru: P
 
 /** The kernel needs some pages of the group at once to run a program at all: below that nothing would start. */
 const MIN_MEMORY_MAX = 256 * 1024;
-function memoryMax(bytes: number | undefined, memBytes: number): number | null {
-  if (bytes === undefined) return null;
+/** A limit in whole pages. @param option that it was written for */
+export function memoryLimit(bytes: number, memBytes: number, option: string): number {
   const pages = Math.floor(bytes / 4096) * 4096;
   if (pages >= MIN_MEMORY_MAX) return pages;
-  throw new UserError(`--memory-max ${showSize(bytes)}: no program starts in so little. Write a size from ${showSize(MIN_MEMORY_MAX)} on; RAM (--mem) is ${showSize(memBytes)}.`);
+  throw new UserError(`${option} ${showSize(bytes)}: no program starts in so little. Write sizes from ${showSize(MIN_MEMORY_MAX)} on; RAM (--mem) is ${showSize(memBytes)}.`);
 }
 
 /** 0 is none. */

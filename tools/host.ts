@@ -101,6 +101,16 @@ export function writeResult(text: string, file: string | undefined): void {
   out.close();
 }
 
+/** A picture beside the result. @param path a file, or a folder that is there: then miss-curves.svg in it @throws UserError */
+export function writeSvg(path: string, svg: string): void {
+  const isFolder = existsSync(path) && statSync(path).isDirectory();
+  try {
+    writeFileSync(isFolder ? join(path, 'miss-curves.svg') : path, svg);
+  } catch (error) {
+    throw new UserError(`--svg ${path}: cannot write it: ${codeOf(error) === 'ENOENT' ? 'the folder it would be in does not exist' : reasonOf(error)}.`);
+  }
+}
+
 // Standard input.
 
 export interface StdinReader {

@@ -8,7 +8,7 @@
 //   boot.ts       the one place where machine, kernel, policies and programs meet: Session.step(), feed(), takeOutput()
 //   drive.ts      the loop around a session: output, input, Ctrl-C, the progress line
 //   report.ts     quire.stat/1 from counters and tables; schema.ts declares and checks its shape
-//   text.ts       reports and comparisons as text, from the JSON alone
+//   text.ts       reports and comparisons as text, from the JSON alone; lru-compare.ts policies side by side, curves.ts their curves as SVG
 //   memmap.ts, cache.ts, lru.ts, why.ts, evictions.ts  the reports of quire mm and quire why, each with its text
 //   recording.ts  a run recorded for policies that know the future; young.ts what accessed bits miss
 //   glossary.ts   every name with its meaning, for `quire explain`

@@ -19,6 +19,14 @@ const text = (form: string, example: string): Kind<string> => ({
 const size: Kind<number> = {
   form: 'SIZE', problem: 'not a size', instead: 'Write a whole number with K, M or G, as in 512M', read: (t) => parseSize(t),
 };
+/** 32M,48M,64M. */
+const sizes: Kind<number[]> = {
+  form: 'SIZE,...', problem: 'not a list of sizes', instead: 'Write sizes with commas between, as in 32M,48M,64M',
+  read(t) {
+    const list = t.split(',').map((part) => parseSize(part));
+    return list.includes(null) ? null : (list as number[]);
+  },
+};
 const countUnits: Readonly<Record<string, number>> = { '': 1, k: 1e3, m: 1e6, g: 1e9 };
 /** Whole numbers from 0 to 2^53 - 1, with k, M, G for thousands, millions, billions. */
 const count: Kind<number> = {
@@ -77,7 +85,7 @@ const words: Kind<string[]> = {
 };
 
 /** Commands that run a guest share the machine's options. */
-export type OptionGroup = 'machine' | 'kernel' | 'inputs' | 'result' | 'trace' | 'cache' | 'lists' | 'image' | 'general';
+export type OptionGroup = 'machine' | 'kernel' | 'inputs' | 'result' | 'trace' | 'cache' | 'lists' | 'sweep' | 'image' | 'general';
 export interface OptionRow<T = unknown> {
   readonly kind: Kind<T>;
   readonly help: string;
@@ -129,6 +137,9 @@ export const options = {
   strace: { kind: flag, group: 'trace', help: 'system calls, in the manner of strace' },
 
   path: { kind: text('PATH', '/mnt/data'), group: 'cache', help: 'guest path of one file whose folios are listed, too' },
+
+  'mem-sweep': { kind: sizes, group: 'sweep', help: 'with --lru A,B: a run for each policy under each of these limits' },
+  svg: { kind: text('FILE', 'curves.svg'), group: 'sweep', help: 'with --mem-sweep: the curves of misses over memory, as a picture' },
 
   at: { kind: count, group: 'lists', help: 'look after N instructions, and end the run there; default: as the program ends' },
 

@@ -155,7 +155,7 @@ const comparedRows: readonly Row[] = [
 ];
 
 /** '+3.1 %' of `n` against `base`; a factor where percentages stop to be readable. */
-function relative(n: number, base: number): string {
+export function relative(n: number, base: number): string {
   if (n === base) return '=';
   if (base === 0) return 'new';
   const ratio = n / base;

@@ -8,6 +8,7 @@ import { exitStatus, NO_STDIN, prepare } from '../guest.ts';
 import { openResult, readAllStdin, sha256, toolVersion, type ResultWriter } from '../host.ts';
 import { statReport } from '../report.ts';
 import { compareText, type Column, type Comparison } from '../text.ts';
+import { comparePolicies } from './compare-lru.ts';
 import { guestGroups, type Command } from './command.ts';
 
 interface Variant { readonly title: string; readonly meaning: string; change(machine: MachineConfig): MachineConfig }
@@ -32,15 +33,19 @@ export const MAIN_JOB: readonly string[] = ['gups'];
 
 export const compare: Command = {
   name: 'compare',
-  usage: '[OPTIONS] [-- PROG [ARGS]]',
-  summary: 'one program with 4K pages, 64K Svnapot folios and coalescing TLBs, side by side',
-  details: `Without PROG it runs ${MAIN_JOB.join(' ')}. The program's output must be the same in every run, which is checked.`,
-  groups: [...guestGroups, 'result'],
+  usage: '[--lru A,B...] [OPTIONS] [-- PROG [ARGS]]',
+  summary: 'one program with different page sizes and TLBs, or reclaim policies, side by side',
+  details: `Without PROG it runs ${MAIN_JOB.join(' ')}. The program's output must be the same in every run, which is checked.\n`
+    + 'Without --lru: 4K pages, 64K Svnapot folios and a TLB that merges neighbours. With --lru two-list,mglru,opt: a run for each reclaim policy, with\n'
+    + '--memory-max as the limit, or with each limit of --mem-sweep 32M,48M,64M; --svg FILE draws the curves.',
+  groups: [...guestGroups, 'sweep', 'result'],
   async run({ values, given, rest }) {
+    if (values.disk.some(({ isWritable }) => isWritable)) throw new UserError('--disk: quire compare runs the program several times, and each run would find what the last one wrote. Leave :rw out.');
+    if (given.has('lru')) return comparePolicies(values, rest.length === 0 ? MAIN_JOB : rest);
+    for (const name of ['mem-sweep', 'svg'] as const) if (given.has(name)) throw new UserError(`--${name}: it compares reclaim policies. Write them, as in --lru two-list,mglru,opt.`);
     for (const name of ['thp', 'mthp'] as const) {
       if (given.has(name)) throw new UserError(`--${name}: quire compare sets folio sizes itself. Leave it out, or use quire stat --${name}.`);
     }
-    if (values.disk.some(({ isWritable }) => isWritable)) throw new UserError('--disk: quire compare runs the program several times, and each run would find what the last one wrote. Leave :rw out.');
     const base = prepare(values, rest.length === 0 ? MAIN_JOB : rest, NO_TERMINAL);
     const stdin = base.inputs.stdin ?? (rest.length === 0 ? null : readAllStdin()) ?? NO_STDIN;
     const columns: Column[] = [];
