@@ -224,6 +224,7 @@ export class Kernel {
     }
     t.mm.counts = t;
     t.mm.ranSinceWalk = true;
+    this.system.runningMm = t.mm;
     this.system.memcg.active = t.process.group;
     if (this.activeMm !== t.mm) {
       t.mm.activate();

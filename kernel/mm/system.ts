@@ -104,6 +104,8 @@ export class MmSystem {
   readonly swap: Swap;
   readonly vmscan = new Vmscan(this);
   readonly shadowNodes = new ShadowNodes(this);
+  /** The address space on the hart. */
+  runningMm: Mm | null = null;
   /** Who compares what reclaim sees with what the hart did; null: nobody. */
   sampling: SamplingObserver | null = null;
   /** Who records which pages the kernel uses for programs; null: nobody. */

@@ -161,7 +161,8 @@ function sweep(lruvec: LruGen, seq: number, swappiness: number, forceScan: boole
     for (const mm of system.mms) {
       if (mm.group !== lruvec.group || (mm.sweptIn !== mmState.epoch) !== isNew) continue;
       if (isNew) walk.forceScan = true;
-      if (!walk.forceScan && !mm.ranSinceWalk) continue;
+      // Who runs now is in use: on Linux a tick or a kernel thread has come between two sweeps, and its return marks the mm anew.
+      if (!walk.forceScan && !mm.ranSinceWalk && mm !== system.runningMm) continue;
       mm.ranSinceWalk = false;
       if (isOld && residentPages(mm, swappiness) < WORTHWHILE_PAGES) continue;
       if (isFirst) resetBloomFilter(mmState, seq + 1);
