@@ -33,7 +33,7 @@ export async function record(config: RunConfig, progress: boolean): Promise<Reco
   if (config.inputs.disks.some(({ isWritable }) => isWritable)) throw new UserError(`--lru ${lru.name}: the program is run twice, once to record what it uses, and the second run would find what the first one wrote to the disk. Leave :rw out.`);
   let recorder: Recorder | null = null;
   const session = boot({ ...config, machine: { ...config.machine, lru: readPolicy('two-list'), memoryMax: null, sanitize: false } }, (created) => {
-    recorder = new Recorder(created);
+    recorder = new Recorder(created, lru.name);
     return null;
   });
   const { end } = await drive(session, { output: { 1: null, 2: null }, stdin: 'blocks', progress, label: 'recording' });

@@ -4,7 +4,7 @@
 // The clock that both runs share is user instructions retired. It is the same in both as long as the program does the same, and as long as, where
 // several tasks run, they take turns at the same instructions. A program that looks at the modelled time, or tasks that wait for a disk
 // while others run, can break that; then what was recorded is another run's future, and mismatch() says so.
-import { StateHash } from '#base';
+import { StateHash, UserError } from '#base';
 import { schedSwitch, USE_WINDOW, UseRecorder } from '#kernel';
 import type { RecordedUses, RunResult } from '#kernel';
 import type { Session } from './boot.ts';
@@ -15,6 +15,9 @@ export interface Recording {
   /** Hash of who took the hart when. */
   readonly turns: string;
 }
+
+/** Uses that are kept, at eight bytes each. */
+const MAX_USES = 2 ** 27;
 
 /** Who takes the hart, and after how many instructions. */
 export class TurnLog {
@@ -37,11 +40,14 @@ export class TurnLog {
 /** Records a session from before its program's start. Changes nothing of it. */
 export class Recorder {
   private readonly session: Session;
+  private readonly policy: string;
   private readonly uses: UseRecorder;
   private readonly turns: TurnLog;
 
-  constructor(session: Session) {
+  /** @param policy for which it is done */
+  constructor(session: Session, policy: string) {
     this.session = session;
+    this.policy = policy;
     this.uses = new UseRecorder(session.kernel.system);
     this.turns = new TurnLog(session);
     session.machine.mmu.observer = this.uses;
@@ -56,6 +62,7 @@ export class Recorder {
       session.machine.mmu.filter.clear();
       const result = session.kernel.run(Math.min(left, USE_WINDOW - (begun % USE_WINDOW)));
       left -= session.instructions - begun;
+      if (this.uses.length > MAX_USES) throw new UserError(`--lru ${this.policy}: the program runs too long to be recorded: ${session.instructions} instructions so far. Write an earlier end, as in --max-insn ${Math.floor(session.instructions / 2e6)}M.`);
       if (result !== 'budget' || left <= 0 || session.instructions === begun) return result;
     }
   }

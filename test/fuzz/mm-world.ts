@@ -10,6 +10,8 @@ import { AddressSpace } from '#kernel/mm/filemap.ts';
 import type { FileMapping } from '#kernel/mm/filemap.ts';
 import { dupMm } from '#kernel/mm/fork.ts';
 import { MapFlag, MremapFlag, Prot } from '#kernel/mm/mman.ts';
+import { chosen } from '#kernel/mm/reclaim/chosen.ts';
+import { smallPolicies } from '#kernel/mm/reclaim/policies.ts';
 import { isGuardMarker } from '#kernel/mm/pte-marker.ts';
 import { accessRemoteVm } from '#kernel/mm/remote.ts';
 import { isSwapPte } from '#kernel/mm/swap/entry.ts';
@@ -86,6 +88,8 @@ export interface Setting {
   readonly memmap: 64 | 32 | 16 | 8;
   /** Pages of a swap device; absent: there is none. */
   readonly swap?: number;
+  /** Reclaim policy; absent: the two lists. */
+  readonly lru?: keyof typeof smallPolicies;
 }
 interface Process { readonly program: Program; readonly model: Model }
 interface Range { readonly page: number; readonly len: number }
@@ -115,9 +119,10 @@ export class World {
   private untilFailure = Infinity;
   private failures = 0;
 
-  constructor(seed: number, { orders, memmap, swap }: Setting) {
+  constructor(seed: number, { orders, memmap, swap, lru }: Setting) {
     this.random = new Prng(seed, 'storm');
     this.system = bootSystem({ orders, memmapBytesPerFrame: memmap, ramBytes: 24 << 20, soiled: true }).system;
+    if (lru !== undefined) this.system.lru.setKind(chosen(lru, smallPolicies[lru], seed));
     if (swap !== undefined) addSwap(this.system, swap);
     this.freeAtBoot = this.system.freeBytes / 4096;
     this.injectFailures();
@@ -706,4 +711,4 @@ export function storm(seed: number, setting: Setting, operations: number): World
   }
   return world;
 }
-export const stormName = ({ orders, memmap, swap }: Setting): string => `orders [${orders.join(' ')}], ${memmap} bytes a frame${swap === undefined ? '' : `, ${swap} pages of swap`}`;
+export const stormName = ({ orders, memmap, swap, lru }: Setting): string => `orders [${orders.join(' ')}], ${memmap} bytes a frame${swap === undefined ? '' : `, ${swap} pages of swap`}${lru === undefined ? '' : `, ${lru}`}`;

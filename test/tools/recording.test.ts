@@ -63,7 +63,7 @@ describe('a recording', () => {
   test('changes nothing of the run that is recorded', async () => {
     const run = async (isRecorded: boolean): Promise<unknown> => {
       const session = boot(configOf(...program), (created) => {
-        if (isRecorded) new Recorder(created);
+        if (isRecorded) new Recorder(created, 'opt');
         return { take: () => [], end: () => [] };
       });
       const outcome = await drive(session, quiet);
