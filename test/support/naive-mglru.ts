@@ -115,6 +115,7 @@ export class NaiveMglru {
     const isPiece = how === 'piece' && t.lastGen !== null;
     t.gen = isPiece ? t.lastGen! : this.seqFor(t, facts, how === 'rotated') % 4;
     t.list = t.gen;
+    if (this.old && facts.active) Object.assign(t, { referenced: false, refs: 0 });
     if (isPiece && behind !== null) {
       t.list = this.of(behind).list!;
       const list = this.lists[t.kind][t.list]!;
@@ -149,6 +150,7 @@ export class NaiveMglru {
     const t = this.of(folio);
     if (this.old) {
       if (t.gen === null) t.referenced = true;
+      else if (t.gen !== this.maxSeq % 4) Object.assign(t, { referenced: false, workingset: false, refs: 0 });
       return true;
     }
     const again = t.referenced || t.workingset;

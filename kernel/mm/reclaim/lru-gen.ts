@@ -124,8 +124,10 @@ export class LruGen implements Lruvec {
     if (isPiece && behind !== undefined && this.typeOf(behind) === type) this.lists[list * 2 + type]!.addBehind(folio, behind, nr);
     else if (how === LruAdd.Rotate) this.lists[list * 2 + type]!.addTail(folio, nr);
     else this.lists[list * 2 + type]!.addHead(folio, nr);
-    folios.setLruWord(folio, placed(word, gen, list));
-    folios.clear(folio, FolioFlag.Active);
+    // 6.12 (fixed late) forgets the uses of what comes in among the young, but for the working set, which refaults are told by.
+    const forgets = this.isOld && (isFault || folios.test(folio, FolioFlag.Active));
+    folios.setLruWord(folio, placed(forgets ? withRefsField(word, 0) : word, gen, list));
+    folios.clear(folio, forgets ? FolioFlag.Active | FolioFlag.Referenced : FolioFlag.Active);
     this.updateSize(type, -1, gen, nr);
     if (mmLruInsertion.enabled && how === LruAdd.New) mmLruInsertion.emit(folio, listNumber[type]);
   }
@@ -200,7 +202,12 @@ export class LruGen implements Lruvec {
   setRefs(folio: Folio): boolean {
     const { folios } = this.system;
     if (this.isOld) {
-      if (genOf(folios.lruWord(folio)) < 0) folios.set(folio, FolioFlag.Referenced);
+      const word = folios.lruWord(folio);
+      if (genOf(word) < 0) folios.set(folio, FolioFlag.Referenced);
+      else if (genOf(word) !== this.maxSeq % MAX_NR_GENS) {
+        folios.clear(folio, FolioFlag.Referenced | FolioFlag.Workingset);
+        folios.setLruWord(folio, withRefsField(word, 0));
+      }
       return true;
     }
     const wasSeen = (folios.flags(folio) & (FolioFlag.Referenced | FolioFlag.Workingset)) !== 0;

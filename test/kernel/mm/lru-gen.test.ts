@@ -257,6 +257,24 @@ describe('eviction', () => {
     expect(disk.space.folioAt(0)).not.toBe(0);
     system.check();
   });
+  test('under a loop larger than memory keeps every page once, and misses every time, as Debian\'s 6.12 does', () => {
+    const { system } = boot({ release: 612, swapPages: 8192 });
+    const group = system.memcg.create('w')!;
+    group.max = 2048;
+    system.memcg.active = group;
+    const program = Program.on(system);
+    const at = program.map(2304 * PAGE);
+    for (let lap = 0; lap < 4; lap++) {
+      for (let page = 0; page < 2304; page++) {
+        program.mm.activate();
+        if (lap === 0) program.user.setU32(at + page * PAGE, page + 1);
+        else expect(program.user.u32(at + page * PAGE)).toBe(page + 1);
+      }
+    }
+    expect(group.stat.get('pgmajfault')).toBe(3 * 2304);
+    // Looked at twice: once to be kept or written, once to go.
+    expect(group.stat.get('pgscan_direct') / group.stat.get('pgsteal_direct')).toBeGreaterThan(1.5);
+  });
   test('protects tier 1 of files once its pages have come back', () => {
     const { system, read, lruvec } = boot({ fileMib: 16, swapPages: 0 });
     const group = system.memcg.root;
