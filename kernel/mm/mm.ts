@@ -58,9 +58,10 @@ export class Mm {
   usesHugeZero = false;
   /** Whose counts grow when the kernel touches pages on its own (MAP_POPULATE, mlock): the task that runs. */
   counts: FaultCounts = { minFlt: 0, majFlt: 0 };
-  /** It was on the hart since MGLRU last swept its tables (lru_gen.bitmap); and the round of sweeps that met it last. */
+  /** It was put on the hart since MGLRU last swept its tables (lru_gen.bitmap); the round of sweeps that met it last, and the clock cycle at which it did. */
   ranSinceWalk = false;
   sweptIn = 0;
+  sweptAt = 0;
   /** Whose memory its pages are: mm->owner's. */
   group: MemCgroup;
   /** Resident pages by kind, and those that are in swap. */
@@ -99,6 +100,7 @@ export class Mm {
     this.tables.freeRoot();
     this.system.putHugeZeroFolio(this);
     this.system.collapseHistory.forget(this);
+    if (this.system.runningMm === this) this.system.runningMm = null;
     this.system.mms.splice(this.system.mms.indexOf(this), 1);
   }
 
@@ -113,6 +115,7 @@ export class Mm {
   /** The hart's satp := this address space; hands out an ASID when it needs one. */
   activate(): void {
     this.ranSinceWalk = true;
+    this.system.runningMm = this;
     this.fences.activate(this.tables.root);
   }
   /** TASK_SIZE: the first address that is not the program's. */
@@ -278,6 +281,6 @@ export class Mm {
 
   hash(into: StateHash): void {
     this.vmaList.hash(into);
-    into.numbers([this.vmaList.count, this.id, this.fences.asid, this.brkEnd, this.mmapBase, this.tables.bytes, this.totalVm, this.lockedVm, this.rss.anonPages, this.rss.filePages, this.rss.shmemPages, this.hiwaterRss, this.ranSinceWalk ? 1 : 0, this.sweptIn]);
+    into.numbers([this.vmaList.count, this.id, this.fences.asid, this.brkEnd, this.mmapBase, this.tables.bytes, this.totalVm, this.lockedVm, this.rss.anonPages, this.rss.filePages, this.rss.shmemPages, this.hiwaterRss, this.ranSinceWalk ? 1 : 0, this.sweptIn, this.sweptAt]);
   }
 }

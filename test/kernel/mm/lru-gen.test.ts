@@ -261,6 +261,7 @@ describe('eviction', () => {
     const { system } = boot({ release: 612, swapPages: 8192 });
     const group = system.memcg.create('w')!;
     group.max = 2048;
+    system.params.vm.page_cluster = 0;
     system.memcg.active = group;
     const program = Program.on(system);
     const at = program.map(2304 * PAGE);
