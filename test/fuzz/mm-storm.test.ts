@@ -12,7 +12,7 @@ const chosen = process.env['QUIRE_STORM_ORDERS']?.split(';');
 const settings: readonly Setting[] = [
   { orders: [], memmap: 64 }, { orders: [2], memmap: 32 }, { orders: [4], memmap: 16 }, { orders: [9], memmap: 64 }, { orders: [2, 4, 5, 9], memmap: 8 },
   { orders: [], memmap: 64, swap: 400 }, { orders: [4, 9], memmap: 64, swap: 4096 }, { orders: [2, 4, 5, 9], memmap: 8, swap: 2000 },
-  { orders: [4, 9], memmap: 64, swap: 1000, lru: 'random' },
+  { orders: [4, 9], memmap: 64, swap: 1000, lru: 'random' }, { orders: [2, 4, 9], memmap: 64, swap: 1500, lru: 'mglru' },
 ];
 /** Where files on disks get their folios; all files of the storm live in memory. */
 const onDisks = ['mm/readahead.ts', 'mm/filemap-read.ts', 'fs/folio-io.ts'];

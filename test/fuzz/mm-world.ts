@@ -11,6 +11,7 @@ import type { FileMapping } from '#kernel/mm/filemap.ts';
 import { dupMm } from '#kernel/mm/fork.ts';
 import { MapFlag, MremapFlag, Prot } from '#kernel/mm/mman.ts';
 import { chosen } from '#kernel/mm/reclaim/chosen.ts';
+import { mglru } from '#kernel/mm/reclaim/lru-gen.ts';
 import { smallPolicies } from '#kernel/mm/reclaim/policies.ts';
 import { isGuardMarker } from '#kernel/mm/pte-marker.ts';
 import { accessRemoteVm } from '#kernel/mm/remote.ts';
@@ -89,7 +90,7 @@ export interface Setting {
   /** Pages of a swap device; absent: there is none. */
   readonly swap?: number;
   /** Reclaim policy; absent: the two lists. */
-  readonly lru?: keyof typeof smallPolicies;
+  readonly lru?: keyof typeof smallPolicies | 'mglru';
 }
 interface Process { readonly program: Program; readonly model: Model }
 interface Range { readonly page: number; readonly len: number }
@@ -122,7 +123,7 @@ export class World {
   constructor(seed: number, { orders, memmap, swap, lru }: Setting) {
     this.random = new Prng(seed, 'storm');
     this.system = bootSystem({ orders, memmapBytesPerFrame: memmap, ramBytes: 24 << 20, soiled: true }).system;
-    if (lru !== undefined) this.system.lru.setKind(chosen(lru, smallPolicies[lru], seed));
+    if (lru !== undefined) this.system.lru.setKind(lru === 'mglru' ? mglru : chosen(lru, smallPolicies[lru], seed));
     if (swap !== undefined) addSwap(this.system, swap);
     this.freeAtBoot = this.system.freeBytes / 4096;
     this.injectFailures();

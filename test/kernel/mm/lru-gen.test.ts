@@ -290,6 +290,131 @@ describe('eviction', () => {
   });
 });
 
+describe('looking around', () => {
+  test('an entry that eviction finds young reads and clears those of its neighbours, 64 at most, and brings the table into the next sweep', () => {
+    const { system, program, lruvec, age, folioAt, seqAt } = boot();
+    const at = program.map(512 * PAGE, 0x4000_0000);
+    program.touch(at, 512 * PAGE);
+    for (let i = 0; i < 4; i++) age(60, 1);
+    // The whole table is old, and has fallen out of the filter. Now what stands at the tail has been used, and so have pages around it.
+    expect(lruvec.all(LruType.Anon)[Symbol.iterator]().next().value).toBe(folioAt(at));
+    for (let i = 40; i < 112; i++) {
+      if (i > 40 && i < 64) continue;
+      program.read(at + i * PAGE);
+      system.folios.set(folioAt(at + i * PAGE), FolioFlag.Referenced); // seen once before
+    }
+    const found = lruvec.mmState.stats[MmStat.NonleafFound]!;
+    lruGenCommands(system, `- 1 0 ${lruvec.maxSeq - 2} 200 63`);
+    // 63 pages are freed: 0 to 63 but page 40. The window around page 40 ends with page 71: those are promoted where they stand.
+    expect([40, 64, 71, 72, 111].map((i) => lruvec.maxSeq - seqAt(at + i * PAGE))).toEqual([0, 0, 0, 3, 3]);
+    expect(program.frame(at + 41 * PAGE)).toBe(0);
+    age(60, 0);
+    expect(lruvec.mmState.stats[MmStat.NonleafFound]).toBe(found + 1);
+    system.check();
+  });
+});
+
+describe('groups', () => {
+  /** Two groups with a MiB of a file each in memory, the root with nothing. */
+  const bootGroups = (low: number, min: number) => {
+    const { system, disk } = boot({ fileMib: 4, swapPages: 0 });
+    const groups = ['a', 'b'].map((name, i) => {
+      const group = system.memcg.create(name)!;
+      system.memcg.active = group;
+      const ra = newRa(32, 1024);
+      for (let pos = i * MIB; pos < (i + 1) * MIB; ) {
+        const { moved, wait } = filemapRead(disk.space, ra, pos, IoBuffer.of(new Uint8Array((i + 1) * MIB - pos)));
+        if (wait !== 0) system.waits.waitNow(wait as Folio, FolioFlag.Locked);
+        pos += moved;
+      }
+      while (system.waits.passTime());
+      return group;
+    });
+    system.memcg.active = system.memcg.root;
+    groups[0]!.low = low;
+    groups[0]!.min = min;
+    return { system, a: groups[0]!, b: groups[1]! };
+  };
+  test('below memory.min are left alone, and come to the young of the groups', () => {
+    const { system, a, b } = bootGroups(0, 4096);
+    for (let i = 0; i < 12; i++) system.vmscan.direct(0, 0);
+    expect([a.lruvec.pages(LruType.File) >= 256, b.lruvec.pages(LruType.File) < 200]).toEqual([true, true]);
+    system.check();
+  });
+  test('below memory.low are taken from only when they are met again, and that is an event', () => {
+    const { system, a, b } = bootGroups(4096, 0);
+    while (b.lruvec.pages(LruType.File) > 64) system.vmscan.direct(0, 0);
+    expect(a.lruvec.pages(LruType.File) < 256 ? a.events.low > 0 : true).toBe(true);
+    for (let i = 0; i < 12; i++) system.vmscan.direct(0, 0);
+    expect(a.events.low).toBeGreaterThan(0);
+    system.check();
+  });
+  test('share the machine\'s reclaim', () => {
+    const { system, a, b } = bootGroups(0, 0);
+    for (let i = 0; i < 12; i++) system.vmscan.direct(0, 0);
+    const [left, right] = [a.lruvec.pages(LruType.File), b.lruvec.pages(LruType.File)];
+    expect(Math.max(left, right)).toBeLessThan(256 - 64);
+    expect(Math.min(left, right)).toBeGreaterThan(0);
+  });
+  test('that are removed give all they have, and are gone', () => {
+    const { system, a } = bootGroups(0, 0);
+    system.memcg.offline(a);
+    for (let i = 0; i < 40 && system.memcg.byId(a.id) !== null; i++) system.vmscan.direct(0, 0);
+    expect(system.memcg.byId(a.id)).toBeNull();
+    system.check();
+  });
+});
+
+describe('how reclaim is asked', () => {
+  // Without refaults nothing speaks against files, even at 200.
+  test.each([[0, 'file'], [1, 'file'], [200, 'file'], [201, 'anon']] as const)('with swappiness %i it takes %s memory first', (swappiness, kind) => {
+    const { system, program, read } = boot();
+    const group = system.memcg.root;
+    program.touch(program.map(512 * PAGE), 512 * PAGE);
+    for (let page = 0; page < 512; page++) read(page * PAGE);
+    while (system.waits.passTime());
+    for (let i = 0; i < 4; i++) {
+      system.vmscan.reclaimGroup(group, 64, true, 'proactive', swappiness);
+      while (system.waits.passTime());
+    }
+    const stolen = [system.vmstat.get('pgsteal_anon'), system.vmstat.get('pgsteal_file')];
+    expect(kind === 'file' ? stolen[1] : stolen[0]).toBeGreaterThan(100);
+    expect(kind === 'file' ? stolen[0] : stolen[1]).toBe(0);
+    expect(group.stat.get('pgsteal_proactive')).toBe(stolen[0]! + stolen[1]!);
+    system.check();
+  });
+  test('kswapd evicts until memory is above its mark, and gives its sweeps\' promotions back', () => {
+    const { system, program } = boot({ fileMib: 48, swapPages: 8192 });
+    const at = program.map(36 * MIB);
+    for (let pos = 0; pos < 36 * MIB; pos += PAGE) {
+      program.user.setU32(at + pos, pos + 1);
+      if (pos % MIB === 0) {
+        program.mm.activate();
+        system.runDaemons();
+        while (system.waits.passTime());
+      }
+    }
+    expect(system.vmstat.get('pgsteal_kswapd')).toBeGreaterThan(300);
+    expect(system.vmstat.get('oom_kill')).toBe(0);
+    for (let pos = 0; pos < 36 * MIB; pos += 37 * PAGE) expect(program.user.u32(at + pos)).toBe(pos + 1);
+    system.check();
+  });
+  test('with min_ttl_ms it would rather have a program killed than evict what is younger', () => {
+    const { system, machine, program } = boot();
+    setMinTtl(system, '5000');
+    program.touch(program.map(30 * MIB), 30 * MIB);
+    system.pressure.wakeKswapd(0, 0);
+    system.runDaemons();
+    expect(system.oomRequested).toBe(true);
+    system.oomRequested = false;
+    machine.charge(6e9);
+    program.touch(program.map(2 * MIB), 2 * MIB);
+    system.pressure.wakeKswapd(0, 0);
+    system.runDaemons();
+    expect(system.oomRequested).toBe(false);
+  });
+});
+
 describe('files', () => {
   test('enabled is a mask that reads as four hex digits; y and n stand for all and none', () => {
     const { system } = boot();
