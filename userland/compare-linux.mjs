@@ -71,8 +71,7 @@ function scenario(seed, steps, pages) {
     const range = nearby();
     return `resize ${text(range)} ${Math.max(1, chance(0.6) ? range[1] + below(40) - 20 : 1 + below(range[1]))}`;
   };
-  // Not pageout: of files it is known to differ (README.md).
-  const advices = ['dontneed', 'dontneed', 'free', 'cold', 'populate_read', 'populate_write', 'collapse', 'collapse', 'hugepage', 'nohugepage', 'wipeonfork',
+  const advices = ['dontneed', 'dontneed', 'free', 'cold', 'pageout', 'populate_read', 'populate_write', 'collapse', 'collapse', 'hugepage', 'nohugepage', 'wipeonfork',
     'keeponfork', 'dontfork', 'dofork', 'dontneed_locked', 'willneed', 'random', 'normal', 'remove', 'guard_install', 'guard_remove'];
   /** Steps, and how often they come. A step that cannot be done now is null. */
   const kinds = [
