@@ -33,6 +33,7 @@ export type Topic = keyof typeof topics;
 
 const vmstatMeanings: Readonly<Record<string, string>> = {
   nr_free_pages: 'pages that the buddy allocator holds free, now',
+  nr_zspages: 'frames that hold compressed pages (zswap), now',
   nr_zone_write_pending: 'pages that are dirty or on their way to a disk, now',
   nr_dirty: 'pages of files on disks that differ from the disk, now',
   nr_writeback: 'pages on their way to a disk, now',

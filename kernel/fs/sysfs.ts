@@ -1,9 +1,12 @@
 // /sys: the transparent_hugepage tree, disks and the processors. Here: which files there are and whom they ask. Not here: the settings themselves
 // (mm/thp.ts). Files of what is not modelled are absent.
+import { PAGE_SIZE } from '#base';
 import type { BlockDevice } from '../block/device.ts';
 import { SECTOR_BYTES } from '../block/bio.ts';
 import { lruGenCommands, lruGenEnabled, lruGenText, setLruGenEnabled, setMinTtl } from '../mm/reclaim/lru-gen-files.ts';
 import { splitHugePages } from '../mm/split-huge-pages.ts';
+import { COMPRESSOR } from '../mm/swap/zswap.ts';
+import type { Zswap } from '../mm/swap/zswap.ts';
 import { tunables } from '../params.ts';
 import { Errno } from '../syscall/errno.ts';
 import { Dentry } from './dentry.ts';
@@ -78,6 +81,7 @@ export function makeSysfs(view: KernelView): Dentry {
       return 0;
     },
   }, null);
+  putZswap(fs, root, view.system.swap.zswap);
   const text = (words: string): TextRow<null> => ({ mode: 0o444, show: () => `${words}\n` });
   for (const disk of view.system.disks) putDisk(fs, root, disk);
   for (const name of ['online', 'possible', 'present']) putText(fs, root, `devices/system/cpu/${name}`, text('0'), null);
@@ -88,6 +92,42 @@ export function makeSysfs(view: KernelView): Dentry {
   putText(fs, root, 'devices/system/node/online', text('0'), null);
   putText(fs, root, 'devices/system/node/possible', text('0'), null);
   return new Dentry('', null, rootInode);
+}
+
+/** /sys/module/zswap/parameters, and its counts where debugfs has them. */
+function putZswap(fs: PseudoFs, root: PseudoDirectory, zswap: Zswap): void {
+  const { params } = zswap;
+  const put = (name: string, row: TextRow<null>): void => { putText(fs, root, `module/zswap/parameters/${name}`, row, null); };
+  for (const name of ['enabled', 'shrinker_enabled'] as const) {
+    put(name, {
+      mode: 0o644,
+      show: () => (params[name] ? 'Y\n' : 'N\n'),
+      store(_subject, words) {
+        const isOn = parseBool(words);
+        if (isOn === null) return -Errno.EINVAL;
+        params[name] = isOn;
+        return 0;
+      },
+    });
+  }
+  for (const name of ['max_pool_percent', 'accept_threshold_percent'] as const) {
+    put(name, {
+      mode: 0o644,
+      show: () => `${params[name]}\n`,
+      store(_subject, words) {
+        const n = parseNumber(words);
+        if (n === null || n < 0 || n > 100) return -Errno.EINVAL;
+        params[name] = n;
+        return 0;
+      },
+    });
+  }
+  // There is one, by our own name: another cannot be had.
+  put('compressor', { mode: 0o644, show: () => `${COMPRESSOR}\n`, store: (_subject, words) => (words.trim() === COMPRESSOR ? 0 : -Errno.ENOENT) });
+  const debug = (name: string, show: () => number): void => { putText(fs, root, `kernel/debug/zswap/${name}`, { mode: 0o444, show: () => `${show()}\n` }, null); };
+  for (const name of Object.keys(zswap.counts) as (keyof typeof zswap.counts)[]) debug(name, () => zswap.counts[name]);
+  debug('pool_total_size', () => zswap.poolPages * PAGE_SIZE);
+  debug('stored_pages', () => zswap.storedPages);
 }
 
 /** /sys/block/vda: what is known of a disk, and what its queue allows. Mirrors queue_attrs[] (block/blk-sysfs.c). */

@@ -117,7 +117,7 @@ function checkLru(system: MmSystem): void {
   if (unevictable !== lru.unevictablePages) bug(`${unevictable} pages are unevictable, ${lru.unevictablePages} are counted`);
   for (const group of memcg) {
     const pages = charged.get(group.id) ?? 0;
-    if (pages + group.stock !== group.usage) bug(`group ${group.path} is charged ${group.usage} pages, it has ${pages} and ${group.stock} in stock`);
+    if (pages + group.stock + group.zswapCharge !== group.usage) bug(`group ${group.path} is charged ${group.usage} pages, it has ${pages} and ${group.stock} in stock`);
   }
 }
 

@@ -5,7 +5,7 @@ import type { StateHash } from '#base';
 
 /** The modelled lines of /proc/vmstat, in the order in which Linux 6.18 prints them. nr_* are gauges in pages, the rest count events. */
 const names = [
-  'nr_free_pages', 'nr_zone_write_pending', 'nr_mlock', 'nr_inactive_anon', 'nr_active_anon', 'nr_inactive_file', 'nr_active_file', 'nr_unevictable', 'nr_slab_unreclaimable',
+  'nr_free_pages', 'nr_zone_write_pending', 'nr_mlock', 'nr_zspages', 'nr_inactive_anon', 'nr_active_anon', 'nr_inactive_file', 'nr_active_file', 'nr_unevictable', 'nr_slab_unreclaimable',
   'nr_isolated_anon', 'nr_isolated_file', 'workingset_nodes', 'workingset_refault_anon', 'workingset_refault_file', 'workingset_activate_anon', 'workingset_activate_file', 'workingset_restore_anon', 'workingset_restore_file',
   'workingset_nodereclaim', 'nr_anon_pages', 'nr_mapped', 'nr_file_pages', 'nr_dirty', 'nr_writeback', 'nr_shmem', 'nr_anon_transparent_hugepages', 'nr_vmscan_write', 'nr_vmscan_immediate_reclaim',
   'nr_dirtied', 'nr_written', 'nr_throttled_written', 'nr_page_table_pages', 'nr_swapcached', 'nr_dirty_threshold', 'nr_dirty_background_threshold', 'nr_memmap_boot_pages',

@@ -80,6 +80,10 @@ export class MemCgroup {
   get isRoot(): boolean {
     return this.parent === null;
   }
+  /** Pages that are charged for what zswap keeps. */
+  get zswapCharge(): number {
+    return Math.ceil(this.zswapBytes / 4096);
+  }
   /** Pages that may still be charged: mem_cgroup_margin(). */
   get margin(): number {
     return Math.max(0, this.max - this.usage);
@@ -268,6 +272,15 @@ export class MemCgroups {
     group.swapUsage += nr;
     if (group.swapUsage > group.swapPeak) group.swapPeak = group.swapUsage;
     return true;
+  }
+  /** Compressed pages that zswap keeps for a group: what they take is memory of the group, in whole pages, and never refused, for it frees more. @param bytes, pages
+   *  less than 0 when they go. obj_cgroup_charge_zswap() */
+  chargeZswap(group: MemCgroup, bytes: number, pages: number): void {
+    const before = group.zswapCharge;
+    group.zswapBytes += bytes;
+    group.zswappedPages += pages;
+    group.usage += group.zswapCharge - before;
+    if (group.usage > group.peak) group.peak = group.usage;
   }
   unchargeSwap(group: MemCgroup, nr: number): void {
     group.swapUsage -= nr;

@@ -223,6 +223,8 @@ export class PageAllocator {
     this.counts.slowPaths++;
     if ((gfp & GfpFlag.KswapdReclaim) !== 0 || this.boost > 0) this.kswapd(order, gfp);
     let pfn = this.tryAtMin(order, gfp, type, noFragment);
+    // Who frees memory may use the last of it: PF_MEMALLOC.
+    if (pfn === 0 && (gfp & GfpFlag.Memalloc) !== 0 && this.isAbove(order, 0, Reach.Reserves)) pfn = this.take(order, type, noFragment, false, Reach.Reserves);
     if (pfn !== 0 || (gfp & GfpFlag.DirectReclaim) === 0) return pfn;
 
     const isCostly = order > PAGE_ALLOC_COSTLY_ORDER;

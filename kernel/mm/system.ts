@@ -400,7 +400,7 @@ export class MmSystem {
 
   /** The clock cycle at which runDaemons() has something to do; Infinity: never as things stand. */
   get daemonDeadline(): number {
-    return Math.min(this.pressure.kswapdDeadline, this.writeback.deadline, this.khugepaged.deadline, this.kcompactd.deadline, this.accessSplit.deadline);
+    return Math.min(this.pressure.kswapdDeadline, this.writeback.deadline, this.khugepaged.deadline, this.kcompactd.deadline, this.accessSplit.deadline, this.swap.zswap.deadline);
   }
   /** Those that are due do their work. Called where nothing is half done: before a program runs on, and while all sleep. */
   runDaemons(): void {
@@ -413,6 +413,7 @@ export class MmSystem {
     if (this.pressure.isKswapdAwake) this.pressure.kswapd();
     if (this.kcompactd.deadline <= clockCycles) this.kcompactd.run();
     if (this.writeback.deadline <= clockCycles) this.writeback.run();
+    if (this.swap.zswap.deadline <= clockCycles) this.swap.zswap.run();
     this.memcg.active = active;
   }
 

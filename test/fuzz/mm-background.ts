@@ -76,6 +76,7 @@ export class Background {
         return `${ends} requests end`;
       }
       case 4: {
+        system.swap.zswap.params.accept_threshold_percent = this.oneOf([10, 50, 90]);
         system.params.vm.page_cluster = random.below(6);
         system.swap.cache.ra.vmaEnabled = random.below(3) > 0;
         system.params.vm.swappiness = this.oneOf([0, 60, 100, 200]);

@@ -91,6 +91,8 @@ export interface Setting {
   readonly swap?: number;
   /** Reclaim policy; absent: the two lists. */
   readonly lru?: keyof typeof smallPolicies | 'mglru';
+  /** Percent of RAM that compressed pages may take before it; absent: none. */
+  readonly zswap?: number;
 }
 interface Process { readonly program: Program; readonly model: Model }
 interface Range { readonly page: number; readonly len: number }
@@ -120,11 +122,12 @@ export class World {
   private untilFailure = Infinity;
   private failures = 0;
 
-  constructor(seed: number, { orders, memmap, swap, lru }: Setting) {
+  constructor(seed: number, { orders, memmap, swap, zswap, lru }: Setting) {
     this.random = new Prng(seed, 'storm');
     this.system = bootSystem({ orders, memmapBytesPerFrame: memmap, ramBytes: 24 << 20, soiled: true }).system;
     if (lru !== undefined) this.system.lru.setKind(lru === 'mglru' ? mglru : chosen(lru, smallPolicies[lru], seed));
     if (swap !== undefined) addSwap(this.system, swap);
+    if (zswap !== undefined) Object.assign(this.system.swap.zswap.params, { enabled: true, max_pool_percent: zswap, shrinker_enabled: true });
     this.freeAtBoot = this.system.freeBytes / 4096;
     this.injectFailures();
     this.background = new Background(this.system, this.random);
@@ -712,4 +715,5 @@ export function storm(seed: number, setting: Setting, operations: number): World
   }
   return world;
 }
-export const stormName = ({ orders, memmap, swap, lru }: Setting): string => `orders [${orders.join(' ')}], ${memmap} bytes a frame${swap === undefined ? '' : `, ${swap} pages of swap`}${lru === undefined ? '' : `, ${lru}`}`;
+export const stormName = ({ orders, memmap, swap, zswap, lru }: Setting): string =>
+  `orders [${orders.join(' ')}], ${memmap} bytes a frame${swap === undefined ? '' : `, ${swap} pages of swap`}${zswap === undefined ? '' : ` behind zswap of ${zswap} %`}${lru === undefined ? '' : `, ${lru}`}`;

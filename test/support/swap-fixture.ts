@@ -79,6 +79,8 @@ export function slotByte(system: MmSystem, entry: SwapEntry, at: number): number
     return bytes[0]!;
   }
   if (info.isZero(offset)) return 0;
+  const page = new Uint8Array(4096);
+  if (system.swap.zswap.contentsOf(entry, page)) return page[at]!;
   const sector = new Uint8Array(512);
   if (!info.target.device.image.read(info.sectorOf(offset) * 512 + at - (at % 512), sector)) return null;
   return sector[at % 512]!;

@@ -27,7 +27,7 @@ function meminfo({ view }: SystemSubject): string {
     pages('Active', vmstat.get('nr_active_anon') + vmstat.get('nr_active_file')) + pages('Inactive', vmstat.get('nr_inactive_anon') + vmstat.get('nr_inactive_file')) +
     pages('Active(anon)', vmstat.get('nr_active_anon')) + pages('Inactive(anon)', vmstat.get('nr_inactive_anon')) +
     pages('Active(file)', vmstat.get('nr_active_file')) + pages('Inactive(file)', vmstat.get('nr_inactive_file')) + pages('Unevictable', vmstat.get('nr_unevictable')) +
-    pages('Mlocked', vmstat.get('nr_mlock')) + pages('SwapTotal', system.swap.totalPages) + pages('SwapFree', system.swap.freePages) + pages('Dirty', vmstat.get('nr_dirty')) + pages('Writeback', vmstat.get('nr_writeback')) +
+    pages('Mlocked', vmstat.get('nr_mlock')) + pages('SwapTotal', system.swap.totalPages) + pages('SwapFree', system.swap.freePages) + pages('Zswap', system.swap.zswap.poolPages) + pages('Zswapped', system.swap.zswap.storedPages) + pages('Dirty', vmstat.get('nr_dirty')) + pages('Writeback', vmstat.get('nr_writeback')) +
     pages('AnonPages', vmstat.get('nr_anon_pages')) + pages('Mapped', vmstat.get('nr_mapped')) + pages('Shmem', vmstat.get('nr_shmem')) +
     pages('KReclaimable', 0) + pages('Slab', vmstat.get('nr_slab_unreclaimable')) + pages('SReclaimable', 0) + pages('SUnreclaim', vmstat.get('nr_slab_unreclaimable')) +
     pages('PageTables', vmstat.get('nr_page_table_pages')) + pages('WritebackTmp', 0) + pages('CommitLimit', system.commitLimitPages) + pages('Committed_AS', system.committedPages) +

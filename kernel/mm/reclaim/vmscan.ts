@@ -215,10 +215,20 @@ export class Vmscan {
       }
       this.nrDeferred = Math.min(Math.max(0, this.nrDeferred + delta - scanned), 2 * freeable);
     }
+    this.shrinkZswap(sc);
     this.shrinkShadows();
     this.system.shrinkHugeZeroFolio();
     this.system.accessSplit.underPressure();
     sc.nrReclaimed += Math.max(0, this.system.pages.freePagesAndStock - before);
+  }
+  /** Compressed pages go on to the device: a shrinker like that of large folios. */
+  private shrinkZswap({ priority }: ScanControl): void {
+    const { swap: { zswap }, vmstat } = this.system;
+    const freeable = zswap.countFreeable();
+    const nr = Math.min(Math.floor((Math.floor(freeable / 2 ** priority) * 4) / SHRINKER_SEEKS), 2 * freeable);
+    if (nr < SHRINK_BATCH && nr < freeable) return;
+    zswap.shrink(nr);
+    vmstat.add(VmItem.slabs_scanned, nr);
   }
   /** Whatever the priority, half of what is too much: shadows are cheap to lose (a shrinker of 0 seeks). */
   private shrinkShadows(): void {

@@ -17,6 +17,8 @@ const SlotFlag = { Zero: 1, Shmem: 2 } as const;
 /** Slots [start, start + nr) lie on the disk from a sector on, one behind the other. struct swap_extent */
 export interface SwapExtent { readonly start: number; readonly nr: number; readonly sector: number }
 const SECTORS_PER_PAGE = 8;
+const contents = new Uint8Array(4096);
+const words = new Int32Array(contents.buffer);
 
 export interface SwapTarget {
   readonly device: BlockDevice;
@@ -190,7 +192,13 @@ export class SwapInfo {
       // What was never used is zeros, and most of a large device is.
       if (this.clusters.isFree(cluster)) continue;
       const [start, end] = [cluster * CLUSTER_SLOTS, Math.min(this.nrSlots, (cluster + 1) * CLUSTER_SLOTS)];
-      for (let offset = start; offset < end; offset++) into.numbers([this.counts[offset]!, this.folios[offset]!, this.shadows[offset]!, this.flags[offset]!, this.owners[offset]!]);
+      for (let offset = start; offset < end; offset++) this.hashSlot(offset, into);
     }
+  }
+  /** What the device has of it is state, too, where memory has not the same. */
+  private hashSlot(offset: number, into: StateHash): void {
+    into.numbers([this.counts[offset]!, this.folios[offset]!, this.shadows[offset]!, this.flags[offset]!, this.owners[offset]!]);
+    const isOnDevice = this.isInUse(offset) && this.folios[offset] === 0 && !this.isZero(offset);
+    if (isOnDevice && this.target.device.image.read(this.sectorOf(offset) * 512, contents)) into.int32s(words);
   }
 }

@@ -43,16 +43,25 @@ export class SwapIo {
 
   /** A locked folio of the swap cache that is dirty; it stays locked. swap_writeout() */
   write(folio: Folio): SwapWrite {
-    const { folios, memcg, waits, writeback } = this.system;
+    const { folios, memcg } = this.system;
     folios.clear(folio, FolioFlag.Dirty);
     if (this.swap.cache.freeFolio(folio)) return 'unneeded';
     const { info, offset, nr } = this.placeOf(folio);
     if (this.isZeroFolio(folio, nr)) {
       info.setZero(offset, nr, true);
+      for (let i = 0; i < nr; i++) this.swap.zswap.invalidate(folios.swapEntry(folio) + i);
       memcg.countFolio(folio, VmItem.swpout_zero, nr);
       return 'sync';
     }
     info.setZero(offset, nr, false);
+    if (this.swap.zswap.store(folio, folios.swapEntry(folio))) return 'sync';
+    this.writeToDevice(folio);
+    return 'async';
+  }
+  /** The rest of it, past zswap. __swap_writepage() */
+  writeToDevice(folio: Folio): void {
+    const { folios, memcg, waits, writeback } = this.system;
+    const { info, offset, nr } = this.placeOf(folio);
     const order = folios.order(folio);
     if (order === PMD_ORDER) memcg.countFolio(folio, VmItem.thp_swpout, 1);
     this.system.thp.count(order, ThpStat.swpout);
@@ -60,7 +69,6 @@ export class SwapIo {
     waits.startWriteback(folio);
     writeback.folioWriting(folio);
     this.submit(BioOp.Write, folio, info, offset, nr);
-    return 'async';
   }
   /** A request for a folio has ended. end_swap_bio_write(), end_swap_bio_read() */
   ended(folio: Folio, { op, error }: Bio): void {
@@ -87,6 +95,11 @@ export class SwapIo {
       waits.endRead(folio, true);
       return;
     }
+    if (this.swap.zswap.load(folio, this.system.folios.swapEntry(folio))) {
+      waits.endRead(folio, true);
+      return;
+    }
+    this.swap.zswap.readFromDevice();
     memcg.countFolio(folio, VmItem.pswpin, nr);
     this.submit(BioOp.Read, folio, info, offset, nr);
   }

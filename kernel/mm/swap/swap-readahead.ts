@@ -77,7 +77,15 @@ function readWindow(system: MmSystem, entry: SwapEntry, window: readonly Wanted[
 }
 
 /** A page comes into the swap cache, and is read. @returns null: nobody names the slot any more, or no memory. read_swap_cache_async() */
-export function readSwapCache(system: MmSystem, entry: SwapEntry): { readonly folio: Folio; readonly isNew: boolean } | null {
+export function readSwapCache(system: MmSystem, entry: SwapEntry): Brought | null {
+  const brought = bringIntoCache(system, entry, Gfp.User);
+  if (brought?.isNew === true) system.swap.io.read(brought.folio);
+  return brought;
+}
+/** isNew: the folio is locked, and holds nothing yet. */
+export interface Brought { readonly folio: Folio; readonly isNew: boolean }
+/** __read_swap_cache_async() */
+export function bringIntoCache(system: MmSystem, entry: SwapEntry, gfp: number): Brought | null {
   const { swap, folios, lru, memcg, waits } = system;
   const there = swap.cache.folioAt(entry);
   if (there !== 0) return { folio: there, isNew: false };
@@ -85,8 +93,10 @@ export function readSwapCache(system: MmSystem, entry: SwapEntry): { readonly fo
   const offset = swapOffset(entry);
   if (info === null || info.count(offset) === 0) return null;
   const owner = memcg.byId(info.owner(offset));
-  const folio = system.allocFolio(0, info.isShmem(offset) ? MemdescType.FileFolio : MemdescType.AnonFolio, Gfp.User, owner?.isOnline === true ? owner : null);
+  const type = info.isShmem(offset) ? MemdescType.FileFolio : MemdescType.AnonFolio;
+  const folio = system.allocFolio(0, type, gfp, owner?.isOnline === true ? owner : null);
   if (folio === 0) return null;
+  // The search for memory may have brought it in.
   const meanwhile = swap.cache.folioAt(entry);
   if (meanwhile !== 0) {
     system.putFolio(folio);
@@ -97,7 +107,6 @@ export function readSwapCache(system: MmSystem, entry: SwapEntry): { readonly fo
   const shadow = swap.cache.add(folio, entry);
   if (shadow !== 0) lru.refault(folio, shadow);
   lru.addNew(folio);
-  swap.io.read(folio);
   system.putFolio(folio); // the cache has its own
   return { folio, isNew: true };
 }

@@ -14,10 +14,12 @@ import { SwapInfo } from './swap-info.ts';
 import type { SwapTarget } from './swap-info.ts';
 import { SwapIo } from './swap-io.ts';
 import type { SwapWrite } from './swap-io.ts';
+import { Zswap } from './zswap.ts';
 
 export class Swap {
   readonly cache: SwapCache;
   readonly io: SwapIo;
+  readonly zswap: Zswap;
   private readonly system: MmSystem;
   /** By type; null: swapped off, or never on. */
   private readonly infos: (SwapInfo | null)[] = [];
@@ -32,6 +34,7 @@ export class Swap {
     this.system = system;
     this.cache = new SwapCache(system, this);
     this.io = new SwapIo(system, this);
+    this.zswap = new Zswap(system);
   }
 
   // How much there is.
@@ -206,6 +209,7 @@ export class Swap {
     this.release(info, offset, this.system.memcg.byId(info.owner(offset)) ?? bug(`swap slot ${offset} is charged to group ${info.owner(offset)}, which is gone`));
   }
   private release(info: SwapInfo, offset: number, group: MemCgroup | null): void {
+    this.zswap.invalidate(swapEntry(info.type, offset));
     info.release(offset);
     if (info.isWritable) this.inUse--;
     if (group !== null) this.system.memcg.unchargeSwap(group, 1);
@@ -251,11 +255,13 @@ export class Swap {
       total += info.nrPages;
       inUse += info.inUse;
     }
+    this.zswap.check((entry) => this.count(entry) > 0 || this.cache.folioAt(entry) !== 0);
     if (total !== this.total || inUse !== this.inUse) bug(`swap has ${inUse} of ${total} pages in use, counts ${this.inUse} of ${this.total}`);
   }
   hash(into: StateHash): void {
     into.numbers([this.total, this.inUse, this.leastPriority, ...this.order.map(({ type }) => type)]);
     for (const info of this.devices) info.hash(into);
     this.cache.hash(into);
+    this.zswap.hash(into);
   }
 }
