@@ -22,6 +22,7 @@ export const topics = {
   thp: 'files of hugepages-<size>kB/stats',
   options: 'options of the commands',
   presets: 'TLB hierarchies by name',
+  policies: 'reclaim policies, for --lru',
   costs: 'costs of the cycle model, for --cost',
   tunables: 'numbers of /proc/sys/vm and the like, for --set',
   reasons: 'why the kernel did one thing rather than another',
@@ -120,6 +121,17 @@ export const thpMeanings: Readonly<Record<string, string>> = {
   nr_anon_partially_mapped: 'of those, partially mapped ones, now',
 };
 
+const policyMeanings: Readonly<Record<string, string>> = {
+  'two-list': 'Linux\'s classic one: an active and an inactive list each for anonymous memory and for files; what is used twice, or comes back soon after its eviction, is active',
+  mglru: 'Linux\'s multi-generational LRU: up to four generations by time of last use, found out by sweeps of page tables; tiers by use through read(2) and write(2), protected by what refaults',
+  fifo: 'first in, first out, used or not',
+  clock: 'second chance: a hand goes round, and spares once what was used since it last came by',
+  random: 'by lot, seeded by --seed',
+  lru: 'least recently used, exactly: the run is recorded first, and the page whose last use is longest ago goes (to a thousand instructions)',
+  opt: 'Belady\'s optimum: the run is recorded first, and the page whose next use lies farthest ahead goes; no policy brings pages in less often, where they come one at a time',
+  'FILE.ts': 'your own: a module whose default export makes a policy; quire presets lru-starter prints one to start from',
+};
+
 /** Explained where quire.stat/1 is. */
 const ofEveryReport = new Set(['schema', 'tool', 'config', 'program']);
 /** Every entry, in the order of the topics. */
@@ -134,6 +146,7 @@ export function glossary(): Entry[] {
   for (const [name, row] of optionRows()) add('options', `--${name}`, `${row.help}${row.byDefault === undefined ? '' : ` (default ${row.byDefault})`}`);
   add('options', 'lru-starter', 'quire presets lru-starter -o mine.ts writes a reclaim policy of 40 lines to start one\'s own from; then quire stat --lru ./mine.ts --memory-max 8M -- PROG');
   for (const preset of presets()) add('presets', preset.name, preset.source);
+  for (const [name, text] of Object.entries(policyMeanings)) add('policies', name, text);
   for (const { name, cycles, of, source } of costs) add('costs', name, `${cycles} cycles: ${of}. Source: ${source}`);
   for (const { name, value, path, source } of tunables) add('tunables', name, `${path ?? 'no file'}; default ${value}. Source: ${source}`);
   for (const [name, { sentence, hint }] of Object.entries(reasons)) add('reasons', name, hint === '' ? sentence : `${sentence} ${hint}`);

@@ -1,7 +1,8 @@
 // What --lru takes: names, and modules of the user's own in TypeScript or JavaScript. What is wrong with one is said in one sentence.
 import { afterAll, describe, expect, test } from 'vitest';
 import { UserError } from '#base';
-import { policyStarter, readPolicy } from '#tools/policy-file.ts';
+import { glossary } from '#tools/glossary.ts';
+import { policyNames, policyStarter, readPolicy } from '#tools/policy-file.ts';
 import { scratch } from '../support/cli.ts';
 import { runGuest } from '../support/run-guest.ts';
 
@@ -56,4 +57,9 @@ describe('what is wrong is said', () => {
     const throwing = host.file('throwing.ts', "export default () => ({ onAdd() { throw new Error('no room'); }, onRemove() {}, victims() {} });");
     expect(() => runGuest(words(throwing))).toThrow(/throwing\.ts: onAdd\(\) ended in an error: no room\./);
   });
+});
+
+test('quire explain knows every policy that --lru knows', () => {
+  const explained = glossary().filter(({ topic }) => topic === 'policies').map(({ name }) => name);
+  expect(explained).toEqual(expect.arrayContaining([...policyNames]));
 });
