@@ -1,6 +1,6 @@
 // The report of a run, quire.stat/1, filled from counters and tables. Here: the filling. Not here: what the fields mean (schema.ts), text (text.ts).
 import { PAGE_SIZE } from '#base';
-import { memcgStat, signalName, totalUsage } from '#kernel';
+import { BioOp, memcgStat, signalName, totalUsage } from '#kernel';
 import { PROGRAM_GROUP } from './boot.ts';
 import type { Session } from './boot.ts';
 import type { MachineConfig } from './config.ts';
@@ -67,7 +67,9 @@ function memcgReport({ config, kernel: { system } }: Session): MemcgReport | nul
 }
 function swapReport({ kernel: { system: { swap, vmstat } } }: Session): SwapReport | null {
   if (swap.totalPages === 0) return null;
+  const requests = (op: BioOp): number => [...new Set(swap.devices.map(({ target }) => target.device))].reduce((n, device) => n + device.stats[op]!.ios, 0);
   return {
+    outRequests: requests(BioOp.Write), inRequests: requests(BioOp.Read),
     totalBytes: swap.totalPages * PAGE_SIZE, usedBytes: (swap.totalPages - swap.freePages) * PAGE_SIZE, outPages: vmstat.get('pswpout'), inPages: vmstat.get('pswpin'),
     zeroOutPages: vmstat.get('swpout_zero'), zeroInPages: vmstat.get('swpin_zero'), readaheadPages: vmstat.get('swap_ra'), readaheadHits: vmstat.get('swap_ra_hit'),
   };

@@ -74,6 +74,8 @@ export interface SwapReport {
   readonly zeroInPages: number;
   readonly readaheadPages: number;
   readonly readaheadHits: number;
+  readonly outRequests: number;
+  readonly inRequests: number;
 }
 
 type FieldKind = 'text' | 'text?' | 'count' | 'count?' | 'number' | 'flag' | 'texts' | 'counts' | 'free';
@@ -182,6 +184,8 @@ export const statFields: readonly FieldRow[] = [
   ['swap.zeroInPages', 'count', 'pages of zeros that came from swap without being read (swpin_zero)'],
   ['swap.readaheadPages', 'count', 'pages read from swap ahead of need (swap_ra)'],
   ['swap.readaheadHits', 'count', 'of these, pages that were then used (swap_ra_hit)'],
+  ['swap.outRequests', 'count', 'write requests that the devices of swap got'],
+  ['swap.inRequests', 'count', 'read requests that they got'],
   ['notModelled', 'texts', 'what the counts and cycles leave out'],
   ['unknownSyscalls', 'texts', 'system calls that the program asked for and that answered ENOSYS'],
   ['stateHash', 'text', 'hash of RAM, registers, kernel tables, TLBs and counters: equal runs have equal hashes'],
