@@ -50,7 +50,9 @@ function measure(folder, golden, policy) {
     execFileSync('mke2fs', ['-q', '-F', '-t', 'ext2', '-b', '4096', join(folder, 'disk.img')], { env: { ...process.env, PATH: `${process.env.PATH}:/sbin:/usr/sbin` } });
     quire(['run', ...disk, '--', ...program, '--fill', '1', '--touches', '0']);
   }
-  const { stdout, stderr } = quire(['stat', '--json', '--mem', `${Math.ceil(memTotalKb / (128 << 10)) * 128}M`, '--memory-max', `${memoryMaxBytes >> 20}M`, '--swap', swap, '--lru', policy, '--set', '/sys/kernel/mm/quire/lru_gen_release=612',
+  // The rules of the Linux that was asked.
+  const release = /^(\d+)\.(\d+)/.exec(golden.kernel).slice(1).join('');
+  const { stdout, stderr } = quire(['stat', '--json', '--mem', `${Math.ceil(memTotalKb / (128 << 10)) * 128}M`, '--memory-max', `${memoryMaxBytes >> 20}M`, '--swap', swap, '--lru', policy, '--set', `/sys/kernel/mm/quire/lru_gen_release=${release}`,
     '--thp', 'never', '--mthp', '2m=never', '--set', `/proc/sys/vm/page-cluster=${pageCluster}`, ...(usesFile ? [...disk, '--set', `/sys/block/vda/queue/read_ahead_kb=${readAheadKb}`] : []),
     '--', ...program]);
   const { memcg } = JSON.parse(stdout);
