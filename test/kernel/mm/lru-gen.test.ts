@@ -13,6 +13,7 @@ import { MAX_NR_GENS, isSaturated, refsOf, tierOf, withRefsField } from '#kernel
 import { LruGenCounters, positiveCtrlErr } from '#kernel/mm/reclaim/lru-gen-pid.ts';
 import { MmStat, hashItem } from '#kernel/mm/reclaim/lru-gen-walk.ts';
 import { LruType } from '#kernel/mm/reclaim/lruvec.ts';
+import { newScanControl } from '#kernel/mm/reclaim/scan.ts';
 import { twoList } from '#kernel/mm/reclaim/two-list.ts';
 import { Errno } from '#kernel/syscall/errno.ts';
 import { Program, bootSystem } from '../../support/mm-fixture.ts';
@@ -91,6 +92,16 @@ describe('the feedback', () => {
     // 100 of 1000 against 150 of 1000: 150 * 1064 * 2 <= 101 * 1000 * 3 does not hold, 140 does.
     expect(positiveCtrlErr({ refaulted: 100, total: 1000, gain: 2 }, { refaulted: 150, total: 1000, gain: 3 })).toBe(false);
     expect(positiveCtrlErr({ refaulted: 100, total: 1000, gain: 2 }, { refaulted: 140, total: 1000, gain: 3 })).toBe(true);
+  });
+  test('favours what was used more than once: by 2 to 3, and by 1 to 2 up to 6.13', () => {
+    const verdict = (refaulted: number, isOld: boolean): number => {
+      const counters = new LruGenCounters();
+      counters.evicted.set([1000, 1000], LruType.File * 4);
+      counters.refaulted.set([100, refaulted], LruType.File * 4);
+      return counters.tierIdx(LruType.File, isOld);
+    };
+    expect([142, 143].map((n) => verdict(n, false))).toEqual([3, 0]);
+    expect([189, 190].map((n) => verdict(n, true))).toEqual([3, 0]);
   });
   test('protects a tier whose pages come back, and lets go when the average has forgotten', () => {
     const counters = new LruGenCounters();
@@ -191,6 +202,16 @@ describe('generations', () => {
 });
 
 describe('sweeps', () => {
+  test('look at all tables of a program that no sweep has met yet', () => {
+    const { system, program, lruvec, age } = boot();
+    program.touch(program.map(512 * PAGE, 0x4000_0000), 512 * PAGE);
+    age();
+    const [, , found] = lruvec.mmState.stats;
+    const second = Program.on(system);
+    second.touch(second.map(512 * PAGE, 0x4000_0000), 512 * PAGE);
+    age(); // the filter has only the first one's table
+    expect(lruvec.mmState.stats[MmStat.NonleafFound]).toBe(found! + 2);
+  });
   test('skip a program that did not run, and tables in which little happens', () => {
     const { program, lruvec, age } = boot();
     const at = program.map(4 * MIB, 0x4000_0000);
@@ -276,6 +297,13 @@ describe('eviction', () => {
     // Looked at twice: once to be kept or written, once to go.
     expect(group.stat.get('pgscan_direct') / group.stat.get('pgsteal_direct')).toBeGreaterThan(1.5);
   });
+  test('counts as protected what joins the next generation, but not what a sweep or reads promote anyway', () => {
+    const { lruvec, read, age } = boot({ swapPages: 0 });
+    for (let i = 0; i < 7; i++) for (let page = 0; page < 4; page++) read(page * PAGE);
+    for (let i = 0; i < 2; i++) for (let page = 8; page < 12; page++) read(page * PAGE);
+    age(0);
+    expect([...lruvec.counters.avgTotal.subarray(LruType.File * 4)]).toEqual([0, 2, 0, 0]);
+  });
   test('protects tier 1 of files once its pages have come back', () => {
     const { system, read, lruvec } = boot({ fileMib: 16, swapPages: 0 });
     const group = system.memcg.root;
@@ -321,7 +349,7 @@ describe('groups', () => {
     const groups = ['a', 'b'].map((name, i) => {
       const group = system.memcg.create(name)!;
       system.memcg.active = group;
-      const ra = newRa(32, 1024);
+      const ra = newRa(0, 1024);
       for (let pos = i * MIB; pos < (i + 1) * MIB; ) {
         const { moved, wait } = filemapRead(disk.space, ra, pos, IoBuffer.of(new Uint8Array((i + 1) * MIB - pos)));
         if (wait !== 0) system.waits.waitNow(wait as Folio, FolioFlag.Locked);
@@ -355,6 +383,39 @@ describe('groups', () => {
     const [left, right] = [a.lruvec.pages(LruType.File), b.lruvec.pages(LruType.File)];
     expect(Math.max(left, right)).toBeLessThan(256 - 64);
     expect(Math.min(left, right)).toBeGreaterThan(0);
+  });
+  test('below memory.low are passed over the first time', () => {
+    const { system, a } = bootGroups(4096, 0);
+    system.lruGen.setSeed(5);
+    const lruvec = a.lruvec as LruGen;
+    for (let i = 0; i < 4 && lruvec.memcgSeg === 0; i++) system.lruGen.shrink(newScanControl({ nrToReclaim: 1, by: 'direct', priority: 2, swappiness: 0 }));
+    expect([lruvec.memcgSeg, lruvec.pages(LruType.File), a.events.low]).toEqual([2, 256, 0]);
+    system.check();
+  });
+  test('that are removed are taken from before others of their bin', () => {
+    const { system, disk } = boot({ fileMib: 4, swapPages: 0 });
+    const ra = newRa(0, 1024);
+    const groups = Array.from({ length: 30 }, (_, i) => {
+      const group = system.memcg.create(`g${i}`)!;
+      system.memcg.active = group;
+      for (let page = 0; page < 32; page++) {
+        const io = IoBuffer.of(new Uint8Array(8));
+        const { wait } = filemapRead(disk.space, ra, (i * 32 + page) * PAGE, io);
+        if (wait !== 0) system.waits.waitNow(wait as Folio, FolioFlag.Locked);
+      }
+      system.memcg.active = system.memcg.root;
+      return group;
+    });
+    while (system.waits.passTime());
+    const removed = groups.at(-1)!.lruvec as LruGen;
+    system.lruGen.setSeed(5);
+    system.memcg.offline(removed.group);
+    const others = groups.slice(0, -1).filter(({ lruvec }) => (lruvec as LruGen).memcgBin === removed.memcgBin);
+    expect(others.length).toBeGreaterThan(0);
+    const left = (): number[] => others.map(({ lruvec }) => lruvec.pages(LruType.File));
+    const before = left();
+    while (removed.pages(LruType.File) === 32 && left().join() === before.join()) system.lruGen.shrink(newScanControl({ nrToReclaim: 1, by: 'direct', priority: 1, swappiness: 0 }));
+    expect([removed.pages(LruType.File), left().join()]).toEqual([0, before.join()]);
   });
   test('that are removed give all they have, and are gone', () => {
     const { system, a } = bootGroups(0, 0);
