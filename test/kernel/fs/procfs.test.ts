@@ -2,6 +2,7 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import { TaskState } from '#kernel/proc/task.ts';
 import { MapFlag, Prot } from '#kernel/mm/mman.ts';
+import { twoList } from '#kernel/mm/reclaim/two-list.ts';
 import { AT_FDCWD, bootGuest, type GuestTask, type Outcome } from '../../support/fs-fixture.ts';
 
 let g: GuestTask;
@@ -169,6 +170,19 @@ describe('writing', () => {
     expect(echo('sometimes', `${THP}/enabled`)).toBe('EINVAL');
     expect(echo('1', `${THP}/hugepages-64kB/stats/anon_fault_alloc`)).toBe('EACCES');
     expect(g.ls(THP)).toContain('hugepages-2048kB/');
+  });
+  test('the lru_gen tree switches MGLRU on and off, and takes its commands', () => {
+    const [enabled, ttl, debug] = ['/sys/kernel/mm/lru_gen/enabled', '/sys/kernel/mm/lru_gen/min_ttl_ms', '/sys/kernel/debug/lru_gen'];
+    const { system } = g.kernel;
+    system.lru.setKind(twoList);
+    expect([g.cat(enabled), g.cat(debug)]).toEqual(['0x0002\n', '']);
+    expect([echo('y\n', enabled), g.cat(enabled), system.lru.kind.name]).toEqual([2, '0x0003\n', 'mglru']);
+    expect([echo('1000\n', ttl), g.cat(ttl), echo('-1', ttl), echo('maybe', enabled)]).toEqual([5, '1000\n', 'EINVAL', 'EINVAL']);
+    expect(g.cat(debug)).toMatch(/^memcg {5}1 \/\n node {5}0\n( {10}\d( {10,}\d+){3} \n)+$/);
+    expect([echo('+ 1 0 3\n', debug), echo('- 1 0 1\n', debug), echo('+ 1 0 9\n', debug), echo('- 1 0 9\n', debug), echo('+ 77 0 3\n', debug)]).toEqual([8, 8, 'EINVAL', 'EINVAL', 'EINVAL']);
+    expect(g.cat('/sys/kernel/debug/lru_gen_full')).toMatch(/0 {10}0r {10}0e {10}0p/);
+    expect([echo('n', enabled), system.lru.kind.name]).toEqual([1, 'two-list']);
+    system.check();
   });
   test('sysctls take numbers in their range', () => {
     const file = '/proc/sys/vm/overcommit_memory';
