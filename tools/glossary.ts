@@ -1,7 +1,8 @@
 // Everything that has a name, with its meaning, collected from the tables where it is declared: what `quire explain` answers from.
 // Only Linux's counters get their sentences here, since the kernel declares just their names.
 import { tracepoints } from '#base';
-import { costs, reasons, syscallTable, tunables, VmStat } from '#kernel';
+import type { ThpStatName, VmName } from '#kernel';
+import { costs, reasons, syscallTable, tunables, VmStat, zswapMeanings } from '#kernel';
 import { presets } from '#mmu';
 import { exitStatuses } from './help-text.ts';
 import { optionRows } from './options.ts';
@@ -32,7 +33,7 @@ export const topics = {
 } as const;
 export type Topic = keyof typeof topics;
 
-const vmstatMeanings: Readonly<Record<string, string>> = {
+const vmstatMeanings: Readonly<Record<VmName, string>> = {
   nr_free_pages: 'pages that the buddy allocator holds free, now',
   nr_zspages: 'frames that hold compressed pages (zswap), now',
   nr_zone_write_pending: 'pages that are dirty or on their way to a disk, now',
@@ -46,6 +47,7 @@ const vmstatMeanings: Readonly<Record<string, string>> = {
   nr_anon_pages: 'anonymous pages that are mapped, now',
   nr_mapped: 'pages of files that are mapped, now',
   nr_file_pages: 'pages in the page cache, those of tmpfs included, now',
+  nr_swapcached: 'pages of the swap cache: in memory, with their place in swap kept for them, now',
   nr_shmem: 'pages of tmpfs and shared anonymous memory, now',
   nr_anon_transparent_hugepages: 'anonymous folios of 2 MiB, now',
   nr_page_table_pages: 'pages that hold page tables, now',
@@ -54,20 +56,44 @@ const vmstatMeanings: Readonly<Record<string, string>> = {
   pgpgout: 'kB written to disks',
   pgalloc_normal: 'pages allocated (a folio of order n counts 2^n)',
   allocstall_normal: 'allocations that found too little free memory and had to wait or fail',
+  pgskip_normal: 'pages that reclaim passed over since their zone was not asked for: 0 here, there is one zone',
   pgfree: 'pages freed',
   pglazyfree: 'pages marked by madvise(MADV_FREE)',
+  pglazyfreed: 'of these, pages that reclaim then dropped without writing them',
   pgfault: 'page faults handled, minor and major',
   pgmajfault: 'page faults that had to wait for I/O',
   pgreuse: 'copy-on-write faults that needed no copy, since nobody else had the page',
   oom_kill: 'programs that the out-of-memory killer ended',
+  pgmigrate_success: 'pages that were moved to other frames',
+  pgmigrate_fail: 'pages that could not be moved: somebody used them',
+  thp_migration_success: 'folios of 2 MiB that were moved whole',
+  thp_migration_fail: 'folios of 2 MiB that could not be moved',
+  thp_migration_split: 'folios of 2 MiB that were split, for there was no room to move them whole',
+  compact_migrate_scanned: 'frames that compaction looked at for pages to move',
+  compact_free_scanned: 'frames that compaction looked at for room to move pages to',
+  compact_isolated: 'pages that compaction took off the lists, to move them or to move others there',
+  compact_stall: 'allocations that compacted memory themselves',
+  compact_fail: 'of these, those that still found no run of frames',
+  compact_success: 'of these, those that found one',
+  compact_daemon_wake: 'times that kcompactd began to work',
+  compact_daemon_migrate_scanned: 'of compact_migrate_scanned, by kcompactd',
+  compact_daemon_free_scanned: 'of compact_free_scanned, by kcompactd',
+  unevictable_pgs_culled: 'pages that became unevictable',
+  unevictable_pgs_scanned: 'unevictable pages that were looked at again; not counted here',
+  unevictable_pgs_rescued: 'unevictable pages that became evictable again; not counted here',
   unevictable_pgs_mlocked: 'pages that mlock() made unevictable',
   unevictable_pgs_munlocked: 'pages that munlock() made evictable again',
   unevictable_pgs_cleared: 'mlocked pages that were unmapped',
+  unevictable_pgs_stranded: 'pages that munlock() could not take off the unevictable list; 0 here',
   nr_inactive_anon: 'anonymous pages (and pages of memory files) that reclaim holds for old, now',
   nr_active_anon: 'anonymous pages (and pages of memory files) that reclaim holds for young, now',
   nr_inactive_file: 'pages of files that reclaim holds for old, now',
   nr_active_file: 'pages of files that reclaim holds for young, now',
   nr_unevictable: 'pages that are locked in memory, now',
+  nr_isolated_anon: 'anonymous pages that somebody has taken off the lists for a while; 0 here, since that is over before anybody can look',
+  nr_isolated_file: 'pages of files that somebody has taken off the lists for a while; 0 here, since that is over before anybody can look',
+  nr_slab_unreclaimable: 'frames that hold descriptors of folios, where the memory map is split from them (--memmap), now',
+  nr_throttled_written: 'pages that reached their disk while reclaim waited for that; not counted here',
   nr_vmscan_write: 'pages that reclaim gave to swap to be written',
   nr_vmscan_immediate_reclaim: 'dirty pages of files that reclaim met, and that go when they have been written',
   workingset_nodes: 'nodes of page-cache trees that hold nothing but shadows of evicted pages, now',
@@ -77,6 +103,7 @@ const vmstatMeanings: Readonly<Record<string, string>> = {
   workingset_activate_file: 'of these refaults, those that came back so soon that they are held for young',
   workingset_restore_anon: 'of these refaults, those of pages that had been held for young before they went',
   workingset_restore_file: 'of these refaults, those of pages that had been held for young before they went',
+  workingset_nodereclaim: 'such nodes that were given up since there were too many',
   pgscan_anon: 'anonymous pages that reclaim looked at, to free them',
   pgscan_file: 'pages of files that reclaim looked at, to free them',
   pgsteal_anon: 'anonymous pages that reclaim freed',
@@ -85,21 +112,40 @@ const vmstatMeanings: Readonly<Record<string, string>> = {
   pgscan_direct: 'pages that an allocation looked at for itself, since free memory was too short',
   pgsteal_kswapd: 'pages that kswapd freed',
   pgsteal_direct: 'pages that an allocation freed for itself',
+  pgscan_khugepaged: 'pages that khugepaged looked at for its own allocations',
+  pgsteal_khugepaged: 'pages that khugepaged freed for its own allocations',
+  pgscan_proactive: 'pages that were looked at since somebody wrote to memory.reclaim',
+  pgsteal_proactive: 'pages that were freed since somebody wrote to memory.reclaim',
+  pgscan_direct_throttle: 'allocations that waited for kswapd, since it was about to fall behind',
+  slabs_scanned: 'objects that shrinkers looked at',
   pgrefill: 'young pages that were looked at, to make some of them old',
   pgactivate: 'pages that became young',
   pgdeactivate: 'pages that became old',
   pgrotated: 'pages that were written for reclaim, and go next',
   pageoutrun: 'times that kswapd began to work',
+  kswapd_low_wmark_hit_quickly: 'times that free memory fell below the low mark again soon after kswapd was done; not counted here',
+  kswapd_high_wmark_hit_quickly: 'times that it fell below the high mark again soon; not counted here',
+  drop_pagecache: 'times that 1 or 3 was written to drop_caches',
+  drop_slab: 'times that 2 or 3 was written to drop_caches',
   pswpin: 'pages read from swap',
   pswpout: 'pages written to swap',
   swap_ra: 'pages read from swap ahead of need',
   swap_ra_hit: 'of these, pages that were then used',
   swpin_zero: 'pages of zeros that came back from swap without a read',
   swpout_zero: 'pages of zeros that went to swap without a write',
+  zswpin: 'pages that came back from zswap, where they were kept compressed in memory',
+  zswpout: 'pages that zswap took on their way to swap, and kept compressed in memory',
+  zswpwb: 'of these, pages that zswap wrote to the device after all, to have room for others',
   thp_swpout: 'folios of 2 MiB that were written to swap whole',
   thp_swpout_fallback: 'folios of 2 MiB that were split, since swap had no room for them in one piece',
   thp_fault_alloc: 'page faults that mapped a folio of 2 MiB',
   thp_fault_fallback: 'page faults that wanted a folio of 2 MiB and found none free',
+  thp_fault_fallback_charge: 'page faults that wanted a folio of 2 MiB and met a memory limit',
+  thp_file_alloc: 'folios of 2 MiB allocated for tmpfs and shared anonymous memory',
+  thp_file_fallback: 'times that tmpfs wanted such a folio and found none free',
+  thp_split_page: 'folios of 2 MiB that were split',
+  thp_split_page_failed: 'splits of folios of 2 MiB that failed',
+  thp_underused_split_page: 'folios of 2 MiB that were split since most of their pages held nothing but zeros',
   thp_deferred_split_page: 'folios of 2 MiB that became partially mapped and wait to be split',
   thp_split_pmd: '2 MiB mappings that were written as page tables, the folio left whole',
   thp_collapse_alloc: 'folios of 2 MiB allocated to collapse single pages into, by khugepaged or MADV_COLLAPSE',
@@ -109,8 +155,9 @@ const vmstatMeanings: Readonly<Record<string, string>> = {
   thp_scan_exceed_share_pte: 'ranges that khugepaged left alone for more than max_ptes_shared shared pages',
   thp_zero_page_alloc: 'huge zero folios allocated',
   thp_zero_page_alloc_failed: 'huge zero folios that could not be allocated',
+  nr_tlb_local_flush_all: 'fences that emptied the whole TLB, or all of one address space',
 };
-export const thpMeanings: Readonly<Record<string, string>> = {
+export const thpMeanings: Readonly<Record<ThpStatName, string>> = {
   anon_fault_alloc: 'page faults that mapped a new anonymous folio of this size',
   anon_fault_fallback: 'page faults that wanted this size and had to take a smaller one',
   anon_fault_fallback_charge: 'fallbacks because of a memory limit',
@@ -119,6 +166,15 @@ export const thpMeanings: Readonly<Record<string, string>> = {
   split_deferred: 'folios of this size that became partially mapped and wait to be split',
   nr_anon: 'anonymous folios of this size, now',
   nr_anon_partially_mapped: 'of those, partially mapped ones, now',
+  shmem_alloc: 'folios of this size allocated for tmpfs and shared anonymous memory',
+  shmem_fallback: 'times that tmpfs wanted this size and had to take a smaller one',
+  shmem_fallback_charge: 'fallbacks of tmpfs because of a memory limit',
+  swpin: 'folios of this size that came back from swap whole',
+  swpin_fallback: 'pages in swap that could have come back with a folio of this size, and had to take a smaller one',
+  swpin_fallback_charge: 'such fallbacks because of a memory limit',
+  swpout: 'folios of this size that were written to swap whole',
+  swpout_fallback: 'folios of this size that were split, since swap had no room for them in one piece',
+  zswpout: 'folios of this size that zswap took whole',
 };
 
 const policyMeanings: Readonly<Record<string, string>> = {
@@ -141,7 +197,7 @@ export function glossary(): Entry[] {
   for (const [path, , meaning] of statFields) add('counters', path, meaning);
   for (const [path, , meaning] of cacheFields) if (!ofEveryReport.has(path)) add('cache', path, meaning);
   for (const [path, , meaning] of lruFields) if (!ofEveryReport.has(path)) add('lists', path, meaning);
-  for (const [name] of new VmStat().entries()) add('vmstat', name, vmstatMeanings[name] ?? 'a line of /proc/vmstat');
+  for (const [name] of new VmStat().entries()) add('vmstat', name, vmstatMeanings[name]);
   for (const [name, text] of Object.entries(thpMeanings)) add('thp', name, text);
   for (const [name, row] of optionRows()) add('options', `--${name}`, `${row.help}${row.byDefault === undefined ? '' : ` (default ${row.byDefault})`}`);
   add('options', 'lru-starter', 'quire presets lru-starter -o mine.ts writes a reclaim policy of 40 lines to start one\'s own from; then quire stat --lru ./mine.ts --memory-max 8M -- PROG');
@@ -149,6 +205,8 @@ export function glossary(): Entry[] {
   for (const [name, text] of Object.entries(policyMeanings)) add('policies', name, text);
   for (const { name, cycles, of, source } of costs) add('costs', name, `${cycles} cycles: ${of}. Source: ${source}`);
   for (const { name, value, path, source } of tunables) add('tunables', name, `${path ?? 'no file'}; default ${value}. Source: ${source}`);
+  for (const [name, text] of Object.entries(zswapMeanings)) add('tunables', `zswap.${name}`, `/sys/module/zswap/parameters/${name}; ${text}`);
+  add('tunables', 'vma_ra_enabled', '/sys/kernel/mm/swap/vma_ra_enabled; default true. Swap without seeks is read ahead by addresses near the fault; false: by slots near its own, as on a disk with seeks. How many: page_cluster');
   for (const [name, { sentence, hint }] of Object.entries(reasons)) add('reasons', name, hint === '' ? sentence : `${sentence} ${hint}`);
   for (const row of syscallTable) if (row !== undefined) add('syscalls', row.name, `number ${row.nr}; arguments: ${row.args === '' ? 'none' : row.args.split(' ').join(', ')}`);
   for (const [name, point] of tracepoints()) add('events', `${point.system}:${name}`, `fields: ${point.fields.map((f) => f.name).join(', ')}`);

@@ -115,7 +115,7 @@ export const options = {
   memmap: { kind: choice('64', '32', '16', '8'), group: 'kernel', byDefault: '64', help: 'bytes of the memory map for each frame; 64 is Linux today' },
   'alloc-strategy': { kind: choice('loop', 'sizes', 'largest'), group: 'kernel', byDefault: 'loop', help: 'how large folios are asked for: all orders, 2M and 64K only, one call' },
   sanitize: { kind: flag, group: 'kernel', help: 'check the kernel\'s invariants again and again while the program runs (slow)' },
-  swap: { kind: size, group: 'machine', repeat: true, help: 'a swap device of that size, up to 4G; may be given more than once' },
+  swap: { kind: size, group: 'machine', repeat: true, help: 'a swap device (vdX) of that size, 44K to 4G; several: the first has the highest priority' },
   'swap-latency': { kind: text('PRESET', 'hdd'), group: 'machine', help: 'how long swap devices take, as --disk-latency, which is the default' },
   lru: { kind: text('POLICY|FILE', 'clock'), group: 'kernel', byDefault: 'two-list', help: 'who goes: two-list, mglru, fifo, clock, random, lru, opt, a .ts file' },
   'memory-max': { kind: size, group: 'kernel', help: 'memory.max of the control group of the program and what it starts' },

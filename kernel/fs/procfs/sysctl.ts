@@ -1,5 +1,6 @@
 // /proc/sys: settings by name. Here: which there are, how a write is judged. The numbers live in params.ts, which names the paths of those
 // that Linux shows. Mirrors kernel/sysctl.c: a number outside its range is EINVAL, a read-only entry cannot be opened for writing.
+import { VmItem } from '../../mm/events.ts';
 import { invalidateMapping } from '../../mm/truncate.ts';
 import { setTunable, tunables, type TunableRow } from '../../params.ts';
 import { Errno } from '../../syscall/errno.ts';
@@ -49,8 +50,14 @@ export function sysctlRows(view: KernelView, vfs: Vfs): Readonly<Record<string, 
       store(_s, word) {
         const n = parseNumber(word);
         const error = inRange(n, 1, 4);
-        if (error === 0 && (n! & 1) !== 0) for (const space of [...view.system.addressSpaces.values()]) invalidateMapping(space, 0, Infinity);
-        return error;
+        if (error !== 0) return error;
+        const { addressSpaces, vmstat } = view.system;
+        if ((n! & 1) !== 0) {
+          for (const space of [...addressSpaces.values()]) invalidateMapping(space, 0, Infinity);
+          vmstat.add(VmItem.drop_pagecache, 1);
+        }
+        if ((n! & 2) !== 0) vmstat.add(VmItem.drop_slab, 1);
+        return 0;
       },
     },
   };

@@ -16,5 +16,6 @@ export * from './entry.ts';
 export { swapHeader, swapOn, wholeDisk } from './swapon.ts';
 export { swapOff } from './swapoff.ts';
 export { Swap } from './swap.ts';
+export { zswapMeanings } from './zswap.ts';
 export type { SwapInfo } from './swap-info.ts';
 export type { SwapWrite } from './swap-io.ts';

@@ -35,6 +35,15 @@ interface ZswapEntry {
   isReferenced: boolean;
 }
 
+/** What the files of /sys/module/zswap/parameters are for. */
+export const zswapMeanings: Readonly<Record<keyof Zswap['params'] | 'compressor', string>> = {
+  enabled: 'default N, as Linux\'s: Y keeps pages compressed in memory on their way to swap; needs a swap device (--swap), of which each of them holds a slot',
+  max_pool_percent: 'Linux default 20: share of memory that the pool may take, in percent',
+  accept_threshold_percent: 'Linux default 90: a pool that was full takes pages again when it is down to that share of its limit',
+  shrinker_enabled: 'default N: Y has reclaim write the oldest pages on to the device, unless few come back from there',
+  compressor: `always ${COMPRESSOR}: our own, by repeats within a page; Linux's lzo, lz4 and zstd are not here`,
+};
+
 export class Zswap {
   /** /sys/module/zswap/parameters. */
   readonly params = { enabled: false, max_pool_percent: 20, accept_threshold_percent: 90, shrinker_enabled: false };

@@ -1,0 +1,16 @@
+import { describe, expect, it } from 'vitest';
+import { glossary, lookUp } from '#tools/glossary.ts';
+
+const entries = glossary();
+
+describe('quire explain', () => {
+  it('knows what counts swap: lines of /proc/vmstat, files of the sizes, fields of the report', () => {
+    expect(lookUp('zswpout', entries).map(({ topic }) => topic)).toEqual(['vmstat', 'thp']);
+    for (const name of ['zswpin', 'zswpwb', 'nr_swapcached', 'swpout', 'swpout_fallback', 'swpin', 'swap.outPages']) expect(lookUp(name, entries), name).toHaveLength(1);
+  });
+  it('knows the switches of swap, by their whole names and their last parts', () => {
+    expect(lookUp('zswap.enabled', entries)).toHaveLength(1);
+    for (const name of ['max_pool_percent', 'accept_threshold_percent', 'shrinker_enabled', 'compressor', 'vma_ra_enabled', 'page_cluster', 'swappiness']) expect(lookUp(name, entries), name).toHaveLength(1);
+    expect(lookUp('--swap', entries)[0]!.text).toContain('4G');
+  });
+});
