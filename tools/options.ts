@@ -116,7 +116,7 @@ export const options = {
   'alloc-strategy': { kind: choice('loop', 'sizes', 'largest'), group: 'kernel', byDefault: 'loop', help: 'how large folios are asked for: all orders, 2M and 64K only, one call' },
   sanitize: { kind: flag, group: 'kernel', help: 'check the kernel\'s invariants again and again while the program runs (slow)' },
   swap: { kind: size, group: 'machine', repeat: true, help: 'a swap device (vdX) of that size, 44K to 4G; several: the first has the highest priority' },
-  'swap-latency': { kind: text('PRESET', 'hdd'), group: 'machine', help: 'how long swap devices take, as --disk-latency, which is the default' },
+  'swap-latency': { kind: text('PRESET', 'hdd'), group: 'machine', help: 'how long swap takes; as --disk-latency, the default; pmem is read at once' },
   lru: { kind: text('POLICY|FILE', 'clock'), group: 'kernel', byDefault: 'two-list', help: 'who goes: two-list, mglru, fifo, clock, random, lru, opt, a .ts file' },
   'memory-max': { kind: size, group: 'kernel', help: 'memory.max of the control group of the program and what it starts' },
 
@@ -124,7 +124,7 @@ export const options = {
   share: { kind: pair('HOST:GUEST', ':', './data:/data'), group: 'inputs', repeat: true, help: 'host folder, copied to a path of the guest; nothing is written back' },
   file: { kind: pair('HOST:GUEST', ':', 'data.csv:/tmp/data.csv'), group: 'inputs', repeat: true, help: 'host file, copied to a path of the guest' },
   disk: { kind: disk, group: 'inputs', repeat: true, help: 'disk image, mounted at /mnt or at /path; only :rw changes it' },
-  'disk-latency': { kind: text('PRESET', 'hdd'), group: 'machine', byDefault: 'nvme', help: 'how long disks take: nvme, sata-ssd, hdd; figures by name, as hdd,channels=2' },
+  'disk-latency': { kind: text('PRESET', 'hdd'), group: 'machine', byDefault: 'nvme', help: 'how long disks take: nvme, sata-ssd, hdd, pmem; or hdd,channels=2' },
   env: { kind: pair('NAME=VALUE', '=', 'LANG=C'), group: 'inputs', repeat: true, help: 'environment variable of the program' },
   stdin: { kind: text('FILE', 'input.txt'), group: 'inputs', help: 'standard input of the program; default: what quire is given' },
 

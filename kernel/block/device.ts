@@ -115,10 +115,39 @@ export class BlockDevice implements IoClock {
     if (blockBioQueue.enabled) blockBioQueue.emit(this.major, this.minor, bio.sector, bio.nrSectors, rwbsOf(bio));
     if (bio.op === BioOp.Read) vmstat.add(VmItem.pgpgin, bio.lenBytes / 1024);
     if (bio.op === BioOp.Write) vmstat.add(VmItem.pgpgout, bio.lenBytes / 1024);
+    if (this.latency.synchronous !== 0) {
+      this.moveNow(bio);
+      return;
+    }
     const pieces = this.cutBio(bio);
     if (pieces.length > 1) this.cut.set(bio, pieces.length);
     for (const piece of pieces) this.enqueue(piece);
     if (this.plugDepth === 0) this.dispatch(machine.clockCycles);
+  }
+  /** No queue, no requests: the processor copies, for as long as that takes. Mirrors pmem_submit_bio(). */
+  private moveNow(bio: Bio): void {
+    const { machine } = this.system;
+    const { op, lenBytes } = bio;
+    const ns = this.accessNs(op, bio.sector) + this.transferNs(op, lenBytes);
+    machine.charge(ns);
+    this.headSector = bio.sector + bio.nrSectors;
+    const stats = this.stats[op]!;
+    stats.ios++;
+    stats.sectors += bio.nrSectors;
+    stats.ns += ns;
+    this.busyNs += ns;
+    this.endBio(bio, this.move({ bio, offset: 0, lenBytes }) ? 0 : -Errno.EIO);
+  }
+  /** From the start of a request to its first byte; all of it for one without bytes. */
+  private accessNs(op: BioOp, sector: number): number {
+    const { latency } = this;
+    if (op === BioOp.Flush) return latency.flushNs;
+    if (op === BioOp.Discard) return latency.discardNs;
+    return (op === BioOp.Read ? latency.readNs : latency.writeNs) + seekNs(latency, this.headSector, sector, this.nrSectors);
+  }
+  private transferNs(op: BioOp, lenBytes: number): number {
+    if (op === BioOp.Flush || op === BioOp.Discard) return 0;
+    return Math.ceil((lenBytes * 1e9) / (op === BioOp.Read ? this.latency.readBytesPerSecond : this.latency.writeBytesPerSecond));
   }
   /** Holds requests back, so that neighbours find each other. Nests. Mirrors blk_start_plug(). */
   plug(): void {
@@ -225,15 +254,13 @@ export class BlockDevice implements IoClock {
     return best;
   }
   private issue(request: Request, now: number): void {
-    const { latency } = this;
     const { op, sector, lenBytes } = request;
     if (this.inFlight.length === 0) this.busySince = now;
     request.issuedAt = now;
-    if (op === BioOp.Flush || op === BioOp.Discard) request.endsAt = now + (op === BioOp.Flush ? latency.flushNs : latency.discardNs);
+    const access = this.accessNs(op, sector);
+    if (op === BioOp.Flush || op === BioOp.Discard) request.endsAt = now + access;
     else {
-      const access = (op === BioOp.Read ? latency.readNs : latency.writeNs) + seekNs(latency, this.headSector, sector, this.nrSectors);
-      const rate = op === BioOp.Read ? latency.readBytesPerSecond : latency.writeBytesPerSecond;
-      this.linkFreeAt = Math.max(now + access, this.linkFreeAt) + Math.ceil((lenBytes * 1e9) / rate);
+      this.linkFreeAt = Math.max(now + access, this.linkFreeAt) + this.transferNs(op, lenBytes);
       request.endsAt = this.linkFreeAt;
       this.headSector = sector + lenBytes / SECTOR_BYTES;
     }

@@ -145,7 +145,7 @@ function putDisk(fs: PseudoFs, root: PseudoDirectory, disk: BlockDevice): void {
   put('queue/logical_block_size', () => SECTOR_BYTES);
   put('queue/physical_block_size', () => SECTOR_BYTES);
   put('queue/rotational', () => (latency.fullSeekNs > 0 ? 1 : 0));
-  put('queue/scheduler', () => (latency.fullSeekNs > 0 ? '[mq-deadline] none' : '[none] mq-deadline'));
+  put('queue/scheduler', () => (latency.synchronous !== 0 ? 'none' : latency.fullSeekNs > 0 ? '[mq-deadline] none' : '[none] mq-deadline'));
   put('queue/nr_requests', () => latency.queueDepth);
   put('queue/max_segments', () => limits.maxSegments);
   put('queue/max_hw_sectors_kb', () => limits.maxHwSectorsKb);

@@ -101,8 +101,8 @@ function zeroed(fault: Fault, folio: Folio, order: number, reason: ReasonCode | 
   if (system.faults.current !== null) system.faults.phase('zero', { pages: 1 << order }, 'the whole folio');
   return { folio, start: asVpn(alignedTo(fault.vpn, order)), order };
 }
-const alignedTo = (vpn: number, order: number): number => vpn - (vpn % (1 << order));
-function fitsVma(vma: Vma, vpn: number, order: number): boolean {
+export const alignedTo = (vpn: number, order: number): number => vpn - (vpn % (1 << order));
+export function fitsVma(vma: Vma, vpn: number, order: number): boolean {
   const start = alignedTo(vpn, order) * 4096;
   return start >= vma.start && start + (4096 << order) <= vma.end;
 }

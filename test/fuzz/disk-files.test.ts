@@ -27,7 +27,7 @@ const length = fc.oneof(fc.integer({ min: 1, max: 5000 }), fc.integer({ min: 1, 
 const step: fc.Arbitrary<Step> = fc.record({ kind: fc.constantFrom(...kinds), file: fc.nat(5), other: fc.nat(5), at: place, len: length, choice: fc.nat(999) });
 const scenario = fc.record({
   format: fc.constantFrom(...formats), maxOrder: fc.nat(9), ramMib: fc.constantFrom(8, 12, 32), maxBytes: fc.constantFrom(40_960, 249_856, LARGE), seed: fc.nat(1_000_000),
-  latency: fc.constantFrom('nvme', 'nvme', 'hdd'), steps: fc.array(step, { minLength: 5, maxLength: 60 }),
+  latency: fc.constantFrom('nvme', 'nvme', 'hdd', 'pmem'), steps: fc.array(step, { minLength: 5, maxLength: 60 }),
 });
 type Scenario = typeof scenario extends fc.Arbitrary<infer T> ? T : never;
 const optionsOf = ({ ramMib, maxOrder, maxBytes, seed, latency }: Scenario, mode: Mode): ConstructorParameters<typeof DiskWorld>[2] => ({ mode, ramBytes: ramMib << 20, maxOrder, maxBytes, seed, latency });

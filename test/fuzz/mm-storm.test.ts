@@ -13,7 +13,7 @@ const settings: readonly Setting[] = [
   { orders: [], memmap: 64 }, { orders: [2], memmap: 32 }, { orders: [4], memmap: 16 }, { orders: [9], memmap: 64 }, { orders: [2, 4, 5, 9], memmap: 8 },
   { orders: [], memmap: 64, swap: 400 }, { orders: [4, 9], memmap: 64, swap: 4096 }, { orders: [2, 4, 5, 9], memmap: 8, swap: 2000 },
   { orders: [4, 9], memmap: 64, swap: 1000, lru: 'random' }, { orders: [2, 4, 9], memmap: 64, swap: 1500, lru: 'mglru' },
-  { orders: [2, 4, 5, 9], memmap: 8, swap: 2000, zswap: 1 },
+  { orders: [2, 4, 5, 9], memmap: 8, swap: 2000, zswap: 1 }, { orders: [2, 4, 5, 9], memmap: 32, swap: 2000, disk: 'pmem' }, { orders: [4], memmap: 64, swap: 600, disk: 'pmem', zswap: 1 },
 ];
 /** Where files on disks get their folios; all files of the storm live in memory. And what is done before it begins. */
 const onDisks = ['mm/readahead.ts', 'mm/filemap-read.ts', 'fs/folio-io.ts', 'mm/swap/swapon.ts'];

@@ -1,3 +1,4 @@
+import { parseLatency } from '#kernel/block/latency.ts';
 // A seeded storm of memory operations on several address spaces, beside a naive model of what programs can see: which pages there are, with which
 // rights, holding which byte. Here: the world, its operations, the comparison. Not here: how many are run and with what seed (mm-storm.test.ts).
 //
@@ -89,6 +90,8 @@ export interface Setting {
   readonly memmap: 64 | 32 | 16 | 8;
   /** Pages of a swap device; absent: there is none. */
   readonly swap?: number;
+  /** What it is; absent: the first preset. */
+  readonly disk?: string;
   /** Reclaim policy; absent: the two lists. */
   readonly lru?: keyof typeof smallPolicies | 'mglru';
   /** Percent of RAM that compressed pages may take before it; absent: none. */
@@ -122,11 +125,11 @@ export class World {
   private untilFailure = Infinity;
   private failures = 0;
 
-  constructor(seed: number, { orders, memmap, swap, zswap, lru }: Setting) {
+  constructor(seed: number, { orders, memmap, swap, disk, zswap, lru }: Setting) {
     this.random = new Prng(seed, 'storm');
     this.system = bootSystem({ orders, memmapBytesPerFrame: memmap, ramBytes: 24 << 20, soiled: true }).system;
     if (lru !== undefined) this.system.lru.setKind(lru === 'mglru' ? mglru : chosen(lru, smallPolicies[lru], seed));
-    if (swap !== undefined) addSwap(this.system, swap);
+    if (swap !== undefined) addSwap(this.system, swap, disk === undefined ? {} : { latency: parseLatency(disk) });
     if (zswap !== undefined) Object.assign(this.system.swap.zswap.params, { enabled: true, max_pool_percent: zswap, shrinker_enabled: true });
     this.freeAtBoot = this.system.freeBytes / 4096;
     this.injectFailures();
@@ -715,5 +718,5 @@ export function storm(seed: number, setting: Setting, operations: number): World
   }
   return world;
 }
-export const stormName = ({ orders, memmap, swap, zswap, lru }: Setting): string =>
-  `orders [${orders.join(' ')}], ${memmap} bytes a frame${swap === undefined ? '' : `, ${swap} pages of swap`}${zswap === undefined ? '' : ` behind zswap of ${zswap} %`}${lru === undefined ? '' : `, ${lru}`}`;
+export const stormName = ({ orders, memmap, swap, disk, zswap, lru }: Setting): string =>
+  `orders [${orders.join(' ')}], ${memmap} bytes a frame${swap === undefined ? '' : `, ${swap} pages of swap${disk === undefined ? '' : ` on ${disk}`}`}${zswap === undefined ? '' : ` behind zswap of ${zswap} %`}${lru === undefined ? '' : `, ${lru}`}`;

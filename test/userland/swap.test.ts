@@ -29,7 +29,7 @@ const OUTPUT = 'swapcheck: 3584 private and 512 shared pages, 1500 steps, 3 chil
 
 describe('every page of a program that does not fit into memory', () => {
   test.each([
-    ['two-list', []], ['two-list', ['--mthp', '64k=always']], ['two-list', ['--mthp', '2m=always,16k=always']], ['two-list', ['--swap-latency', 'hdd']],
+    ['two-list', []], ['two-list', ['--mthp', '64k=always']], ['two-list', ['--mthp', '2m=always,16k=always']], ['two-list', ['--swap-latency', 'hdd']], ['two-list', ['--swap-latency', 'pmem', '--mthp', '64k=always']],
     ['mglru', ['--mthp', '64k=always']], ['clock', []], ['random', []], ['two-list', ['--set', '/sys/module/zswap/parameters/enabled=1']], ['two-list', ['--memory-max', '6M', '--mem', '64M']],
   ] as const)('comes back as it was: %s %j', (lru, more) => {
     const { stdout, stderr, status, session } = runGuest(options('--lru', lru, ...more), { every: { instrs: 1_500_000, look: check } });
@@ -42,7 +42,7 @@ describe('every page of a program that does not fit into memory', () => {
     const ofFiles = [...session.kernel.system.addressSpaces.values()].reduce((sum, { nrSwapped }) => sum + nrSwapped, 0);
     for (const info of swap.devices) expect(info.inUse - info.cacheOnly).toBe(ofFiles);
   });
-  test.each([[1, 200, []], [2, 40, []], [3, 60, ['--mthp', '64k=always']], [4, 60, ['--swap-latency', 'hdd']], [5, 40, ['--lru', 'random']]] as const)('is right or SIGBUS when the disk fails, seed %i, one read in %i, %j', (seed, oneIn, more) => {
+  test.each([[1, 200, []], [2, 40, []], [3, 60, ['--mthp', '64k=always']], [4, 60, ['--swap-latency', 'hdd']], [5, 40, ['--lru', 'random']], [6, 60, ['--swap-latency', 'pmem', '--mthp', '16k=always']]] as const)('is right or SIGBUS when the disk fails, seed %i, one read in %i, %j', (seed, oneIn, more) => {
     let counts: { failed: number } | null = null;
     const { stdout, stderr, status, session } = runGuest(options(...more), { every: { instrs: 1_000_000, look(running) {
       counts ??= failReads(running, seed, oneIn);

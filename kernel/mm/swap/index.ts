@@ -5,7 +5,7 @@
 //   swap.ts         Swap: what the rest of mm asks of swap; swap-info.ts the slots of one device; clusters.ts which of them are given out
 //   swap-cache.ts   folios that are on their way out or in, by entry; what is left of them when they have gone (shadows)
 //   swap-io.ts      writing and reading slots: the device, pages of zeros, zswap.ts the compressed pool before the device
-//   swap-in.ts      do_swap_page: the fault; swap-readahead.ts what is read along with it
+//   swap-in.ts      do_swap_page: the fault; swap-readahead.ts what is read along with it; swap-direct.ts devices that read at once
 //   swapon.ts       a device is turned on; swapoff.ts everything comes back
 //
 // One page out, on paper. shrinkFolioList (../reclaim/shrink.ts) has a folio that is anonymous, old, and in no swap cache: allocate() finds a run

@@ -1,5 +1,6 @@
-// The fault on a page that is in swap. Here: one fault, from the entry to the mapping. Not here: reading (swap-readahead.ts, swap-io.ts), writing to
-// what turns out to be shared (../cow.ts). Mirrors do_swap_page() (mm/memory.c), 6.18. Left out: KSM, userfaultfd, checked backing devices.
+// The fault on a page that is in swap. Here: one fault, from the entry to the mapping. Not here: reading (swap-readahead.ts, swap-io.ts),
+// devices that read at once (swap-direct.ts), writing to what turns out to be shared (../cow.ts). Mirrors do_swap_page() (mm/memory.c), 6.18. Left out: KSM,
+// userfaultfd, checked backing devices.
 //
 // A fault on paper: the entry names slot 7. The swap cache has nothing there: a page is allocated for whoever owned slot 7, read with its neighbours,
 // and the fault sleeps (Retry). The same fault again finds it: locked by itself, still slot 7's, up to date. The slot has one user less; is swap short, or
@@ -8,7 +9,6 @@ import { asPfn } from '#base';
 import type { Folio } from '#base';
 import { Pte } from '#mmu';
 import { doWpPage } from '../cow.ts';
-import { VmItem } from '../events.ts';
 import { FaultResult } from '../fault.ts';
 import type { Fault } from '../fault.ts';
 import { FolioFlag } from '../folio.ts';
@@ -16,6 +16,7 @@ import { addSwappedInRmaps } from '../rmap.ts';
 import { VmFlag } from '../vma.ts';
 import { entryOfPte, isExclusiveSwapPte, swapPte } from './entry.ts';
 import type { SwapEntry } from './entry.ts';
+import { countMajor, swapInDirect } from './swap-direct.ts';
 import { lookupSwapCache, swapinReadahead } from './swap-readahead.ts';
 
 /** @param low the entry: a place in swap */
@@ -24,16 +25,19 @@ export function doSwapPage(fault: Fault, low: number): FaultResult {
   const { system } = mm;
   const { folios, waits, faults } = system;
   const entry = entryOfPte(low);
-  if (system.swap.infoOf(entry) === null) return FaultResult.BusError;
+  const info = system.swap.infoOf(entry);
+  if (info === null) return FaultResult.BusError;
   let folio = lookupSwapCache(system, entry, vma);
+  if (folio === 0 && info.isSynchronous && system.swap.count(entry) === 1) {
+    const result = swapInDirect(fault, low);
+    if (result !== null) return wpIfNeeded(fault, result);
+    folio = system.swap.cache.folioAt(entry);
+  }
   if (folio === 0) {
     folio = swapinReadahead(fault, entry);
     // Nobody else runs meanwhile: the entry is what it was.
     if (folio === 0) return FaultResult.OutOfMemory;
-    fault.isMajor = true;
-    system.vmstat.add(VmItem.pgmajfault, 1);
-    mm.group.count(VmItem.pgmajfault, 1);
-    if (faults.current !== null) faults.phase('allocate', { entry, pfn: folio }, 'read from swap', 'swap-in');
+    countMajor(fault, entry, folio);
   }
   if (!waits.tryLock(folio)) {
     system.faultWait = folio;
@@ -48,9 +52,12 @@ export function doSwapPage(fault: Fault, low: number): FaultResult {
   const result = mapSwapped(fault, folio, entry, low);
   waits.unlock(folio);
   system.putFolio(folio);
-  // A write to what others may reach, too.
-  const now = mm.tables.get(vpn);
-  return fault.write && (now & Pte.W) === 0 ? doWpPage(fault, now) : result;
+  return wpIfNeeded(fault, result);
+}
+/** A write to what others may reach, too, or to what the VMA does not let be written. */
+function wpIfNeeded(fault: Fault, result: FaultResult): FaultResult {
+  const now = fault.mm.tables.get(fault.vpn);
+  return fault.write && result === FaultResult.Done && (now & Pte.W) === 0 ? doWpPage(fault, now) : result;
 }
 
 /** Maps the page, or all of its folio if every entry still names it. The folio is locked, and held by the caller. */

@@ -54,6 +54,8 @@ export class SwapInfo {
   readonly isDevice: boolean;
   /** An arm has to move: neighbours on the disk are read along, rather than neighbours in the address space. */
   readonly isRotational: boolean;
+  /** The processor does the copying: what is read has been read when it is asked for, and nothing is read ahead. SWP_SYNCHRONOUS_IO */
+  readonly isSynchronous: boolean;
   // A row a slot.
   private readonly counts: Uint32Array; // PTEs and places in files of memory that name it: swap_map
   private readonly folios: Int32Array; // the page that the swap cache has of it, as its folio's head; 0: none
@@ -69,6 +71,7 @@ export class SwapInfo {
     this.nrSlots = pages;
     this.isDevice = target.kind === 'partition';
     this.isRotational = target.device.latency.fullSeekNs > 0;
+    this.isSynchronous = target.device.latency.synchronous !== 0;
     this.counts = new Uint32Array(pages);
     this.folios = new Int32Array(pages);
     this.shadows = new Float64Array(pages);

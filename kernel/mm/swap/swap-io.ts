@@ -11,6 +11,7 @@ import { FolioFlag } from '../folio.ts';
 import type { MmSystem } from '../system.ts';
 import { PMD_ORDER, ThpStat } from '../thp.ts';
 import { swapOffset } from './entry.ts';
+import type { SwapEntry } from './entry.ts';
 import type { SwapInfo } from './swap-info.ts';
 import type { Swap } from './swap.ts';
 
@@ -56,7 +57,9 @@ export class SwapIo {
     info.setZero(offset, nr, false);
     if (this.swap.zswap.store(folio, folios.swapEntry(folio))) return 'sync';
     this.writeToDevice(folio);
-    return 'async';
+    // A device that works at once is done with it.
+    if (folios.test(folio, FolioFlag.Writeback)) return 'async';
+    return folios.test(folio, FolioFlag.Dirty) ? 'failed' : 'sync';
   }
   /** The rest of it, past zswap. __swap_writepage() */
   writeToDevice(folio: Folio): void {
@@ -87,19 +90,26 @@ export class SwapIo {
 
   /** Fills a locked folio of the swap cache, which is unlocked when that has ended, perhaps at once. swap_read_folio() */
   read(folio: Folio): void {
-    const { memcg, waits } = this.system;
-    const { info, offset, nr } = this.placeOf(folio);
+    this.readSlots(folio, this.system.folios.swapEntry(folio));
+  }
+  /** The same for a locked folio that may be in no cache. @param entry of its first page */
+  readSlots(folio: Folio, entry: SwapEntry): void {
+    const { folios, memcg, thp, waits } = this.system;
+    const info = this.swap.infoOf(entry)!;
+    const offset = swapOffset(entry);
+    const nr = folios.nrPages(folio);
     if (info.isZero(offset)) {
       this.system.zeroFolio(folio, nr);
       memcg.countFolio(folio, VmItem.swpin_zero, nr);
       waits.endRead(folio, true);
       return;
     }
-    if (this.swap.zswap.load(folio, this.system.folios.swapEntry(folio))) {
+    if (this.swap.zswap.load(folio, entry)) {
       waits.endRead(folio, true);
       return;
     }
     this.swap.zswap.readFromDevice();
+    thp.count(folios.order(folio), ThpStat.swpin);
     memcg.countFolio(folio, VmItem.pswpin, nr);
     this.submit(BioOp.Read, folio, info, offset, nr);
   }

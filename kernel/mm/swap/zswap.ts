@@ -53,6 +53,8 @@ export class Zswap {
   private readonly pool: Zsmalloc;
   /** By slot, oldest first. */
   private readonly entries = new Map<SwapEntry, ZswapEntry>();
+  /** It has been on: a large folio that went out may lie here in part. !zswap_never_enabled() */
+  wasEnabled = false;
   /** The limit was met, and the pool has not come down since. */
   private reachedFull = false;
   /** Pages that had to be read from the device lately, against which the shrinker weighs: nr_disk_swapins. */
@@ -95,7 +97,9 @@ export class Zswap {
     const nr = folios.nrPages(folio);
     // What an earlier write has left there is out of date.
     for (let i = 0; i < nr; i++) this.invalidate(entry + i);
-    if (!this.params.enabled || this.isFull()) return false;
+    if (!this.params.enabled) return false;
+    this.wasEnabled = true;
+    if (this.isFull()) return false;
     const group = memcg.of(folio);
     for (let i = 0; i < nr; i++) {
       if (this.storePage(asFolio(folio + i), entry + i, group)) continue;
@@ -234,7 +238,7 @@ export class Zswap {
   }
   hash(into: StateHash): void {
     const { params } = this;
-    into.numbers([params.enabled ? 1 : 0, params.max_pool_percent, params.accept_threshold_percent, params.shrinker_enabled ? 1 : 0, this.reachedFull ? 1 : 0, this.diskSwapins]);
+    into.numbers([params.enabled ? 1 : 0, params.max_pool_percent, params.accept_threshold_percent, params.shrinker_enabled ? 1 : 0, this.wasEnabled ? 1 : 0, this.reachedFull ? 1 : 0, this.diskSwapins]);
     for (const [entry, { lenBytes, group, isReferenced }] of this.entries) into.numbers([entry, lenBytes, group.id, isReferenced ? 1 : 0]);
     this.pool.hash(into);
   }

@@ -16,7 +16,7 @@ const MIB = 1 << 20;
 /** 1000 ns an access, 1 byte a nanosecond, no cost of the CPU: easy to add up. */
 const plain: DiskLatency = {
   name: 'plain', readNs: 1000, writeNs: 500, flushNs: 7000, discardNs: 100, readBytesPerSecond: 1e9, writeBytesPerSecond: 1e9,
-  channels: 1, queueDepth: 32, trackSeekNs: 0, fullSeekNs: 0, halfTurnNs: 0, source: 'made up',
+  channels: 1, queueDepth: 32, trackSeekNs: 0, fullSeekNs: 0, halfTurnNs: 0, synchronous: 0, source: 'made up',
 };
 
 interface Rig {
@@ -121,6 +121,32 @@ describe('time', () => {
     read(5000, 512);
     expect(drain()).toBe(500 + 512 + 7000 + 1512);
     expect(ended.map(({ at }) => at)).toEqual([1012, 8012, 9524]);
+  });
+});
+
+describe('a disk whose bytes the processor moves itself', () => {
+  const pmem = diskPresets.find(({ name }) => name === 'pmem')!;
+  test('has done what it is given when submit() returns, plugged or not, in the processor\'s time', () => {
+    const { disk, system, ended, read, write, flush, machine } = rig(pmem);
+    const [load, store] = [305 + Math.ceil(4096 / 6.6), 90 + Math.ceil(4096 / 2.3)];
+    system.machine.writeFrame(asPfn(read(0, 4096).ranges[0]!.pfn), 0, new Uint8Array(4096).fill(9));
+    disk.plug();
+    write(8, 4096);
+    write(16, 4096);
+    disk.unplug();
+    flush();
+    expect(ended.map(({ at }) => at)).toEqual([load, load + store, load + 2 * store, load + 2 * store + 90]);
+    expect([disk.nrPending, disk.deadline, disk.busyNs, machine.clockCycles]).toEqual([0, Infinity, load + 2 * store + 90, load + 2 * store + 90]);
+    expect(disk.stats.map(({ ios, merges, sectors }) => [ios, merges, sectors])).toEqual([[1, 0, 8], [2, 0, 16], [1, 0, 0], [0, 0, 0]]);
+    const bytes = new Uint8Array(8192);
+    disk.image.read(8 * 512, bytes);
+    expect(new Set(bytes)).toEqual(new Set([9]));
+  });
+  test('tells of what it cannot do', () => {
+    const { ended, read } = rig(pmem, new FaultyImage(new MemoryImage(new Uint8Array(MIB)), { badSectors: [9], isVolatile: false }));
+    read(8, 4096);
+    read(16, 4096);
+    expect(ended.map(({ error }) => error)).toEqual([-5, 0]);
   });
 });
 
@@ -235,7 +261,8 @@ describe('what is told', () => {
   test('presets are taken with single figures changed, and refused in a sentence', () => {
     expect(parseLatency('nvme').readNs).toBe(51_461);
     expect(parseLatency('hdd,fullSeekNs=0,channels=2')).toMatchObject({ fullSeekNs: 0, channels: 2, halfTurnNs: 4_160_000 });
-    expect(() => parseLatency('floppy')).toThrow('--disk-latency floppy: no such preset. There are: nvme, sata-ssd, hdd.');
+    expect(parseLatency('nvme,synchronous=1').synchronous).toBe(1);
+    expect(() => parseLatency('floppy')).toThrow('--disk-latency floppy: no such preset. There are: nvme, sata-ssd, hdd, pmem.');
     expect(() => parseLatency('nvme,speed=1')).toThrow('speed is none of a disk');
     expect(() => parseLatency('nvme,channels=0')).toThrow('channels is a number from 1 up');
     expect(() => parseLatency('nvme,readNs=')).toThrow('readNs is a number from 0 up');

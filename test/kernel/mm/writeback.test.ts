@@ -13,7 +13,7 @@ const MIB = 1 << 20;
 /** 25 MiB a second, nothing else. */
 const slow: DiskLatency = {
   name: 'slow', readNs: 0, writeNs: 0, flushNs: 0, discardNs: 0, readBytesPerSecond: 25 * MIB, writeBytesPerSecond: 25 * MIB,
-  channels: 1, queueDepth: 32, trackSeekNs: 0, fullSeekNs: 0, halfTurnNs: 0, source: 'made up',
+  channels: 1, queueDepth: 32, trackSeekNs: 0, fullSeekNs: 0, halfTurnNs: 0, synchronous: 0, source: 'made up',
 };
 const open = (params: Partial<Record<'dirty_bytes' | 'dirty_background_bytes' | 'dirty_expire_centisecs' | 'dirty_writeback_centisecs' | 'dirty_ratio' | 'dirty_background_ratio', number>> = {}, backEnd: 'iomap' | 'buffer_head' = 'iomap'): SimpleFile =>
   new SimpleFile({ backEnd, blockSize: 4096, maxOrder: 4, seed: null, ramBytes: 64 * MIB, diskBytes: 32 * MIB, latency: slow, params: ({ vm }) => { Object.assign(vm, params); } });

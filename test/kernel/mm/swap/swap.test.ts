@@ -1,5 +1,6 @@
 // Pages of anonymous memory go to swap and come back: contents, counts, slots, what others see of it.
 import { describe, expect, test } from 'vitest';
+import { asPfn } from '#base';
 import { FaultyImage, MemoryImage } from '#kernel/block/image.ts';
 import { BioOp } from '#kernel/block/bio.ts';
 import { diskPresets } from '#kernel/block/latency.ts';
@@ -7,6 +8,7 @@ import { FaultAccess, FaultResult } from '#kernel/mm/fault.ts';
 import { dupMm } from '#kernel/mm/fork.ts';
 import { smapsOf, pagemapWord } from '#kernel/mm/inspect.ts';
 import { isExclusiveSwapPte, entryOfPte } from '#kernel/mm/swap/entry.ts';
+import { readSwapCache } from '#kernel/mm/swap/swap-readahead.ts';
 import type { MmSystem } from '#kernel/mm/system.ts';
 import { Program } from '../../../support/mm-fixture.ts';
 import { addSwap, bootWithSwap, pageOut, settle, swappedByte, swappedPages } from '../../../support/swap-fixture.ts';
@@ -190,6 +192,164 @@ describe('a large folio', () => {
     expect([device.bios - bios, ...stat(system, 'thp_swpout', 'thp_swpout_fallback', 'pswpout')]).toEqual([1, 1, 0, 512]);
     system.check();
     expectFilled(program, at, 512);
+    system.check();
+  });
+});
+
+describe('swap that the processor reads itself', () => {
+  const latency = diskPresets.find(({ name }) => name === 'pmem')!;
+  test('gives pages at once, past the swap cache, and nothing ahead; their slots are free then', () => {
+    const { system, program, device } = bootWithSwap(256, { latency });
+    const at = program.map(8 * 4096);
+    fill(program, at, 8);
+    program.mm.madvise(at, 8 * 4096, 21);
+    // Written when it was asked for: nobody waits, and the pages have gone.
+    expect([device.nrPending, swappedPages(program.mm, at, 8 * 4096), ...stat(system, 'nr_swapcached', 'nr_anon_pages', 'pswpout')]).toEqual([0, 8, 0, 0, 8]);
+    system.check();
+    const before = system.machine.clockCycles;
+    expect(program.read(at + 3 * 4096)).toBe(FaultResult.Done);
+    expect(system.machine.clockCycles - before).toBeGreaterThanOrEqual(305 + Math.ceil(4096 / 6.6));
+    expect([program.counts.majFlt, swappedPages(program.mm, at, 8 * 4096), system.swap.freePages, ...stat(system, 'pswpin', 'swap_ra', 'nr_swapcached', 'pgmajfault')]).toEqual([1, 7, 255 - 7, 1, 0, 0, 1]);
+    expectFilled(program, at, 8);
+    system.check();
+    expect([program.mm.rss.swapEntries, system.swap.freePages, device.stats[BioOp.Read]!.ios]).toEqual([0, 255, 9]);
+  });
+  test('gives a large folio back whole, and page by page where one of them is back already', () => {
+    const { system, program, device } = bootWithSwap(1024, { orders: [4], latency });
+    const at = program.map(2 * KB64, 0x40_0000);
+    fill(program, at, 32);
+    pageOut(program, at, 2 * KB64);
+    expect(system.thp.stat(4, 'swpout')).toBe(2);
+    const reads = device.stats[BioOp.Read]!.ios;
+    program.user.setU32(at + 5 * 4096 + 8, 6);
+    expect([swappedPages(program.mm, at, KB64), device.stats[BioOp.Read]!.ios - reads, program.counts.majFlt, system.thp.stat(4, 'swpin'), system.thp.stat(4, 'nr_anon')]).toEqual([0, 1, 1, 1, 1]);
+    expect(system.folios.order(system.folios.folioOf(asPfn(program.frame(at))))).toBe(4);
+    system.check();
+    expectFilled(program, at, 16);
+    // 64 KiB are not enabled for one fault: that page is alone, and the rest cannot be one folio any more.
+    system.thp.set('hugepages-64kB/enabled', 'never');
+    expect(program.user.u32(at + KB64 + 8)).toBe(17);
+    system.thp.set('hugepages-64kB/enabled', 'always');
+    expectFilled(program, at + KB64, 16, 17);
+    expect([system.thp.stat(4, 'swpin'), program.counts.majFlt]).toEqual([1, 17]);
+    system.check();
+    program.mm.dispose();
+    system.check();
+    expect(system.swap.freePages).toBe(1023);
+  });
+  test('takes smaller folios where there is no memory for a large one, and counts that', () => {
+    const { system, program } = bootWithSwap(1024, { orders: [4], latency });
+    const at = program.map(KB64, 0x40_0000);
+    fill(program, at, 16);
+    pageOut(program, at, KB64);
+    system.allocationsUntilFailure = 0;
+    expect(program.access(at, FaultAccess.Read)).toBe(FaultResult.OutOfMemory);
+    system.allocationsUntilFailure = Infinity;
+    expect([swappedPages(program.mm, at, KB64), system.thp.stat(4, 'swpin_fallback'), system.thp.stat(4, 'swpin_fallback_charge')]).toEqual([16, 1, 0]);
+    system.check();
+    expectFilled(program, at, 16);
+  });
+  test('makes no folio of pages whose slots follow each other by chance: they begin elsewhere than the address does', () => {
+    const { system, program } = bootWithSwap(1024, { latency });
+    const at = program.map(KB64, 0x40_0000);
+    fill(program, at, 16);
+    const other = program.map(4096);
+    fill(program, other, 1);
+    pageOut(program, other, 4096);
+    for (let i = 0; i < 16; i++) pageOut(program, at + i * 4096, 4096);
+    const slots = Array.from({ length: 16 }, (_, i) => entryOfPte(program.mm.tables.get(at / 4096 + i)));
+    expect(slots).toEqual(slots.map((_, i) => slots[0]! + i));
+    expect(slots[0]! % 16).not.toBe(0);
+    system.thp.set('hugepages-64kB/enabled', 'always');
+    expectFilled(program, at, 16);
+    expect([system.thp.stat(4, 'swpin'), program.counts.majFlt]).toEqual([0, 16]);
+  });
+  test('takes a page from the swap cache that came there while memory was looked for', () => {
+    const { system, program } = bootWithSwap(1024, { orders: [4], latency });
+    const at = program.map(KB64, 0x40_0000);
+    fill(program, at, 16);
+    pageOut(program, at, KB64);
+    // As zswap does, to have room for others.
+    const original = system.allocFolio.bind(system);
+    system.allocFolio = (...args) => {
+      system.allocFolio = original;
+      readSwapCache(system, entryOfPte(program.mm.tables.get(at / 4096 + 3)));
+      return original(...args);
+    };
+    program.user.setU32(at + 3 * 4096 + 8, 4);
+    system.check();
+    expect([swappedPages(program.mm, at, KB64), system.thp.stat(4, 'nr_anon')]).toEqual([15, 0]);
+    expectFilled(program, at, 16);
+    system.check();
+    program.mm.dispose();
+    system.check();
+    expect(system.swap.freePages).toBe(1023);
+  });
+  test('reads by the swap cache what others name, too, and each side writes to its own', () => {
+    const { system, program } = bootWithSwap(1024, { orders: [4], latency });
+    const at = program.map(KB64, 0x40_0000);
+    fill(program, at, 16);
+    pageOut(program, at, KB64);
+    const child = new Program(dupMm(program.mm)!);
+    child.mm.activate();
+    child.user.setU32(at + 8, 77);
+    system.check();
+    program.mm.activate();
+    expectFilled(program, at, 16);
+    program.user.setU32(at + 4096 + 8, 88);
+    child.mm.activate();
+    expect(child.user.u32(at + 8)).toBe(77);
+    expectFilled(child, at + 4096, 15, 2);
+    system.check();
+    child.mm.dispose();
+    program.mm.dispose();
+    system.check();
+    expect(system.swap.freePages).toBe(1023);
+  });
+  test('has pages of zeros, which are not read, and does not mix them with others in one folio', () => {
+    const { system, program } = bootWithSwap(1024, { orders: [4], latency });
+    const at = program.map(KB64, 0x40_0000);
+    for (let i = 0; i < 16; i++) program.write(at + i * 4096);
+    pageOut(program, at, KB64);
+    expect(stat(system, 'swpout_zero', 'pswpout')).toEqual([16, 0]);
+    expect(program.read(at)).toBe(FaultResult.Done);
+    expect([swappedPages(program.mm, at, KB64), ...stat(system, 'swpin_zero', 'pswpin')]).toEqual([0, 16, 0]);
+    // Single pages have gone to slots that follow each other, one of them not of zeros; then 64 KiB would be allowed.
+    system.thp.set('hugepages-64kB/enabled', 'never');
+    const small = program.map(KB64, 0x80_0000);
+    for (let i = 0; i < 16; i++) program.write(small + i * 4096);
+    fill(program, small + 9 * 4096, 1);
+    for (let i = 0; i < 16; i++) pageOut(program, small + i * 4096, 4096);
+    system.thp.set('hugepages-64kB/enabled', 'always');
+    expect(entryOfPte(program.mm.tables.get(small / 4096 + 15)) - entryOfPte(program.mm.tables.get(small / 4096))).toBe(15);
+    expect(program.read(small)).toBe(FaultResult.Done);
+    expect(swappedPages(program.mm, small, KB64)).toBe(15);
+    expectFilled(program, small + 9 * 4096, 1);
+    expect(program.user.u32(small + 10 * 4096 + 8)).toBe(0);
+    system.check();
+  });
+  test('is SIGBUS where it cannot be read, writes again what it could not write, and nothing is lost of that', () => {
+    const memory = new MemoryImage(new Uint8Array(256 * 4096));
+    const bad = new Set<number>();
+    const any = (offset: number, nr: number): boolean => [...bad].some((sector) => sector * 512 >= offset && sector * 512 < offset + nr);
+    const image = { sizeBytes: memory.sizeBytes, isReadOnly: false, flush: () => true,
+      write: (offset: number, from: Uint8Array) => !any(offset, from.length) && memory.write(offset, from), read: (offset: number, into: Uint8Array) => !any(offset, into.length) && memory.read(offset, into) };
+    const { system, program } = bootWithSwap(256, { image, latency });
+    const at = program.map(8 * 4096);
+    fill(program, at, 8);
+    bad.add(2 * 8);
+    pageOut(program, at, 8 * 4096);
+    // What could not be written is in memory yet, in the swap cache.
+    expect([swappedPages(program.mm, at, 8 * 4096), ...stat(system, 'nr_swapcached')]).toEqual([8, 1]);
+    system.check();
+    const page = Array.from({ length: 8 }, (_, i) => i).find((i) => system.swap.cache.folioAt(entryOfPte(program.mm.tables.get(at / 4096 + i))) === 0)!;
+    bad.add(entryOfPte(program.mm.tables.get(at / 4096 + page)) * 8);
+    const free = system.freeBytes;
+    expect(program.read(at + page * 4096)).toBe(FaultResult.BusError);
+    expect([system.freeBytes, swappedPages(program.mm, at, 8 * 4096)]).toEqual([free, 8]);
+    system.check();
+    bad.clear();
+    expectFilled(program, at, 8);
     system.check();
   });
 });
