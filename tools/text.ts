@@ -50,6 +50,7 @@ function reclaimLines({ lru, memcg, swap, vmstat }: StatReport): string[] {
     line(anon + file, 'pages reclaimed', `${thousands(anon)} anonymous, ${thousands(file)} of files`),
     line(backAnon + backFile, 'pages came back (refaults)', percent(backAnon + backFile, anon + file)),
     ...(swap === null ? [] : [line(swap.outPages, 'pages written to swap', `in ${thousands(swap.outRequests)} requests`), line(swap.inPages, 'pages read from swap', `${thousands(swap.readaheadPages)} ahead, ${thousands(swap.readaheadHits)} of them used`)]),
+    ...((vmstat['zswpout'] ?? 0) === 0 ? [] : [line(vmstat['zswpout']!, 'pages compressed (zswap)', `${thousands(vmstat['zswpin'] ?? 0)} came back, ${thousands(vmstat['zswpwb'] ?? 0)} written on`)]),
     ...(memcg === null ? [] : [line(memcg.events['max'] ?? 0, 'times at the limit'), line(memcg.peakBytes / 1024, 'kB at most')]),
     ...((vmstat['oom_kill'] ?? 0) === 0 ? [] : [line(vmstat['oom_kill']!, 'programs killed for want of memory')]),
     ...(young === null || young.samples === 0 ? [] : [line(young.samples, 'accessed bits sampled', `${percent(young.blind, young.old)} of ${thousands(young.old)} old: in use by TLB`)]),
