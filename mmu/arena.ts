@@ -40,6 +40,9 @@ export class Arena {
   int32(length: number): Int32Array {
     return new Int32Array(this.buffer, this.reserve(length * 4), length);
   }
+  uint16(length: number): Uint16Array {
+    return new Uint16Array(this.buffer, this.reserve(length * 2), length);
+  }
   uint8(length: number): Uint8Array {
     return new Uint8Array(this.buffer, this.reserve(length), length);
   }

@@ -49,6 +49,10 @@ export class TlbCounters {
     this.readsByLevel = readsByLevel;
   }
 
+  /** Where a single count lies, as a byte offset in the arena. */
+  place(what: Count): number {
+    return this.single.byteOffset + 8 * what;
+  }
   add(what: Count, n = 1): void {
     this.single[what]! += n;
   }

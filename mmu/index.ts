@@ -11,6 +11,7 @@
 //   coalesce.ts     which neighbours of a walked entry join it: Svnapot, Zen, CoLT, clustered; A/D rules
 //   walker.ts       the Sv39/48/57 walk in the spec's numbered steps; A and D bits; pwc.ts caches its upper levels
 //   description.ts  a TLB hierarchy as data; parse.ts checks a user's JSON, with sentences; presets.ts has the named ones
+//   plan.ts         where an engine that does the most common misses itself finds the columns
 //   counters.ts     what is counted, and the report made from it; classes.ts why an access missed, on request
 //
 // One load on paper. The engine looks in the read filter: page tag equal -> host offset, one stamp store, done. Otherwise it calls
@@ -26,3 +27,4 @@ export * from './description.ts';
 export * from './parse.ts';
 export * from './presets.ts';
 export * from './counters.ts';
+export type * from './plan.ts';

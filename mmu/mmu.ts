@@ -14,6 +14,7 @@ import type { TlbReport } from './counters.ts';
 import { LEAF_SIZES, ORDER_OF_SIZE } from './description.ts';
 import type { TlbDescription } from './description.ts';
 import { FILTER_SLOTS, Filter, SLOT_WORDS } from './filter.ts';
+import type { MissPlan } from './plan.ts';
 import { Pte, SatpMode, levelsOf } from './pte.ts';
 import { GLOBAL } from './pwc.ts';
 import { NO_HOST } from './ram.ts';
@@ -86,6 +87,7 @@ export class Mmu {
   observer: AccessObserver | null = null;
 
   private readonly walker: Walker;
+  private readonly published: Int32Array;
   private readonly words: Int32Array;
   private readonly l1i: TlbLevel;
   private readonly l1d: TlbLevel;
@@ -118,6 +120,7 @@ export class Mmu {
     this.words = arena.i32;
     this.description = d;
     this.filter = new Filter(arena);
+    this.published = arena.int32(8);
     this.walker = new Walker(arena, ram, d.pwc, options.svadu);
     this.counters = new TlbCounters(arena, this.walker.readsByLevel);
     this.l1i = new TlbLevel(arena, d.l1i, [this.filter.exec], [], options.seed, 'l1i');
@@ -165,6 +168,33 @@ export class Mmu {
     const host = this.ram.hostOf(asPfn(frame));
     this.show(l1, e, vaHi, vaLo, access, frame, host);
     return (host + (vaLo & 4095)) | 0;
+  }
+
+  /** The columns for an engine that does common misses itself; null: this hierarchy is not one for it. Ask once. */
+  plan(): MissPlan | null {
+    const l1 = this.l1d.plan();
+    const l2 = this.l2d?.plan() ?? null;
+    if (l1 === null || l2 === null || this.exclusive) return null;
+    const c = this.counters;
+    const data = 8 * Side.Data * NR_SIZES;
+    const word = (i: number): number => this.published.byteOffset + 4 * i;
+    return {
+      l1, l2, pointers: this.walker.pointers(1), upperPointers: this.walker.pointers(2),
+      state: { isOn: word(0), signShift: word(1), asid: word(2), mayLoad: word(3), mayStore: word(4) },
+      l1Misses: c.l1Misses.byteOffset, l2Lookups: c.l2Lookups.byteOffset, l2Misses: c.l2Misses.byteOffset,
+      l1MissesBySize: c.l1MissesBySize.byteOffset + data, l2HitsBySize: c.l2HitsBySize.byteOffset + data, l2MissesBySize: c.l2MissesBySize.byteOffset + data,
+      walksBySize: c.walksBySize.byteOffset, onePageEntries: c.pagesPerEntry.byteOffset + 8, walks: c.place(Count.Walks), pteReads: c.place(Count.PteReads),
+      pwcHits: c.place(Count.PwcHits), readsByLevel: c.readsByLevel.byteOffset,
+    };
+  }
+  /** Brings plan().state up to date: to be called before such an engine runs. Nobody may be watching look-ups. */
+  publish(): void {
+    const watched = this.classesL1 !== null || this.missesByPc !== null || this.walksByPc !== null || this.observer !== null;
+    this.published[0] = this.translating && !watched ? 1 : 0;
+    this.published[1] = this.signShift;
+    this.published[2] = this.asid;
+    this.published[3] = this.allowed[Access.Load]!;
+    this.published[4] = this.allowed[Access.Store]!;
   }
 
   /** Lets the engine touch the page without asking, until the entry goes. */

@@ -3,6 +3,7 @@
 // stood on the path. Fully associative, exact LRU.
 import type { StateHash } from '#base';
 import type { Arena } from './arena.ts';
+import type { PointerPlan } from './plan.ts';
 
 export const GLOBAL = -1;
 const FREE = -2;
@@ -30,6 +31,13 @@ export class PointerCache {
     this.table = arena.float64(entries);
     this.used = arena.float64(entries);
     this.clock = arena.float64(2);
+  }
+
+  get plan(): PointerPlan {
+    const { shift, tagLo, tagHi, asid, table, used, clock } = this;
+    return {
+      shift, entries: table.length, tagLo: tagLo.byteOffset, tagHi: tagHi.byteOffset, asid: asid.byteOffset, table: table.byteOffset, used: used.byteOffset, clock: clock.byteOffset,
+    };
   }
 
   /** The page number without the bits below this level, low half. Level 4 keeps none of the low half. */

@@ -32,6 +32,11 @@ export class Ram {
     this.hostBase = arena.reserve(nrFrames * PAGE_SIZE, 65536);
   }
 
+  /** Where the bytes of `written` lie in the arena, for an engine that says engineWrites() itself. */
+  get writtenAt(): number {
+    return this.written.byteOffset;
+  }
+
   has(ppn: number): boolean {
     return ppn >= this.firstPfn && ppn < this.firstPfn + this.nrFrames;
   }

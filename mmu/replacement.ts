@@ -61,6 +61,11 @@ export class Oldest {
     this.stamps = arena.float64(KEPT);
   }
 
+  /** Where it keeps them, for an engine that looks ahead: see plan.ts. */
+  get plan(): { readonly queue: number; readonly stamps: number; readonly kept: number } {
+    return { queue: this.queue.byteOffset, stamps: this.stamps.byteOffset, kept: KEPT };
+  }
+
   /** The oldest way; all are valid, and no two stamps of valid ways are equal. */
   take(stamps: Float64Array): number {
     const { queue } = this;

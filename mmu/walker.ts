@@ -8,6 +8,7 @@ import type { StateHash } from '#base';
 import type { Arena } from './arena.ts';
 import { GLOBAL, PointerCache } from './pwc.ts';
 import { NAPOT_ORDER, Pte, PteHigh, ptePpn } from './pte.ts';
+import type { PointerPlan } from './plan.ts';
 import type { Ram } from './ram.ts';
 
 /** A page fault and an access fault become causes 12, 13, 15 and 1, 5, 7 by the kind of access. */
@@ -59,6 +60,11 @@ export class Walker {
       return entries > 0 ? new PointerCache(arena, level, entries) : null;
     });
     this.svadu = svadu;
+  }
+
+  /** The pointer cache of a level, for an engine that walks: see plan.ts. */
+  pointers(level: 1 | 2): PointerPlan | null {
+    return this.pwc[level]?.plan ?? null;
   }
 
   /** Translates one address.

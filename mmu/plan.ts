@@ -1,0 +1,78 @@
+// The MMU's columns, for an engine that does the most common misses itself. Here: types only. Who reads them keeps to mmu.ts and tlb.ts, and asks
+// mmu.lookup() for everything else; tests compare both ways on every counter.
+//
+// A plan covers hierarchies without coalescing of unmarked pages, whose L2 neither includes nor excludes L1, and LRU. All places are byte offsets in the arena.
+
+/** An array of a level, as the entries of one order in it are found: a probe of tlb.ts. */
+export interface ProbePlan {
+  /** Its number. */
+  readonly probe: number;
+  readonly order: number;
+  readonly first: number;
+  readonly ways: number;
+  readonly setMask: number;
+  /** Where heads of hash chains lie, and how many less one; null: the set is scanned. */
+  readonly heads: { readonly at: number; readonly mask: number } | null;
+}
+export interface LevelPlan {
+  readonly probes: readonly ProbePlan[];
+  /** The array of base pages: valid entries in it (one word) of how many; the oldest of many ways, where they are queued. */
+  readonly nrValid: number;
+  readonly entries: number;
+  readonly oldest: { readonly queue: number; readonly stamps: number; readonly kept: number } | null;
+  /** Columns of words, by entry. */
+  readonly tagLo: number;
+  readonly tagHi: number;
+  readonly probe: number;
+  readonly asid: number;
+  readonly flags: number;
+  readonly pages: number;
+  readonly sub: number;
+  readonly leaf: number;
+  readonly touchedFirst: number;
+  readonly touchedLast: number;
+  readonly next: number;
+  /** Columns of doubles, by entry. */
+  readonly ppn: number;
+  readonly stamp: number;
+  readonly filled: number;
+  /** Words by probe: valid entries. Doubles: fills, touches. */
+  readonly live: number;
+  readonly clock: number;
+  /** Filter tables that show pages of this level. */
+  readonly shown: readonly number[];
+}
+export interface PointerPlan {
+  /** Low bits of a page number that its tag has not. */
+  readonly shift: number;
+  readonly entries: number;
+  readonly tagLo: number;
+  readonly tagHi: number;
+  readonly asid: number;
+  readonly table: number;
+  readonly used: number;
+  readonly clock: number;
+}
+export interface MissPlan {
+  readonly l1: LevelPlan;
+  readonly l2: LevelPlan;
+  /** Pointers to the leaves' tables, and to the tables above. */
+  readonly pointers: PointerPlan | null;
+  readonly upperPointers: PointerPlan | null;
+  /** Words, written by Mmu.publish(): is a plan good at all now, the bits that canonical addresses repeat, the address space, rights to load, to store. */
+  readonly state: { readonly isOn: number; readonly signShift: number; readonly asid: number; readonly mayLoad: number; readonly mayStore: number };
+  /** Doubles. By Access: */
+  readonly l1Misses: number;
+  readonly l2Lookups: number;
+  readonly l2Misses: number;
+  /** Of the data side and base pages: */
+  readonly l1MissesBySize: number;
+  readonly l2HitsBySize: number;
+  readonly l2MissesBySize: number;
+  readonly walksBySize: number;
+  readonly onePageEntries: number;
+  readonly walks: number;
+  readonly pteReads: number;
+  readonly pwcHits: number;
+  readonly readsByLevel: number;
+}
