@@ -29,6 +29,7 @@ const cases = [
   ['sparse'], ['sparse', '--bytes', '64M', '--gap', '200K', '--rounds', '9', '--seed', '7'], ['sparse', '--gap', '4097'],
   ['hotscan'], ['hotscan', '--hot', '64K', '--cold', '1M', '--scans', '1', '--uses', '9', '--seed', '7'], ['hotscan', '--hot', '1'],
   ['phases'], ['phases', '--window', '256K', '--phases', '3', '--accesses', '9000', '--overlap', '50', '--seed', '7'], ['phases', '--help'],
+  ['compute'], ['compute', 'sha256', '1', '--seed', '7'], ...['crc32', 'sieve', 'memcpy', 'core', 'records'].map((kernel) => ['compute', '--kernel', kernel]), ['compute', 'compute'],
   ['reclaim'], ...['zipf --level 71', 'loop --write 100', 'hotscan --hot 200K --uses 2', 'phases --window 300K --phase 800'].map((words) =>
     ['reclaim', '--pattern', ...words.split(' '), '--size', '1M', '--touches', '9000', '--verify', '1', '--seed', '7']), ['reclaim', '--pattern', 'lru'],
   ['hello'], ['hello', 'Quire'], ['hello-pie', 'Quire'],
