@@ -13,6 +13,13 @@
 //   reference/loop.ts   the readable engine: fetch, dispatch, the common loads and stores, exact budget and fetch counts
 //   reference/core.ts   what instructions outside that loop are given, and how they answer
 //   reference/integer.ts, memory.ts, atomic.ts, float.ts (doubles.ts, hostfloat.ts, softfloat.ts), system.ts   what each instruction means
+//   emit/wasm.ts        WebAssembly as bytes: instructions, structure, modules; emit/expr.ts: expressions over it
+//   emit/lower.ts, float.ts   what each computing instruction means as WebAssembly, written once for the two engines below
+//   emit/memory.ts      the TLB probe inline; emit/refill.ts: the common misses; emit/layout.ts: where emitted code finds the columns
+//   interp.ts           the emitted interpreter: one loop over decoded records, the same steps as reference/loop.ts
+//   jit/region.ts       which instructions are translated together; jit/groups.ts: accesses that share a probe
+//   jit/translate.ts    a region as one function; jit/cache.ts, hotness.ts: when it is made, kept, dropped
+//   engine.ts           the TypeScript side of interpreter and regions
 //   machine.ts          arena, RAM, MMU and hart put together: run(budget) -> Exit; fits kernel/machine.ts by shape
 export * from './isa/table.ts';
 export { Format } from './isa/formats.ts';
@@ -23,3 +30,5 @@ export * from './hart.ts';
 export * from './csr.ts';
 export * from './trap.ts';
 export * from './machine.ts';
+export * from './jit/hotness.ts';
+export { hostFuses } from './wasm-host.ts';

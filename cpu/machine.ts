@@ -7,7 +7,18 @@ import type { TlbDescription } from '#mmu';
 import type { Clocks } from './csr.ts';
 import { Hart } from './hart.ts';
 import { ReferenceEngine } from './reference/loop.ts';
+import { BLOCK_BYTES } from './reference/block.ts';
+import type { TranslationCounts } from './jit/cache.ts';
+import { DEFAULT_HOTNESS } from './jit/hotness.ts';
+import type { Hotness } from './jit/hotness.ts';
+import { EmittedEngine } from './engine.ts';
+import { LAYOUT_BYTES } from './emit/layout.ts';
 import type { Exit } from './trap.ts';
+import { hostFuses } from './wasm-host.ts';
+
+export const ENGINES = ['jit', 'interp', 'reference'] as const;
+/** jit: hot regions translated, the rest in the interpreter; interp: the interpreter alone, emitted as the regions are; reference: the readable engine. */
+export type EngineName = (typeof ENGINES)[number];
 
 export interface MachineOptions {
   /** Guest RAM, a multiple of 4096 bytes. */
@@ -19,7 +30,12 @@ export interface MachineOptions {
   readonly svadu?: boolean;
   /** For random TLB replacement. Default 1. */
   readonly seed?: number;
-  readonly engine?: 'reference';
+  /** How instructions are executed; results and counts are the same. Default: jit. */
+  readonly engine?: EngineName;
+  /** When the jit engine translates. */
+  readonly hotness?: Hotness;
+  /** Whether emitted code uses the host's fused multiply-add. Default: where there is one (hostFuses); results are the same without. */
+  readonly fuses?: boolean;
   /** Ticks of the `time` CSR a second of modelled time. Default 10 MHz, as QEMU's virt board has. */
   readonly timebaseHz?: number;
 }
@@ -54,7 +70,7 @@ export class Machine implements Clocks {
   /** The hart's registers, live. */
   readonly x: BigInt64Array;
   readonly xHalves: Int32Array;
-  private readonly engine: ReferenceEngine;
+  private readonly engine: ReferenceEngine | EmittedEngine;
   readonly timebaseHz: number;
   private readonly cyclesPerTick: number;
 
@@ -64,7 +80,7 @@ export class Machine implements Clocks {
       throw new UserError(`RAM of ${showSize(ramBytes)}: it must be whole pages, from ${showSize(MIN_RAM_BYTES)} to ${showSize(MAX_RAM_BYTES)}.`);
     }
     const nrFrames = ramBytes / PAGE_SIZE;
-    this.arena = new Arena(ramBytes + 2 * nrFrames + mmuBytes(tlb) + HART_BYTES + ALIGNMENT_BYTES);
+    this.arena = new Arena(ramBytes + 2 * nrFrames + mmuBytes(tlb) + BLOCK_BYTES + LAYOUT_BYTES + HART_BYTES + ALIGNMENT_BYTES);
     this.hart = new Hart(this.arena);
     this.harts = [this.hart];
     this.ram = new Ram(this.arena, nrFrames);
@@ -76,7 +92,14 @@ export class Machine implements Clocks {
     this.xHalves = this.hart.xHalves;
     this.timebaseHz = options.timebaseHz ?? 10_000_000;
     this.cyclesPerTick = CLOCK_HZ / this.timebaseHz;
-    this.engine = new ReferenceEngine(this.hart, this.mmu, this.ram, this);
+    const engine = options.engine ?? 'jit';
+    this.engine = engine === 'reference' ? new ReferenceEngine(this.hart, this.mmu, this.ram, this)
+      : new EmittedEngine(this.hart, this.mmu, this.ram, this, engine === 'jit' ? options.hotness ?? DEFAULT_HOTNESS : null, options.fuses ?? hostFuses());
+  }
+
+  /** What the translator has done so far; null: this machine has none. Nothing of it is part of the state. */
+  get translation(): TranslationCounts | null {
+    return this.engine instanceof EmittedEngine ? this.engine.regions?.counts ?? null : null;
   }
 
   /** Runs in U mode until a trap, or until exactly `budgetInstrs` have retired; run(1) is one step. The answer is one record, reused. */

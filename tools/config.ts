@@ -1,6 +1,7 @@
 // A run as data: everything that decides it, resolved, checked and readable without a host. boot.ts makes a machine of it, the report
 // shows it. Here: the shape, and making it from options. Not here: reading host files (host.ts), since the browser page has none.
 import { showSize, UserError } from '#base';
+import type { EngineName } from '#cpu';
 import { costs as costTable, MAX_SWAPFILES, parseLatency } from '#kernel';
 import type { DiskImage, DiskLatency, ReclaimPolicyMaker } from '#kernel';
 import { DEFAULT_PRESET, presetNamed } from '#mmu';
@@ -34,7 +35,7 @@ export interface MachineConfig {
   readonly memBytes: number;
   readonly sv: 39 | 48 | 57;
   readonly svadu: boolean;
-  readonly engine: 'reference';
+  readonly engine: EngineName;
   readonly seed: number;
   readonly maxInsn: number | null;
   readonly thp: 'always' | 'madvise' | 'never' | null;
@@ -102,9 +103,6 @@ const MAX_SWAP = 4 * 1024 ** 3;
 export function machineConfig(values: Values, tlb: TlbDescription | null, lru: PolicyConfig): MachineConfig {
   if (values.preset !== undefined && tlb !== null) throw new UserError('--preset and --tlb: both name the TLBs. Write one of them.');
   if (values.svade && values.svadu) throw new UserError('--svade and --svadu: they exclude each other. Write one of them.');
-  if (values.engine !== 'reference') {
-    throw new UserError(`--engine ${values.engine}: this engine is not there yet. Leave the option out, or write --engine reference; counts do not depend on it.`);
-  }
   const memBytes = Math.floor(values.mem / 4096) * 4096;
   if (memBytes < MIN_MEM || memBytes > MAX_MEM) {
     throw new UserError(`--mem ${showSize(values.mem)}: out of range. Write a size from ${showSize(MIN_MEM)} to ${showSize(MAX_MEM)}, as in --mem 512M.`);
@@ -116,7 +114,7 @@ export function machineConfig(values: Values, tlb: TlbDescription | null, lru: P
     memBytes,
     sv: Number(values.sv) as 39 | 48 | 57,
     svadu: !values.svade,
-    engine: 'reference',
+    engine: values.engine as EngineName,
     seed: values.seed,
     maxInsn: values['max-insn'] ?? null,
     thp: values.thp ?? null,

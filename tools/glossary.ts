@@ -1,6 +1,7 @@
 // Everything that has a name, with its meaning, collected from the tables where it is declared: what `quire explain` answers from.
 // Only Linux's counters get their sentences here, since the kernel declares just their names.
 import { tracepoints } from '#base';
+import type { EngineName } from '#cpu';
 import type { ThpStatName, VmName } from '#kernel';
 import { costs, reasons, syscallTable, tunables, VmStat, zswapMeanings } from '#kernel';
 import { presets } from '#mmu';
@@ -24,6 +25,7 @@ export const topics = {
   options: 'options of the commands',
   presets: 'TLB hierarchies by name',
   policies: 'reclaim policies, for --lru',
+  engines: 'how instructions are executed, for --engine',
   costs: 'costs of the cycle model, for --cost',
   tunables: 'numbers of /proc/sys/vm and the like, for --set',
   reasons: 'why the kernel did one thing rather than another',
@@ -188,6 +190,12 @@ const policyMeanings: Readonly<Record<string, string>> = {
   'FILE.ts': 'your own: a module whose default export makes a policy; quire presets lru-starter prints one to start from',
 };
 
+const engineMeanings: Readonly<Record<EngineName, string>> = {
+  jit: 'code that runs often becomes WebAssembly, region by region, every access with its TLB probe inline; the rest goes through interp. Counters of the translator stand under host in the report',
+  interp: 'one loop of WebAssembly over decoded instructions, emitted from the same table as jit\'s regions',
+  reference: 'plain TypeScript, the definition that the others are compared with: for reading and stepping',
+};
+
 /** Explained where quire.stat/1 is. */
 const ofEveryReport = new Set(['schema', 'tool', 'config', 'program']);
 /** Every entry, in the order of the topics. */
@@ -203,6 +211,7 @@ export function glossary(): Entry[] {
   add('options', 'lru-starter', 'quire presets lru-starter -o mine.ts writes a reclaim policy of 40 lines to start one\'s own from; then quire stat --lru ./mine.ts --memory-max 8M -- PROG');
   for (const preset of presets()) add('presets', preset.name, preset.source);
   for (const [name, text] of Object.entries(policyMeanings)) add('policies', name, text);
+  for (const [name, text] of Object.entries(engineMeanings)) add('engines', name, `${text}. Results and counts are the same with every engine.`);
   for (const { name, cycles, of, source } of costs) add('costs', name, `${cycles} cycles: ${of}. Source: ${source}`);
   for (const { name, value, path, source } of tunables) add('tunables', name, `${path ?? 'no file'}; default ${value}. Source: ${source}`);
   for (const [name, text] of Object.entries(zswapMeanings)) add('tunables', `zswap.${name}`, `/sys/module/zswap/parameters/${name}; ${text}`);

@@ -4,7 +4,9 @@ import { createHash } from 'node:crypto';
 import { accessSync, closeSync, constants, existsSync, fstatSync, lstatSync, openSync, readFileSync, readSync, readdirSync, readlinkSync, statSync, writeFileSync, writeSync } from 'node:fs';
 import { basename, delimiter, dirname, join, posix } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { setFlagsFromString } from 'node:v8';
 import { UserError } from '#base';
+import { hostFuses } from '#cpu';
 import type { GuestDisk, GuestFile, GuestLink, GuestStdin, InputConfig, TerminalConfig } from './config.ts';
 import { FileImage } from './image-file.ts';
 import type { DiskWords, Values } from './options.ts';
@@ -17,6 +19,11 @@ export const packageRoot = (() => {
   return at;
 })();
 export const toolVersion = (): string => `quire ${(JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8')) as { version: string }).version}`;
+
+/** Node 20 knows WebAssembly's fused multiply-add but wants to be asked for it; later ones have it without. To be called before the first machine. */
+export function askForFusing(): void {
+  if (!hostFuses()) setFlagsFromString('--experimental-wasm-relaxed-simd');
+}
 
 export const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
 

@@ -1,6 +1,7 @@
 // The options of every command, declared once: parser, help, `explain` and error sentences are read off the table below.
 // Here: kinds of values, the table, strict parsing. Not here: what the values mean together (config.ts).
 import { parseSize, UserError } from '#base';
+import { ENGINES } from '#cpu';
 import { DEFAULT_PRESET } from '#mmu';
 import { didYouMean } from './suggest.ts';
 
@@ -102,7 +103,7 @@ export const options = {
   tlb: { kind: text('FILE', 'my-tlb.json'), group: 'machine', help: 'TLB hierarchy as JSON (quire presets NAME prints one to start from)' },
   mem: { kind: size, group: 'machine', byDefault: '512M', help: 'guest RAM, 16M to 3584M' },
   sv: { kind: choice('39', '48', '57'), group: 'machine', byDefault: '39', help: 'virtual address width: 3, 4 or 5 levels of page tables' },
-  engine: { kind: choice('reference', 'interp', 'jit'), group: 'machine', byDefault: 'reference', help: 'how instructions are executed; counts never depend on it' },
+  engine: { kind: choice(...ENGINES), group: 'machine', byDefault: 'jit', help: 'how instructions are executed; counts never depend on it' },
   svade: { kind: flag, group: 'machine', help: 'A and D bits are set by the kernel in page faults (Svade)' },
   svadu: { kind: flag, group: 'machine', help: 'A and D bits are set by the page walker (Svadu; the default)' },
   seed: { kind: count, group: 'machine', byDefault: '1', help: 'seed of everything random: TLB replacement, getrandom' },

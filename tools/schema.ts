@@ -52,7 +52,7 @@ export interface StatReport {
   readonly notModelled: readonly string[];
   readonly unknownSyscalls: readonly string[];
   readonly stateHash: string;
-  readonly host: { readonly wallSeconds: number; readonly mips: number };
+  readonly host: { readonly wallSeconds: number; readonly mips: number; readonly translation: Readonly<Record<string, number>> | null };
 }
 
 /** The program's group at the end. Bytes, but for events and for counts of `stat`. */
@@ -191,6 +191,12 @@ export const statFields: readonly FieldRow[] = [
   ['stateHash', 'text', 'hash of RAM, registers, kernel tables, TLBs and counters: equal runs have equal hashes'],
   ['host.wallSeconds', 'number', 'host time; host alone may differ between two runs'],
   ['host.mips', 'number', 'millions of guest instructions per second of host time'],
+  ['host.translation.regions', 'count', 'regions that the translator made of hot code (engine jit)'],
+  ['host.translation.remade', 'count', 'of them, made anew with TLB misses as calls, because they missed often'],
+  ['host.translation.dropped', 'count', 'regions given up: their code changed, or they were made anew'],
+  ['host.translation.modules', 'count', 'WebAssembly modules that hold them'],
+  ['host.translation.instrs', 'count', 'guest instructions in them, inlined ones counted again'],
+  ['host.translation.bytes', 'count', 'bytes of WebAssembly'],
 ];
 
 const isCount = (v: unknown): boolean => typeof v === 'number' && Number.isSafeInteger(v) && v >= 0;

@@ -1,8 +1,8 @@
 // Decoded blocks: straight runs of instructions, decoded once and kept until their bytes change. Here: the rows, finding a block by the
 // host offset of its first byte (physical, so that remapping needs no care), dropping blocks of frames that were written. Not here:
-// executing them (loop.ts). A cache and nothing else: dropping all of it at any moment changes no result and no count.
+// executing them (loop.ts, ../interp.ts). The columns lie in the arena: emitted code reads the same rows. A cache and nothing else: dropping all of it at any moment changes no result and no count.
 import { PAGE_SIZE } from '#base';
-import type { Mmu, Ram } from '#mmu';
+import type { Arena, Mmu, Ram } from '#mmu';
 import { F_WORDS, X_SINK } from '../hart.ts';
 import { decode, isCompressed } from '../isa/decode.ts';
 import type { Decoded } from '../isa/decode.ts';
@@ -12,10 +12,12 @@ import { ILLEGAL, INSTRUCTIONS, Kind } from '../isa/table.ts';
  *  as the instruction has it (rd: x0 is the sink). Eight bits each. */
 export const Packed = { D: 8, A: 16, B: 24, Bits: 255 } as const;
 
-const POOL_INSTRUCTIONS = 1 << 18;
+export const POOL_INSTRUCTIONS = 1 << 18;
 /** Longest block: what is left of a budget is counted in blocks, and a page holds 2048 instructions. */
 const MAX_BLOCK = 64;
-const TABLE_SLOTS = 1 << 15;
+export const TABLE_SLOTS = 1 << 15;
+/** Arena bytes of the columns. */
+export const BLOCK_BYTES = POOL_INSTRUCTIONS * 20 + TABLE_SLOTS * 8 + 4096;
 /** A word no host offset equals: they are even. */
 const NO_KEY = -1;
 
@@ -32,19 +34,23 @@ interface FrameCode {
 
 export class BlockCache {
   /** Columns, a row an instruction; those of a block follow one another. The row before a block is its header: the number of them. */
-  readonly operations = new Int32Array(POOL_INSTRUCTIONS);
+  readonly operations: Int32Array;
   /** The immediate; of branches, jal and auipc counted from the block's first byte; the rounding mode of what has one. */
-  readonly immediates = new Int32Array(POOL_INSTRUCTIONS);
+  readonly immediates: Int32Array;
   /** Bytes from the start of the block to this instruction, and to the next. */
-  readonly starts = new Uint16Array(POOL_INSTRUCTIONS);
-  readonly ends = new Uint16Array(POOL_INSTRUCTIONS);
+  readonly starts: Uint16Array;
+  readonly ends: Uint16Array;
   /** Loads and stores: the address bits that a filter tag must equal, page number and alignment. Fused multiply-adds: the place of rs3. */
-  readonly extras = new Int32Array(POOL_INSTRUCTIONS);
+  readonly extras: Int32Array;
+  /** Of a block's first row: how often it was begun, as far as an engine counts; below zero: ~number of the translated region that begins there. */
+  readonly heat: Int32Array;
   /** The same instructions as objects, for those that the loop hands on. */
   readonly decoded: Decoded[] = [];
   /** Finding: a direct-mapped table by host offset (tableSlot), keys and rows; behind it the complete map. */
-  readonly tableKeys = new Int32Array(TABLE_SLOTS).fill(NO_KEY);
-  readonly tableRows = new Int32Array(TABLE_SLOTS);
+  readonly tableKeys: Int32Array;
+  readonly tableRows: Int32Array;
+  /** Told of every frame whose decoded instructions are dropped. */
+  onDrop: ((frame: number) => void) | null = null;
 
   private readonly ram: Ram;
   private readonly mmu: Mmu;
@@ -53,9 +59,17 @@ export class BlockCache {
   private readonly straddling = new Map<number, number>();
   private readonly frames = new Map<number, FrameCode>();
 
-  constructor(ram: Ram, mmu: Mmu) {
+  constructor(arena: Arena, ram: Ram, mmu: Mmu) {
     this.ram = ram;
     this.mmu = mmu;
+    this.operations = arena.int32(POOL_INSTRUCTIONS);
+    this.immediates = arena.int32(POOL_INSTRUCTIONS);
+    this.starts = arena.uint16(POOL_INSTRUCTIONS);
+    this.ends = arena.uint16(POOL_INSTRUCTIONS);
+    this.extras = arena.int32(POOL_INSTRUCTIONS);
+    this.heat = arena.int32(POOL_INSTRUCTIONS);
+    this.tableKeys = arena.int32(TABLE_SLOTS).fill(NO_KEY);
+    this.tableRows = arena.int32(TABLE_SLOTS);
   }
 
   /** The block that starts at a host offset, as the row of its first instruction. That one does not straddle pages. */
@@ -66,6 +80,11 @@ export class BlockCache {
     this.tableKeys[slot] = host;
     this.tableRows[slot] = block;
     return block;
+  }
+
+  /** The block that starts at a host offset if it is decoded, else -1. */
+  known(host: number): number {
+    return this.blocks.get(host) ?? -1;
   }
 
   /** A block of one 32-bit instruction whose halves lie in two frames. It depends on its word alone, so that is its key. */
@@ -96,8 +115,9 @@ export class BlockCache {
       if (d.op === ILLEGAL || (INSTRUCTIONS[d.op]!.kind & Kind.EndsBlock) !== 0) break;
     }
     this.finish(block, count);
+    this.heat[block] = 0;
     this.blocks.set(host, block);
-    this.markFrame(host, at);
+    this.hold(host, at).hosts.push(host);
     return block;
   }
 
@@ -134,7 +154,7 @@ export class BlockCache {
   }
 
   /** From now on stores to these bytes must take the slow path: the frame leaves the write filter, under whatever addresses it stands there. */
-  private markFrame(host: number, lenBytes: number): void {
+  hold(host: number, lenBytes: number): FrameCode {
     const frame = this.ram.pfnOfHost(host) - this.ram.firstPfn;
     let here = this.frames.get(frame);
     if (here === undefined) {
@@ -143,13 +163,13 @@ export class BlockCache {
       this.ram.codeFrames[frame] = 1;
       this.mmu.filter.clearWrite();
     }
-    here.hosts.push(host);
     const first = (host & (PAGE_SIZE - 1)) >>> 6;
     const last = ((host & (PAGE_SIZE - 1)) + Math.max(lenBytes, 4) - 1) >>> 6;
     for (let line = first; line <= last; line++) {
       if (line < 32) here.linesLow |= 1 << line;
       else here.linesHigh |= 1 << line;
     }
+    return here;
   }
 
   private dropFrame(frame: number): void {
@@ -162,6 +182,7 @@ export class BlockCache {
     }
     this.frames.delete(frame);
     this.ram.codeFrames[frame] = 0;
+    this.onDrop?.(frame);
   }
 
   /** The hart stored to these bytes of one frame: what was decoded from them is dropped.

@@ -31,7 +31,7 @@ import { illegal, systemMeaning } from './system.ts';
 
 const float: Meaning = (core, d) => (executeFloat(core.hart, d) ? Outcome.Next : illegal(core, d));
 /** By op: what the loop does not do itself. Computing instructions have none. */
-const meanings: readonly Meaning[] = Array.from({ length: ILLEGAL + 1 }, (_, op) => {
+export const meanings: readonly Meaning[] = Array.from({ length: ILLEGAL + 1 }, (_, op) => {
   if (op === ILLEGAL) return illegal;
   return memoryMeaning(op) ?? atomicMeaning(op) ?? systemMeaning(op) ?? (isFloatOp(op) ? float : illegal);
 });
@@ -55,7 +55,7 @@ export class ReferenceEngine implements Core {
     this.mmu = mmu;
     this.ram = ram;
     this.clocks = clocks;
-    this.blocks = new BlockCache(ram, mmu);
+    this.blocks = new BlockCache(ram.arena, ram, mmu);
     const { buffer } = ram.arena;
     this.i8 = new Int8Array(buffer);
     this.i16 = new Int16Array(buffer);
@@ -105,7 +105,7 @@ export class ReferenceEngine implements Core {
           f64[stamp] = 2 * tick;
           counted = 1;
         }
-        start = this.straddling(host, pcHi, pcLo, tick);
+        start = fetchStraddling(this, host, pcHi, pcLo, tick);
         if (start === NO_HOST) break;
       } else {
         const known = tableSlot(host);
@@ -347,18 +347,20 @@ export class ReferenceEngine implements Core {
     if (exit.kind === ExitKind.Trap) hart.traps = traps + 1;
     return exit;
   }
+}
 
-  /** The second half of a 32-bit instruction at the end of a page: a look-up of its own, behind the first. @param host of the first half
-   *  @returns place of the one-instruction block; NO_HOST: the second page faulted, `exit` says how (stval is pc + 2) */
-  private straddling(host: number, pcHi: number, pcLo: number, tick: number): number {
-    const nextLo = (pcLo + 2) | 0;
-    const nextHi = (pcHi + (nextLo === 0 ? 1 : 0)) | 0;
-    this.mmu.tick = tick;
-    const second = this.mmu.lookup(nextHi, nextLo, Access.Fetch, true);
-    if (second === NO_HOST) {
-      this.exit.fault(this.mmu.fault);
-      return NO_HOST;
-    }
-    return this.blocks.findStraddling(this.u16[host >>> 1]! | (this.u16[second >>> 1]! << 16));
+/** The second half of a 32-bit instruction at the end of a page: a look-up of its own, behind the first. @param host of the first half
+ *  @returns place of the one-instruction block; NO_HOST: the second page faulted, core.exit says how (stval is pc + 2) */
+export function fetchStraddling(core: Core, host: number, pcHi: number, pcLo: number, tick: number): number {
+  const { mmu, blocks, exit, ram } = core;
+  const nextLo = (pcLo + 2) | 0;
+  const nextHi = (pcHi + (nextLo === 0 ? 1 : 0)) | 0;
+  mmu.tick = tick;
+  const second = mmu.lookup(nextHi, nextLo, Access.Fetch, true);
+  if (second === NO_HOST) {
+    exit.fault(mmu.fault);
+    return NO_HOST;
   }
+  const { view } = ram.arena;
+  return blocks.findStraddling(view.getUint16(host >>> 0, true) | (view.getUint16(second >>> 0, true) << 16));
 }

@@ -4,7 +4,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { Prng, StateHash, asPfn } from '#base';
-import type { Machine } from '#cpu';
+import { ENGINES } from '#cpu';
+import type { EngineName, Machine } from '#cpu';
 import { presets } from '#mmu';
 import type { TlbDescription } from '#mmu';
 import { hartRig, tinyInclusive } from '../support/hart-rig.ts';
@@ -20,6 +21,12 @@ const hierarchies: Readonly<Record<string, TlbDescription>> = {
   'tiny, inclusive': tinyInclusive,
   'tiny, exclusive': tiny({ name: 'tiny-exclusive', inclusion: 'exclusive' }),
   'tiny, no L2': tiny({ name: 'tiny-l1', l2: null, inclusion: 'neither' }),
+  'tiny, neither': tiny({ name: 'tiny-neither', inclusion: 'neither', pwc: { 1: 2, 2: 2 } }),
+  'tiny, neither, fully associative': tiny({
+    name: 'tiny-fully', inclusion: 'neither', pwc: { 1: 1, 2: 1 },
+    l1d: { arrays: [{ entries: 20, ways: 20, pageSizes: ['4K'], replacement: 'lru' }], hitCycles: 0 },
+    l2: { arrays: [{ entries: 24, ways: 24, pageSizes: ['4K', '2M'], replacement: 'lru' }], hitCycles: 7 },
+  }),
   'one entry a side, inclusive': tiny({
     name: 'single',
     l1i: { arrays: [{ entries: 1, ways: 1, pageSizes: ['4K'], replacement: 'fifo' }], hitCycles: 0 },
@@ -88,8 +95,8 @@ function afterTrap(rig: ReturnType<typeof hartRig>, cause: number, tval: number,
   machine.pc = cause === 8 ? machine.pc + 4n : BigInt(CODE + 2 * random.below(CODE_PAGES * 1024));
 }
 
-function simulate(seed: number, tlb: TlbDescription, budgets: (r: Prng) => number, beforeRun: (m: Machine) => void): string {
-  const rig = hartRig({ tlb });
+function simulate(engine: EngineName, seed: number, tlb: TlbDescription, budgets: (r: Prng) => number, beforeRun: (m: Machine) => void): string {
+  const rig = hartRig({ tlb, engine });
   const { machine } = rig;
   const random = new Prng(seed, 'program');
   for (let page = 0; page < CODE_PAGES; page++) rig.map(CODE + 4096 * page, 'rwx', asPfn(machine.ram.firstPfn + 16 + page));
@@ -121,11 +128,13 @@ function simulate(seed: number, tlb: TlbDescription, budgets: (r: Prng) => numbe
 describe.each(Object.entries(hierarchies))('with %s', (_name, tlb) => {
   test('blocks, steps, and steps that ask the MMU every time end in the same state', () => {
     fc.assert(fc.property(fc.integer(), (seed) => {
-      const everyTime = simulate(seed, tlb, () => 1, (m) => m.mmu.filter.clear());
-      expect(simulate(seed, tlb, () => 1, () => {})).toBe(everyTime);
-      expect(simulate(seed, tlb, (r) => 1 + r.below(200), () => {})).toBe(everyTime);
-      expect(simulate(seed, tlb, () => 1e6, () => {})).toBe(everyTime);
-    }), { numRuns: 8 });
+      const everyTime = simulate('reference', seed, tlb, () => 1, (m) => m.mmu.filter.clear());
+      for (const engine of ENGINES) {
+        expect(simulate(engine, seed, tlb, () => 1, () => {}), engine).toBe(everyTime);
+        expect(simulate(engine, seed, tlb, (r) => 1 + r.below(200), () => {}), engine).toBe(everyTime);
+        expect(simulate(engine, seed, tlb, () => 1e6, () => {}), engine).toBe(everyTime);
+      }
+    }), { numRuns: Number(process.env['QUIRE_LOCKSTEP_RUNS'] ?? 3) });
   });
 });
 

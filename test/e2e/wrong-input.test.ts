@@ -76,7 +76,6 @@ describe('options and commands', () => {
     ['a TLB file that is not JSON', ['stat', '--tlb', file('bad1.json', '{"name": '), '--', 'hello'], /bad1\.json/],
     ['a TLB file of the wrong shape', ['stat', '--tlb', file('bad2.json', '{"name": "x", "l1d": 12}'), '--', 'hello'], /bad2\.json/],
     ['a TLB file that is a list', ['stat', '--tlb', file('bad3.json', '[]'), '--', 'hello'], /bad3\.json/],
-    ['an engine that is not there yet', ['run', '--engine', 'jit', '--', 'hello'], /--engine jit: this engine is not there yet/],
     ['swap that is too small', ['run', '--swap', '4K', '--', 'hello'], /--swap 4K: out of range/],
     ['swap of a disk that is not there', ['run', '--swap', '64M', '--swap-latency', 'floppy', '--', 'hello'], /--swap-latency floppy: no such preset/],
     ['both of svade and svadu', ['run', '--svade', '--svadu', '--', 'hello'], /exclude each other/],

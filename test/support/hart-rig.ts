@@ -1,8 +1,8 @@
 // A whole machine without a kernel: pages mapped by hand, a program put into them. What the tests of the cpu room stand on.
 import { asAsid, asPfn } from '#base';
 import type { Pfn } from '#base';
-import { Machine, xName } from '#cpu';
-import type { Exit } from '#cpu';
+import { EAGER, Machine, xName } from '#cpu';
+import type { EngineName, Exit, Hotness } from '#cpu';
 import { Pte, makePte } from '#mmu';
 import type { TlbDescription } from '#mmu';
 import { assembleAll } from './assemble.ts';
@@ -43,8 +43,8 @@ export const showExit = (exit: Exit, machine: Machine): string => {
   return `${CAUSES[exit.cause]} ${exit.cause === 2 ? 'bits' : 'at'} 0x${tval.toString(16)}, pc 0x${machine.pc.toString(16)}`;
 };
 
-export function hartRig(options: { tlb?: TlbDescription; svadu?: boolean; ramBytes?: number } = {}): HartRig {
-  const machine = new Machine({ ramBytes: options.ramBytes ?? 16 * 2 ** 20, tlb: options.tlb ?? tinyInclusive, svadu: options.svadu ?? true, seed: 7 });
+export function hartRig(options: { tlb?: TlbDescription; svadu?: boolean; ramBytes?: number; engine?: EngineName; hotness?: Hotness; fuses?: boolean } = {}): HartRig {
+  const machine = new Machine({ ramBytes: options.ramBytes ?? 16 * 2 ** 20, tlb: options.tlb ?? tinyInclusive, svadu: options.svadu ?? true, seed: 7, engine: options.engine ?? 'jit', hotness: options.hotness ?? EAGER, ...(options.fuses === undefined ? {} : { fuses: options.fuses }) });
   const root = machine.ram.firstPfn;
   let next: number = root + 1;
   const fresh = (): Pfn => asPfn(next++);

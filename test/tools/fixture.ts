@@ -36,6 +36,6 @@ export function handMadeReport(): StatReport {
     notModelled: ['data and instruction caches', 'a disk'],
     unknownSyscalls: ['io_uring_setup'],
     stateHash: '0123456789abcdef',
-    host: { wallSeconds: 0.0213, mips: 57.96 },
+    host: { wallSeconds: 0.0213, mips: 57.96, translation: null },
   };
 }

@@ -18,7 +18,7 @@ const complaint = (...words: string[]): string => {
 describe('what is accepted', () => {
   test('absent options have their defaults, repeated ones are lists', () => {
     const { values, rest, given } = parse('--', 'gups');
-    expect(values).toMatchObject({ mem: 512 * 1024 ** 2, sv: '39', seed: 1, engine: 'reference', env: [] });
+    expect(values).toMatchObject({ mem: 512 * 1024 ** 2, sv: '39', seed: 1, engine: 'jit', env: [] });
     expect(values.preset).toBeUndefined();
     expect([rest, [...given]]).toEqual([['gups'], []]);
   });

@@ -1,0 +1,64 @@
+// Where emitted code finds everything: byte offsets in the arena. Here: the columns that only emitted code has, and the places of those it shares.
+import type { Arena, Mmu } from '#mmu';
+import type { Hart } from '../hart.ts';
+import type { BlockCache } from '../reference/block.ts';
+
+/** Regions that can stand translated at one time. */
+export const MAX_REGIONS = 1 << 14;
+export const LAYOUT_BYTES = 12 * MAX_REGIONS + 1024;
+
+export class Layout {
+  /** Hart.registers: register i of 64 bits at 8 * i. And the 64 bits of pc, and fcsr. */
+  readonly registers: number;
+  readonly pc: number;
+  readonly fcsr: number;
+  /** Lookups by Access, doubles. */
+  readonly lookups: number;
+  readonly read: number;
+  readonly write: number;
+  readonly exec: number;
+  readonly operations: number;
+  readonly immediates: number;
+  readonly starts: number;
+  readonly ends: number;
+  readonly extras: number;
+  readonly heat: number;
+  readonly tableKeys: number;
+  readonly tableRows: number;
+  /** Twice the tick: of the next instruction, and where to stop. Doubles, live. */
+  readonly ticks: Float64Array;
+  /** What an asked-for fetch answers beside the row: instructions of the block to do, fetches of them already counted. */
+  readonly fetched: Int32Array;
+  /** How often each region has stopped for the interpreter. */
+  readonly stops: Int32Array;
+  /** The pc that each region begins at, 64 bits. */
+  readonly regionPcs: BigInt64Array;
+
+  /** The host's WebAssembly has a fused multiply-add. No place, but what emitting code must know likewise. */
+  readonly fuses: boolean;
+
+  constructor(arena: Arena, hart: Hart, mmu: Mmu, blocks: BlockCache, fuses: boolean) {
+    this.fuses = fuses;
+    this.registers = hart.registers.byteOffset;
+    this.pc = hart.words.byteOffset;
+    this.fcsr = hart.words.byteOffset + 8;
+    this.lookups = mmu.counters.lookups.byteOffset;
+    this.read = mmu.filter.read.byteOffset;
+    this.write = mmu.filter.write.byteOffset;
+    this.exec = mmu.filter.exec.byteOffset;
+    this.operations = blocks.operations.byteOffset;
+    this.immediates = blocks.immediates.byteOffset;
+    this.starts = blocks.starts.byteOffset;
+    this.ends = blocks.ends.byteOffset;
+    this.extras = blocks.extras.byteOffset;
+    this.heat = blocks.heat.byteOffset;
+    this.tableKeys = blocks.tableKeys.byteOffset;
+    this.tableRows = blocks.tableRows.byteOffset;
+    this.ticks = arena.float64(2);
+    this.fetched = arena.int32(2);
+    this.stops = arena.int32(MAX_REGIONS);
+    this.regionPcs = arena.bigInt64(MAX_REGIONS);
+  }
+  get tick(): number { return this.ticks.byteOffset; }
+  get end(): number { return this.ticks.byteOffset + 8; }
+}

@@ -1,0 +1,137 @@
+// The engine that is emitted: its TypeScript side. Here: instantiating the interpreter, running it in pieces, and what it asks for: fetches that the
+// filter does not answer, instructions that it has no line for, regions for what has become hot. Not here: the loop itself (interp.ts), regions (jit/).
+import { Access, NO_HOST } from '#mmu';
+import type { Mmu, Ram } from '#mmu';
+import type { Clocks } from './csr.ts';
+import { Layout, MAX_REGIONS } from './emit/layout.ts';
+import { emitRefill } from './emit/refill.ts';
+import type { Hart } from './hart.ts';
+import { emitInterpreter } from './interp.ts';
+import { isCompressed } from './isa/decode.ts';
+import { Regions } from './jit/cache.ts';
+import type { Hotness } from './jit/hotness.ts';
+import { BlockCache, Packed } from './reference/block.ts';
+import { Outcome } from './reference/core.ts';
+import type { Core } from './reference/core.ts';
+import { fetchStraddling, meanings } from './reference/loop.ts';
+import { executeFloat, isFloatOp } from './reference/float.ts';
+import { Exit, ExitKind } from './trap.ts';
+import { compile, instantiate, memoryPages, functionTable } from './wasm-host.ts';
+
+/** Instructions in one call of the interpreter: a WebAssembly frame that runs is never exchanged for better code, so it must end now and then. */
+const PIECE_INSTRS = 500_000;
+
+export class EmittedEngine implements Core {
+  readonly hart: Hart;
+  readonly mmu: Mmu;
+  readonly ram: Ram;
+  readonly clocks: Clocks;
+  readonly blocks: BlockCache;
+  readonly exit = new Exit();
+  /** Translated regions; null: the interpreter alone. */
+  readonly regions: Regions | null;
+  private readonly layout: Layout;
+  private readonly step: () => void;
+  private traps = 0;
+
+  /** @param hotness when to translate; null: never. @param fuses use the host's fused multiply-add, which it must have */
+  constructor(hart: Hart, mmu: Mmu, ram: Ram, clocks: Clocks, hotness: Hotness | null, fuses: boolean) {
+    this.hart = hart;
+    this.mmu = mmu;
+    this.ram = ram;
+    this.clocks = clocks;
+    this.blocks = new BlockCache(ram.arena, ram, mmu);
+    this.layout = new Layout(ram.arena, hart, mmu, this.blocks, fuses);
+    const pages = memoryPages(ram.arena);
+    const table = hotness === null ? null : functionTable(MAX_REGIONS);
+    this.regions = table === null ? null : new Regions(this, this.layout, table, pages, hotness!);
+    const { regions } = this;
+    const plan = mmu.plan();
+    const refill = plan === null ? null : instantiate(compile(emitRefill(plan, this.layout, ram, pages)), { memory: ram.arena.memory })['refill'];
+    if (regions !== null) regions.refill = refill;
+    const env = {
+      memory: ram.arena.memory,
+      fetch: (twice: number) => this.fetch(twice / 2),
+      find: (host: number) => this.blocks.find(host),
+      slow: (row: number, twice: number) => this.slow(row, twice / 2),
+      restless: (number: number, twice: number) => regions?.restless(number, twice / 2),
+      hot: (row: number) => regions?.ask(row, this.layout.ticks[0]! / 2),
+      ...(table === null ? {} : { table }),
+      ...(refill === null ? {} : { refill }),
+    };
+    this.step = instantiate(compile(emitInterpreter(this.layout, pages, hotness === null ? null : hotness.blockStarts, refill !== null)), env)['run'] as () => void;
+  }
+
+  /** As ReferenceEngine.run. */
+  run(budgetInstrs: number): Exit {
+    const { hart, exit, regions } = this;
+    const { ticks } = this.layout;
+    this.blocks.drain();
+    this.mmu.publish();
+    hart.x[0] = 0n;
+    exit.budget();
+    this.traps = hart.traps;
+    const stop = 2 * (hart.instret + hart.traps + budgetInstrs);
+    ticks[0] = 2 * (hart.instret + hart.traps);
+    while (exit.kind === ExitKind.Budget && ticks[0]! < stop) {
+      regions?.makeReady(ticks[0]! / 2);
+      ticks[1] = Math.min(stop, ticks[0]! + 2 * PIECE_INSTRS);
+      this.step();
+    }
+    hart.instret = ticks[0]! / 2 - this.traps;
+    if (exit.kind === ExitKind.Trap) hart.traps = this.traps + 1;
+    return exit;
+  }
+
+  /** A fetch at hart.pc that the filter does not answer, or that may straddle pages. @returns the block's row, or NO_HOST: trapped */
+  private fetch(tick: number): number {
+    const { hart, mmu, blocks, ram } = this;
+    const { pcLo, pcHi } = hart;
+    const { exec } = mmu.filter;
+    const page = pcLo & ~4095;
+    const slot = (pcLo >>> 10) & 0xffc;
+    const isShown = (): boolean => exec[slot] === page && exec[slot + 1] === pcHi;
+    let counted = 0;
+    let host: number;
+    if (isShown()) {
+      host = (pcLo + exec[slot + 2]!) | 0;
+    } else {
+      mmu.tick = tick;
+      host = mmu.lookup(pcHi, pcLo, Access.Fetch);
+      counted = 1;
+      if (host === NO_HOST) {
+        this.exit.fault(mmu.fault);
+        return NO_HOST;
+      }
+    }
+    let row;
+    let count = 1;
+    if ((pcLo & 4095) === 0xffe && !isCompressed(ram.arena.view.getUint16(host >>> 0, true))) {
+      if (counted === 0) {
+        mmu.counters.lookups[Access.Fetch]!++;
+        ram.arena.f64[exec[slot + 3]! >>> 3] = 2 * tick;
+        counted = 1;
+      }
+      row = fetchStraddling(this, host, pcHi, pcLo, tick);
+      if (row === NO_HOST) return NO_HOST;
+    } else {
+      row = blocks.find(host);
+      if (counted === 0 || isShown()) count = blocks.operations[row - 1]!;
+    }
+    this.layout.fetched[0] = count;
+    this.layout.fetched[1] = counted;
+    return row;
+  }
+
+  /** The instruction of a row, whole. hart.pc is the block's; counts of fetches are up to date. */
+  private slow(row: number, tick: number): Outcome {
+    const { hart, blocks } = this;
+    const op = blocks.operations[row]! & Packed.Bits;
+    const d = blocks.decoded[row]!;
+    if (isFloatOp(op) && executeFloat(hart, d)) return Outcome.Next;
+    this.mmu.tick = tick;
+    hart.instret = tick - this.traps;
+    hart.pcLo = (hart.pcLo + blocks.starts[row]!) | 0;
+    return meanings[op]!(this, d);
+  }
+}

@@ -1,0 +1,439 @@
+// A region as one WebAssembly function: structured control, registers in locals, every access probed inline, counts exact at every way out. Here: the
+// walk over the dominator tree ("Beyond Relooper", Ramsey 2022), operands, ways out. Not here: the region's shape (region.ts), what instructions
+// compute (../emit/).
+//
+// Any access that the filter does not answer leaves the region, and the interpreter does that instruction whole: so no entry goes while the
+// region runs, precise faults need nothing more, and the page that is fetched from stays in the fetch filter.
+//
+// Counting. A local has twice the tick; what a straight path has retired since it was last brought up to date is known when emitting (`pending`)
+// and is added where paths meet, at loops and at ways out. Loads and stores are counted likewise, packed into one local. The fetched page's entry is
+// stamped when control leaves the page or the region, if something was fetched there since it came.
+import { PAGE_SIZE } from '#base';
+import type { Layout } from '../emit/layout.ts';
+import { accesses, emitMissTest, emitRefillCall, emitStampAndHost, SLOT_MASK, SLOT_SHIFT, Slot, Value } from '../emit/memory.ts';
+import type { Access } from '../emit/memory.ts';
+import { floatLowerings } from '../emit/float.ts';
+import type { FloatOperands } from '../emit/float.ts';
+import { conditions, lowerings } from '../emit/lower.ts';
+import { Code, Mem, Op, Type } from '../emit/wasm.ts';
+import type { Label } from '../emit/wasm.ts';
+import { RegionExit, SIGNATURES } from '../interp.ts';
+import { INSTRUCTIONS, opOf } from '../isa/table.ts';
+import { findGroups } from './groups.ts';
+import type { Group, Member } from './groups.ts';
+import type { Region, RegionNode, Row, Target } from './region.ts';
+
+const NO_MEMBERS: ReadonlyMap<number, Member> = new Map();
+const JAL = opOf('jal'), JALR = opOf('jalr'), FENCE = opOf('fence');
+
+/** What has been retired and not yet been added to the locals. */
+interface Pending { instrs: number; loads: number; stores: number }
+
+/** Where the region's pages lie: an offset's page address, and the filter's delta for it. */
+export interface PagePlaces { pageVa(page: number): bigint; delta(page: number): number }
+
+/** @param refill the number of the function for common misses in the region's module, or null */
+export function translate(region: Region, headPc: bigint, layout: Layout, places: PagePlaces, refill: number | null): Code {
+  return new Translation(region, headPc, layout, places, refill).code;
+}
+
+class Translation {
+  readonly code = new Code(SIGNATURES.region);
+  private readonly region: Region;
+  private readonly headPc: bigint;
+  private readonly layout: Layout;
+  private readonly places: PagePlaces;
+  private readonly refill: number | null;
+
+  // Parameters and locals.
+  private readonly tick = 0;
+  private readonly budgetEnd = 1;
+  private readonly tickBefore: number;
+  private readonly lastStart: number;
+  /** Loads in the low 32 bits, stores above. */
+  private readonly counts: number;
+  private readonly pcOut: number;
+  private readonly status: number;
+  private readonly address: number;
+  private readonly slot: number;
+  /** Place of the stamp of the page that is fetched from; twice the tick when control came to it. */
+  private readonly stampAt: number;
+  private readonly pageTick: number;
+  private readonly fcsr: number;
+  private readonly integers = new Map<number, number>();
+  private readonly floats = new Map<number, number>();
+  private usesFcsr = false;
+  private readonly written = { integers: new Set<number>(), floats: new Set<number>() };
+  private readonly temporaries = new Map<string, number>();
+
+  private members: ReadonlyMap<number, Member> = NO_MEMBERS;
+  private readonly groupLocals = new Map<Group, { readonly host: number; readonly stampAt: number }>();
+  private exit!: Label;
+  private readonly labels = new Map<RegionNode, Label>();
+  private pending: Pending = { instrs: 0, loads: 0, stores: 0 };
+
+  constructor(region: Region, headPc: bigint, layout: Layout, places: PagePlaces, refill: number | null) {
+    this.refill = refill;
+    this.region = region;
+    this.headPc = headPc;
+    this.layout = layout;
+    this.places = places;
+    const c = this.code;
+    this.tickBefore = c.local(Type.F64);
+    this.lastStart = c.local(Type.F64);
+    this.pageTick = c.local(Type.F64);
+    this.counts = c.local(Type.I64);
+    this.pcOut = c.local(Type.I64);
+    this.address = c.local(Type.I64);
+    this.status = c.local(Type.I32);
+    this.slot = c.local(Type.I32);
+    this.stampAt = c.local(Type.I32);
+    this.fcsr = c.local(Type.I32);
+    this.findRegisters();
+    this.emit();
+  }
+
+  private emit(): void {
+    const { code: c, layout, region } = this;
+    // The longest way to the next loop's head or out passes every instruction once.
+    c.get(this.budgetEnd).f64(2 * region.nrInstrs).op(Op.f64_sub).tee(this.lastStart).get(this.tick).op(Op.f64_lt);
+    c.if();
+    c.i32(RegionExit.NoFuel).op(Op.return);
+    c.end();
+    c.get(this.tick).tee(this.tickBefore).set(this.pageTick);
+    for (const [x, local] of this.integers) c.i32(0).mem(Mem.i64_load, layout.registers + 8 * x).set(local);
+    for (const [f, local] of this.floats) c.i32(0).mem(Mem.f64_load, layout.registers + 8 * (f + 33)).set(local);
+    if (this.usesFcsr) c.i32(0).mem(Mem.i32_load, layout.fcsr).set(this.fcsr);
+    c.i32(this.slotOf(region.head.page)).mem(Mem.i32_load, layout.exec + Slot.Stamp).set(this.stampAt);
+
+    this.exit = c.block();
+    this.emitNode(region.head);
+    c.end();
+
+    for (const x of this.written.integers) c.i32(0).get(this.integers.get(x)!).mem(Mem.i64_store, layout.registers + 8 * x);
+    for (const f of this.written.floats) c.i32(0).get(this.floats.get(f)!).mem(Mem.f64_store, layout.registers + 8 * (f + 33));
+    if (this.usesFcsr) c.i32(0).get(this.fcsr).mem(Mem.i32_store, layout.fcsr);
+    c.i32(0).get(this.pcOut).mem(Mem.i64_store, layout.pc);
+    c.i32(0).get(this.tick).mem(Mem.f64_store, layout.tick);
+    const add = (what: number, push: () => void): void => {
+      c.i32(0).i32(0).mem(Mem.f64_load, layout.lookups + 8 * what);
+      push();
+      c.op(Op.f64_add).mem(Mem.f64_store, layout.lookups + 8 * what);
+    };
+    add(0, () => c.get(this.tick).get(this.tickBefore).op(Op.f64_sub).f64(0.5).op(Op.f64_mul));
+    add(1, () => c.get(this.counts).op(Op.i32_wrap_i64, Op.f64_convert_i32_u));
+    add(2, () => c.get(this.counts).i64(32).op(Op.i64_shr_u, Op.f64_convert_i64_u));
+    c.get(this.tick).get(this.pageTick).op(Op.f64_gt);
+    c.if();
+    this.stampPage();
+    c.end();
+    c.get(this.status);
+  }
+
+  private findRegisters(): void {
+    for (const node of this.region.nodes) {
+      for (const { d } of node.rows) {
+        const row = INSTRUCTIONS[d.op]!;
+        if (row.readsRs1 && d.rs1 !== 0) this.integers.set(d.rs1, 0);
+        if (row.readsRs2 && d.rs2 !== 0) this.integers.set(d.rs2, 0);
+        if (row.writesRd && d.rd !== 0) {
+          this.integers.set(d.rd, 0);
+          this.written.integers.add(d.rd);
+        }
+        if (row.readsFrs1) this.floats.set(d.rs1, 0);
+        if (row.readsFrs2) this.floats.set(d.rs2, 0);
+        if (row.readsFrs3) this.floats.set(d.rs3, 0);
+        if (floatLowerings.has(d.op)) this.usesFcsr = true;
+        if (row.writesFrd) {
+          this.floats.set(d.rd, 0);
+          this.written.floats.add(d.rd);
+        }
+      }
+    }
+    for (const x of this.integers.keys()) this.integers.set(x, this.code.local(Type.I64));
+    for (const f of this.floats.keys()) this.floats.set(f, this.code.local(Type.F64));
+  }
+
+  private pcAt(offset: number): bigint {
+    return BigInt.asIntN(64, this.headPc + BigInt(offset));
+  }
+  private slotOf(page: number): number {
+    return (Number(BigInt.asIntN(32, this.places.pageVa(page))) >>> SLOT_SHIFT) & SLOT_MASK;
+  }
+  /** The last fetch was the one before `tick`. */
+  private stampPage(): void {
+    this.code.get(this.stampAt).get(this.tick).f64(2).op(Op.f64_sub).mem(Mem.f64_store);
+  }
+
+  // ---- Control
+
+  /** Emits a node and all that it dominates. */
+  private emitNode(node: RegionNode): void {
+    const { code: c } = this;
+    const merges = node.children.filter((child) => child.forwardEdges > 1).sort((a, b) => b.order - a.order);
+    if (node.isLoop) {
+      this.labels.set(node, c.loop());
+      c.get(this.tick).get(this.lastStart).op(Op.f64_gt);
+      c.if();
+      this.leave(node.offset, RegionExit.Jumped);
+      c.end();
+    }
+    this.emitWithin(node, merges, 0);
+    if (node.isLoop) c.end();
+  }
+  private emitWithin(node: RegionNode, merges: readonly RegionNode[], at: number): void {
+    const merge = merges[at];
+    if (merge === undefined) {
+      this.emitBody(node);
+      return;
+    }
+    this.labels.set(merge, this.code.block());
+    this.emitWithin(node, merges, at + 1);
+    this.code.end();
+    this.pending = { instrs: 0, loads: 0, stores: 0 };
+    this.emitNode(merge);
+  }
+
+  private emitBody(node: RegionNode): void {
+    const { code: c } = this;
+    const { rows, ending } = node;
+    this.members = this.refill === null ? findGroups(rows) : NO_MEMBERS;
+    rows.forEach((row, i) => {
+      if (i < rows.length - 1 || ending.kind === 'goto' || ending.kind === 'stop') this.emitRow(row, this.members.get(i));
+    });
+    const last = rows[rows.length - 1];
+    switch (ending.kind) {
+      case 'goto':
+        this.go(node, ending.to);
+        return;
+      case 'branch': {
+        conditions.get(last!.d.op)!(this.operands(last!));
+        this.pending.instrs++;
+        const before = { ...this.pending };
+        c.if();
+        this.go(node, ending.taken);
+        c.else();
+        this.pending = before;
+        this.go(node, ending.next);
+        c.end();
+        return;
+      }
+      case 'return':
+      case 'indirect': {
+        const operands = this.operands(last!);
+        operands.x1();
+        if (last!.d.imm !== 0) c.i64(last!.d.imm).op(Op.i64_add);
+        c.i64(-2).op(Op.i64_and).set(this.address);
+        this.link(last!);
+        this.pending.instrs++;
+        if (ending.kind === 'return') {
+          const before = { ...this.pending };
+          c.get(this.address).i64(this.pcAt(ending.to.offset)).op(Op.i64_eq);
+          c.if();
+          this.go(node, ending.to);
+          c.end();
+          this.pending = before;
+        }
+        this.bringUpToDate();
+        c.get(this.address).set(this.pcOut).i32(RegionExit.Jumped).set(this.status).br(this.exit);
+        return;
+      }
+      case 'stop':
+        this.leave(node.end, RegionExit.Stopped);
+        return;
+    }
+  }
+
+  /** Control goes from a node along an edge. */
+  private go(node: RegionNode, { offset, node: to }: Target): void {
+    const { code: c } = this;
+    if (to === null) {
+      this.leave(offset, RegionExit.Jumped);
+      return;
+    }
+    const isFar = to.order <= node.order || to.forwardEdges > 1;
+    if (isFar || to.isLoop || to.page !== node.page) this.bringUpToDate();
+    if (to.page !== node.page) this.changePage(to);
+    if (isFar) c.br(this.labels.get(to)!);
+    else this.emitNode(to);
+  }
+  /** The next fetch is from another page: it must be where it was when this was translated, and in the filter. */
+  private changePage(to: RegionNode): void {
+    const { code: c, layout, places } = this;
+    const slot = this.slotOf(to.page);
+    c.i32(slot).mem(Mem.i64_load, layout.exec + Slot.Tag).i64(places.pageVa(to.page)).op(Op.i64_ne);
+    c.i32(slot).mem(Mem.i32_load, layout.exec + Slot.Delta).i32(places.delta(to.page)).op(Op.i32_ne, Op.i32_or);
+    c.if();
+    this.leave(to.offset, RegionExit.Jumped);
+    c.end();
+    this.stampPage();
+    c.i32(slot).mem(Mem.i32_load, layout.exec + Slot.Stamp).set(this.stampAt);
+    c.get(this.tick).set(this.pageTick);
+  }
+
+  private bringUpToDate(): void {
+    const { code: c, pending } = this;
+    if (pending.instrs !== 0) c.get(this.tick).f64(2 * pending.instrs).op(Op.f64_add).set(this.tick);
+    const both = BigInt(pending.loads) + (BigInt(pending.stores) << 32n);
+    if (both !== 0n) c.get(this.counts).i64(both).op(Op.i64_add).set(this.counts);
+    this.pending = { instrs: 0, loads: 0, stores: 0 };
+  }
+  /** Leaves the region with pc at an offset. What is pending stays so, for the code behind. */
+  private leave(offset: number, status: number): void {
+    const before = { ...this.pending };
+    this.bringUpToDate();
+    this.code.i64(this.pcAt(offset)).set(this.pcOut).i32(status).set(this.status).br(this.exit);
+    this.pending = before;
+  }
+
+  // ---- Instructions
+
+  private operands({ offset, d }: Row): FloatOperands {
+    const c = this.code;
+    const x = (register: number): void => {
+      if (register === 0) c.i64(0);
+      else c.get(this.integers.get(register)!);
+    };
+    return {
+      code: c,
+      temporary: (type, n) => {
+        const key = `${type}/${n}`;
+        const known = this.temporaries.get(key) ?? c.local(type);
+        this.temporaries.set(key, known);
+        return known;
+      },
+      x1: () => x(d.rs1), x2: () => x(d.rs2),
+      imm: () => { c.i64(d.imm); },
+      imm32: () => { c.i32(d.imm); },
+      pcPlusImm: () => { c.i64(this.pcAt(offset + d.imm)); },
+      f1: () => { c.get(this.floats.get(d.rs1)!); },
+      f2: () => { c.get(this.floats.get(d.rs2)!); },
+      f3: () => { c.get(this.floats.get(d.rs3)!); },
+      fcsr: () => { c.get(this.fcsr); },
+      setFcsr: (push) => {
+        push();
+        c.set(this.fcsr);
+      },
+      zimm: () => { c.i32(d.rs1); },
+      rm: d.rm, csr: d.imm, sameSources: d.rs1 === d.rs2, fuses: this.layout.fuses,
+    };
+  }
+  private link({ offset, d }: Row): void {
+    if (d.rd !== 0) this.code.i64(this.pcAt(offset + d.length)).set(this.integers.get(d.rd)!);
+  }
+
+  private emitRow(row: Row, member: Member | undefined): void {
+    const { code: c } = this;
+    const { offset, d } = row;
+    const access = accesses.get(d.op);
+    const lowering = lowerings.get(d.op);
+    const float = floatLowerings.get(d.op);
+    if (access !== undefined) {
+      if (member === undefined) this.emitAccess(row, access);
+      else this.emitMember(row, access, member);
+    } else if (lowering !== undefined) {
+      if (d.rd !== 0) {
+        lowering(this.operands(row));
+        c.set(this.integers.get(d.rd)!);
+      }
+    } else if (float !== undefined) {
+      const isDone = c.block();
+      const giveUp = c.block();
+      float.lowering(this.operands(row), giveUp);
+      if (float.result === Type.F64) c.set(this.floats.get(d.rd)!);
+      else if (d.rd !== 0) c.set(this.integers.get(d.rd)!);
+      else c.op(Op.drop);
+      c.br(isDone);
+      c.end();
+      this.leave(offset, RegionExit.Stopped);
+      c.end();
+    } else if (d.op === JAL) {
+      this.link(row);
+    } else if (d.op !== FENCE && d.op !== JALR) {
+      throw new Error(`nothing is emitted for ${INSTRUCTIONS[d.op]!.name}`);
+    }
+    this.pending.instrs++;
+  }
+
+  /** Twice the tick of the instruction that comes. */
+  private pushStamp(): void {
+    this.code.get(this.tick);
+    if (this.pending.instrs !== 0) this.code.f64(2 * this.pending.instrs).op(Op.f64_add);
+  }
+  private emitAccess(row: Row, access: Access): void {
+    const { isStore, lenBytes } = access;
+    const { code: c } = this;
+    const { d } = row;
+    this.operands(row).x1();
+    if (d.imm !== 0) c.i64(d.imm).op(Op.i64_add);
+    c.set(this.address);
+    const probe = { table: isStore ? this.layout.write : this.layout.read, address: this.address, slot: this.slot };
+    emitMissTest(c, probe, lenBytes);
+    const stamp = (): void => this.pushStamp();
+    c.if();
+    if (this.refill === null) {
+      this.leave(row.offset, RegionExit.Stopped);
+    } else {
+      emitRefillCall(c, this.refill, this.address, lenBytes, isStore, stamp);
+      c.op(Op.i32_eqz);
+      c.if();
+      this.leave(row.offset, RegionExit.Stopped);
+      c.end();
+    }
+    c.end();
+    emitStampAndHost(c, probe, stamp);
+    this.emitTransfer(row, access);
+  }
+
+  /** An access of a group: the first asks for all, the others know where their bytes are. */
+  private emitMember(row: Row, access: Access, { group, isFirst, offset, stamps }: Member): void {
+    const { code: c } = this;
+    const known = this.groupLocals.get(group) ?? { host: c.local(Type.I32), stampAt: c.local(Type.I32) };
+    this.groupLocals.set(group, known);
+    if (isFirst) {
+      const o = this.operands(row);
+      o.x1();
+      const start = row.d.imm + group.start;
+      if (start !== 0) c.i64(start).op(Op.i64_add);
+      c.set(this.address);
+      const probe = { table: group.hasStore ? this.layout.write : this.layout.read, address: this.address, slot: this.slot };
+      emitMissTest(c, probe, group.alignment);
+      c.get(this.address).op(Op.i32_wrap_i64).i32(PAGE_SIZE - 1).op(Op.i32_and).i32(PAGE_SIZE - group.lenBytes).op(Op.i32_gt_u, Op.i32_or);
+      c.if();
+      this.leave(row.offset, RegionExit.Stopped);
+      c.end();
+      c.get(this.slot).mem(Mem.i32_load, probe.table + Slot.Stamp).set(known.stampAt);
+      c.get(this.address).op(Op.i32_wrap_i64).get(this.slot).mem(Mem.i32_load, probe.table + Slot.Delta).op(Op.i32_add).set(known.host);
+    }
+    if (stamps) {
+      c.get(known.stampAt);
+      this.pushStamp();
+      c.mem(Mem.f64_store);
+    }
+    c.get(known.host);
+    this.emitTransfer(row, access, offset);
+  }
+
+  /** The bytes go; the host offset is on the stack. @param more bytes beyond it */
+  private emitTransfer(row: Row, { isStore, value, mem }: Access, more = 0): void {
+    const { code: c } = this;
+    const { d } = row;
+    const o = this.operands(row);
+    if (isStore) {
+      if (value === Value.Integer) o.x2();
+      else {
+        o.f2();
+        if (value === Value.Single) c.op(Op.i64_reinterpret_f64);
+      }
+      c.mem(mem, more);
+      this.pending.stores++;
+      return;
+    }
+    c.mem(mem, more);
+    this.pending.loads++;
+    if (value === Value.Single) c.i64(-(2n ** 32n)).op(Op.i64_or, Op.f64_reinterpret_i64);
+    if (value !== Value.Integer) c.set(this.floats.get(d.rd)!);
+    else if (d.rd !== 0) c.set(this.integers.get(d.rd)!);
+    else c.op(Op.drop);
+  }
+}
