@@ -14,7 +14,7 @@ const folder = mkdtempSync(join(tmpdir(), 'quire-bench-'));
 const image = join(folder, 'disk.img');
 /** As record-reclaim.mjs has them. Linux 6.12's ext4 has single pages only. */
 const workloads = {
-  zipf: ['--pattern', 'zipf'], 'loop, 72 MiB': ['--pattern', 'loop', '--size', '72M', '--touches', '75000'], 'hot and scan': ['--pattern', 'hotscan'], phases: ['--pattern', 'phases'],
+  zipf: ['--pattern', 'zipf'], 'loop, 72 MiB': ['--pattern', 'loop', '--size', '72M', '--touches', '75000'], 'hot and scan': ['--pattern', 'hotscan'], phases: ['--pattern', 'phases', '--window', '40M', '--phase', '30000', '--touches', '240000'],
   'zipf on a file': ['--pattern', 'zipf', '--touches', '500000', ...onFile()], 'hot and scan on a file': ['--pattern', 'hotscan', ...onFile()],
 };
 function onFile() {

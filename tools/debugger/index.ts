@@ -1,0 +1,14 @@
+// The debugger: a run to be gone through, forwards and backwards, in instructions, in phases of the kernel, in lines of source.
+//
+// Reading order:
+//   timeline.ts     places, stops, what can be asked of the way: what everything below stands on
+//   events.ts       the tracepoints that count; the index of a run
+//   heap.ts         a copy of the kernel's objects, put back in place; checkpoint.ts: that and the machine's columns and changed frames
+//   replay.ts       the Timeline: a ring of checkpoints, running again, stopping inside the kernel
+//   recording.ts    a.qrec: the inputs of a run and the index of its events
+//   elf.ts, dwarf/  symbols, lines, inlined calls of a guest's executable; source.ts: one address as a person reads it
+//   expression.ts   conditions over named fields
+//   commands/       what can be typed, a file a subject; views/: page tables, VMAs, folios, lists as text and as JSON
+//   prompt.ts       the terminal: history, completion; script.ts: -x and --json
+//   gdb/            the remote protocol: packets.ts, target.ts (registers), stub.ts, files.ts (vFile, qXfer), monitor.ts
+export * from './timeline.ts';
