@@ -34,8 +34,9 @@ export class EmittedEngine implements Core {
   private readonly step: () => void;
   private traps = 0;
 
-  /** @param hotness when to translate; null: never. @param fuses use the host's fused multiply-add, which it must have */
-  constructor(hart: Hart, mmu: Mmu, ram: Ram, clocks: Clocks, hotness: Hotness | null, fuses: boolean) {
+  /** @param hotness when to translate; null: never. @param fuses use the host's fused multiply-add, which it must have. @param hostMs for the translator's
+   *  account of its own time */
+  constructor(hart: Hart, mmu: Mmu, ram: Ram, clocks: Clocks, hotness: Hotness | null, fuses: boolean, hostMs: () => number) {
     this.hart = hart;
     this.mmu = mmu;
     this.ram = ram;
@@ -44,7 +45,7 @@ export class EmittedEngine implements Core {
     this.layout = new Layout(ram.arena, hart, mmu, this.blocks, fuses);
     const pages = memoryPages(ram.arena);
     const table = hotness === null ? null : functionTable(MAX_REGIONS);
-    this.regions = table === null ? null : new Regions(this, this.layout, table, pages, hotness!);
+    this.regions = table === null ? null : new Regions(this, this.layout, table, pages, hotness!, hostMs);
     const { regions } = this;
     const plan = mmu.plan();
     const refill = plan === null ? null : instantiate(compile(emitRefill(plan, this.layout, ram, pages)), { memory: ram.arena.memory })['refill'];

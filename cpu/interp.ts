@@ -8,7 +8,7 @@ import { PAGE_SIZE } from '#base';
 import { emitMissTest, emitRefillCall, emitStampAndHost, SLOT_MASK, SLOT_SHIFT, Slot, Value, accesses } from './emit/memory.ts';
 import { floatLowerings } from './emit/float.ts';
 import type { FloatOperands } from './emit/float.ts';
-import { add, and, local, setWord, word as numberOf, wordAt } from './emit/expr.ts';
+import { add, addDoubles, and, double, doubleAt, local, setDouble, setWord, word as numberOf, wordAt } from './emit/expr.ts';
 import type { Layout } from './emit/layout.ts';
 import { conditions, lowerings } from './emit/lower.ts';
 import { REFILL } from './emit/refill.ts';
@@ -22,15 +22,24 @@ import { Outcome } from './reference/core.ts';
 export const STOPS_ASKED = 1024;
 const word1 = numberOf(1);
 
-/** What a region answers. */
+/** What a region answers: why control left it, at the pc that it wrote. Odd ones: the instruction there needs the interpreter. */
 export const RegionExit = {
-  /** Its way out was a jump: go on at the pc it left. */
+  /** The way goes on outside: an indirect jump, or what the region does not hold. */
   Jumped: 0,
-  /** The instruction at the pc it left needs the interpreter. */
-  Stopped: 1,
+  /** The filter does not answer an access: it misses, is misaligned, or stores to a page of code. */
+  Missed: 1,
+  /** The next page is no longer where it was when this was translated, or not in the filter. */
+  MovedPage: 2,
+  /** Regions do not hold this instruction: a system call, an atomic one, a CSR. */
+  Instruction: 3,
+  /** The budget may end before the next loop's head. */
+  Budget: 4,
+  /** Floating point with operands that are seldom met. */
+  RareFloat: 5,
   /** It did not begin: the budget may end within it. */
-  NoFuel: 2,
+  NoFuel: 6,
 } as const;
+export type RegionExit = (typeof RegionExit)[keyof typeof RegionExit];
 
 export const SIGNATURES = {
   /** A region: twice the tick, and twice the tick where the budget ends. @returns RegionExit */
@@ -145,11 +154,13 @@ export function emitInterpreter(layout: Layout, pages: number, hotAfter: number 
     c.if();
     c.get(outcome).set(before);
     c.get(tick).get(end).get(outcome).callIndirect(region).set(outcome);
+    setDouble(layout.exits.byteOffset, local(outcome), addDoubles(doubleAt(layout.exits.byteOffset, local(outcome)), double(1)))(c);
     c.get(outcome).i32(RegionExit.NoFuel).op(Op.i32_ne);
     c.if();
+    setDouble(layout.entries.byteOffset, local(before), addDoubles(doubleAt(layout.entries.byteOffset, local(before)), double(1)))(c);
     c.i32(0).mem(Mem.f64_load, layout.tick).set(tick);
     c.i32(0).mem(Mem.i64_load, layout.pc).set(pc);
-    c.get(outcome).i32(RegionExit.Stopped).op(Op.i32_eq).tee(isCold);
+    c.get(outcome).i32(1).op(Op.i32_and).tee(isCold);
     c.if();
     setWord(layout.stops.byteOffset, local(before), add(wordAt(layout.stops.byteOffset, local(before)), word1))(c);
     and(wordAt(layout.stops.byteOffset, local(before)), numberOf(STOPS_ASKED - 1))(c);

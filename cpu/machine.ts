@@ -8,7 +8,7 @@ import type { Clocks } from './csr.ts';
 import { Hart } from './hart.ts';
 import { ReferenceEngine } from './reference/loop.ts';
 import { BLOCK_BYTES } from './reference/block.ts';
-import type { TranslationCounts } from './jit/cache.ts';
+import type { ExitCounts, TranslationCounts } from './jit/cache.ts';
 import { DEFAULT_HOTNESS } from './jit/hotness.ts';
 import type { Hotness } from './jit/hotness.ts';
 import { EmittedEngine } from './engine.ts';
@@ -36,6 +36,8 @@ export interface MachineOptions {
   readonly hotness?: Hotness;
   /** Whether emitted code uses the host's fused multiply-add. Default: where there is one (hostFuses); results are the same without. */
   readonly fuses?: boolean;
+  /** Milliseconds of the host, for the translator's account of its own time; nothing else sees it. Absent: that account stays empty. */
+  readonly hostMs?: () => number;
   /** Ticks of the `time` CSR a second of modelled time. Default 10 MHz, as QEMU's virt board has. */
   readonly timebaseHz?: number;
 }
@@ -94,12 +96,13 @@ export class Machine implements Clocks {
     this.cyclesPerTick = CLOCK_HZ / this.timebaseHz;
     const engine = options.engine ?? 'jit';
     this.engine = engine === 'reference' ? new ReferenceEngine(this.hart, this.mmu, this.ram, this)
-      : new EmittedEngine(this.hart, this.mmu, this.ram, this, engine === 'jit' ? options.hotness ?? DEFAULT_HOTNESS : null, options.fuses ?? hostFuses());
+      : new EmittedEngine(this.hart, this.mmu, this.ram, this, engine === 'jit' ? options.hotness ?? DEFAULT_HOTNESS : null, options.fuses ?? hostFuses(), options.hostMs ?? (() => 0));
   }
 
-  /** What the translator has done so far; null: this machine has none. Nothing of it is part of the state. */
-  get translation(): TranslationCounts | null {
-    return this.engine instanceof EmittedEngine ? this.engine.regions?.counts ?? null : null;
+  /** What the translator has done so far, and how often control left what it made; null: this machine has none. Nothing of it is part of the state. */
+  get translation(): TranslationCounts & { readonly exits: ExitCounts } | null {
+    const regions = this.engine instanceof EmittedEngine ? this.engine.regions : null;
+    return regions === null ? null : { ...regions.counts, exits: regions.exits() };
   }
 
   /** Runs in U mode until a trap, or until exactly `budgetInstrs` have retired; run(1) is one step. The answer is one record, reused. */

@@ -143,7 +143,7 @@ export class Session {
  *  @throws UserError for what cannot be started (126, 127) or written (--set) */
 export function boot(config: RunConfig, attach?: (session: Session) => Trace | null, watchCache = false): Session {
   const { machine: m, inputs } = config;
-  const machine = new Machine({ ramBytes: m.memBytes, tlb: m.tlb, sv: m.sv, svadu: m.svadu, seed: m.seed, engine: m.engine });
+  const machine = new Machine({ ramBytes: m.memBytes, tlb: m.tlb, sv: m.sv, svadu: m.svadu, seed: m.seed, engine: m.engine, hostMs: () => performance.now() });
   const params = defaultParams();
   params.memmap = m.memmap;
   params.allocStrategy = m.allocStrategy;

@@ -43,7 +43,7 @@ export function statReport(session: Session, outcome: Outcome, tool: string): St
     notModelled: NOT_MODELLED,
     unknownSyscalls: [...kernel.syscallWarnings.values()],
     stateHash: session.stateHash(),
-    host: { wallSeconds: outcome.wallSeconds, mips: instructions / Math.max(1e-6, outcome.wallSeconds) / 1e6, translation: machine.translation === null ? null : { ...machine.translation } },
+    host: { wallSeconds: outcome.wallSeconds, mips: instructions / Math.max(1e-6, outcome.wallSeconds) / 1e6, translation: machine.translation },
   };
 }
 

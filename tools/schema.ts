@@ -1,5 +1,6 @@
 // The report `quire.stat/1`, declared once: every field's path, kind and meaning. The checker, `quire explain` and the documentation are
 // read off the table; text.ts renders from nothing else. Here: the shape. Not here: filling it (report.ts).
+import type { Machine } from '#cpu';
 import type { TlbDescription, TlbReport } from '#mmu';
 import type { YoungReport } from './young.ts';
 
@@ -52,7 +53,7 @@ export interface StatReport {
   readonly notModelled: readonly string[];
   readonly unknownSyscalls: readonly string[];
   readonly stateHash: string;
-  readonly host: { readonly wallSeconds: number; readonly mips: number; readonly translation: Readonly<Record<string, number>> | null };
+  readonly host: { readonly wallSeconds: number; readonly mips: number; readonly translation: Machine['translation'] };
 }
 
 /** The program's group at the end. Bytes, but for events and for counts of `stat`. */
@@ -193,10 +194,21 @@ export const statFields: readonly FieldRow[] = [
   ['host.mips', 'number', 'millions of guest instructions per second of host time'],
   ['host.translation.regions', 'count', 'regions that the translator made of hot code (engine jit)'],
   ['host.translation.remade', 'count', 'of them, made anew with TLB misses as calls, because they missed often'],
-  ['host.translation.dropped', 'count', 'regions given up: their code changed, or they were made anew'],
+  ['host.translation.dropped', 'count', 'regions given up: their code changed, they were made anew, or there was too much of them'],
+  ['host.translation.refused', 'count', 'regions that were not made when they were asked for: enough had been spent on translations for as long as the program had run, or the page is written to too often'],
   ['host.translation.modules', 'count', 'WebAssembly modules that hold them'],
   ['host.translation.instrs', 'count', 'guest instructions in them, inlined ones counted again'],
   ['host.translation.bytes', 'count', 'bytes of WebAssembly'],
+  ['host.translation.standingBytes', 'count', 'of these, bytes of modules that hold a region not given up'],
+  ['host.translation.peakBytes', 'count', 'the most that standingBytes has been'],
+  ['host.translation.milliseconds', 'number', 'host time in which regions were made; the host compiles them further beside the run'],
+  ['host.translation.exits.Jumped', 'count', 'times that control left a region for a place it does not hold'],
+  ['host.translation.exits.Missed', 'count', 'times that it left for an access that the filter did not answer: a TLB miss, a misaligned address, a store to a page of code'],
+  ['host.translation.exits.MovedPage', 'count', 'times that it left since the next page of code was not in the filter, or no longer where it was'],
+  ['host.translation.exits.Instruction', 'count', 'times that it left for an instruction that is not translated: a system call, an atomic one, a CSR'],
+  ['host.translation.exits.Budget', 'count', 'times that it left in a loop since the budget was about to end'],
+  ['host.translation.exits.RareFloat', 'count', 'times that it left for a floating-point operation with operands that are seldom met'],
+  ['host.translation.exits.NoFuel', 'count', 'times that a region did not begin, for the budget might have ended in it'],
 ];
 
 const isCount = (v: unknown): boolean => typeof v === 'number' && Number.isSafeInteger(v) && v >= 0;

@@ -5,7 +5,9 @@ import type { BlockCache } from '../reference/block.ts';
 
 /** Regions that can stand translated at one time. */
 export const MAX_REGIONS = 1 << 14;
-export const LAYOUT_BYTES = 12 * MAX_REGIONS + 1024;
+export const LAYOUT_BYTES = 20 * MAX_REGIONS + 1024;
+/** Ways out of a region that are told apart (RegionExit), rounded up. */
+const EXIT_CAUSES = 8;
 
 export class Layout {
   /** Hart.registers: register i of 64 bits at 8 * i. And the 64 bits of pc, and fcsr. */
@@ -31,6 +33,9 @@ export class Layout {
   readonly fetched: Int32Array;
   /** How often each region has stopped for the interpreter. */
   readonly stops: Int32Array;
+  /** How often each region was entered since it was made; how often regions were left, by cause (RegionExit). Doubles, live. */
+  readonly entries: Float64Array;
+  readonly exits: Float64Array;
   /** The pc that each region begins at, 64 bits. */
   readonly regionPcs: BigInt64Array;
 
@@ -57,6 +62,8 @@ export class Layout {
     this.ticks = arena.float64(2);
     this.fetched = arena.int32(2);
     this.stops = arena.int32(MAX_REGIONS);
+    this.entries = arena.float64(MAX_REGIONS);
+    this.exits = arena.float64(EXIT_CAUSES);
     this.regionPcs = arena.bigInt64(MAX_REGIONS);
   }
   get tick(): number { return this.ticks.byteOffset; }

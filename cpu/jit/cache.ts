@@ -2,10 +2,12 @@
 // functions. Not here: a region's shape (region.ts) and code (translate.ts).
 //
 // Nothing a guest can see depends on when a region becomes ready, or on whether it does: the same instructions go through the interpreter.
+// The host keeps a module's memory until its last region is gone, so that memory is counted, and given back, by modules.
 import { PAGE_SIZE } from '#base';
+import { slotOf } from '#mmu';
 import type { Layout } from '../emit/layout.ts';
 import { MAX_REGIONS } from '../emit/layout.ts';
-import { STOPS_ASKED } from '../interp.ts';
+import { RegionExit, STOPS_ASKED } from '../interp.ts';
 import { REFILL } from '../emit/refill.ts';
 import { ModuleWriter } from '../emit/wasm.ts';
 import type { Code } from '../emit/wasm.ts';
@@ -14,18 +16,42 @@ import type { Decoded } from '../isa/decode.ts';
 import type { Core } from '../reference/core.ts';
 import { compile, instantiate } from '../wasm-host.ts';
 import type { WasmTable } from '../wasm-host.ts';
+import { translationWork } from './hotness.ts';
 import type { Hotness } from './hotness.ts';
 import { buildRegion } from './region.ts';
 import type { CodeSource, Region } from './region.ts';
 import { translate } from './translate.ts';
 
-interface Standing { readonly row: number; readonly pc: bigint; readonly frames: readonly number[]; readonly form: Form; stoppedAt: number }
+interface Standing { readonly number: number; readonly row: number; readonly pc: bigint; readonly frames: readonly number[]; readonly form: Form; readonly module: Module; stoppedAt: number; isAskedAnew: boolean }
+/** With the numbers of its regions that stand. */
+interface Module { readonly lenBytes: number; readonly numbers: Set<number> }
 /** How a region takes an access that the filter does not answer: it stops, and accesses share questions (groups.ts); or it calls (../emit/refill.ts). */
 type Form = 'stops' | 'calls';
-interface Wish { readonly row: number; readonly pcHi: number; readonly pcLo: number; readonly form: Form; readonly instead: number | null }
+interface Wish { readonly row: number; readonly pcHi: number; readonly pcLo: number; readonly form: Form; readonly instead: Standing | null }
 
-/** What was translated: regions (of them made anew, with misses as calls), those dropped again, modules, guest instructions, bytes of WebAssembly. */
-export interface TranslationCounts { regions: number; remade: number; dropped: number; modules: number; instrs: number; bytes: number }
+export interface TranslationCounts {
+  regions: number;
+  /** Of them, made anew with misses as calls. */
+  remade: number;
+  dropped: number;
+  /** Wishes that were not fulfilled: the work that may be spent was spent, or the page is written to too often. */
+  refused: number;
+  modules: number;
+  /** Guest instructions, inlined ones counted again. */
+  instrs: number;
+  /** Of WebAssembly: all that was made, what stands, the most that has stood. */
+  bytes: number;
+  standingBytes: number;
+  peakBytes: number;
+  /** Host time spent on translating, if somebody has given a clock (MachineOptions.hostMs). */
+  milliseconds: number;
+}
+/** By cause (RegionExit), how often translated regions were left. */
+export type ExitCounts = Readonly<Record<keyof typeof RegionExit, number>>;
+
+/** Losses of a page's regions that count: code that has begun 2^12 times as often as is hot is worth a translation even if it is written again. */
+const MAX_REWRITES = 12;
+const NO_NUMBERS: ReadonlySet<number> = new Set();
 
 export class Regions {
   private readonly core: Core;
@@ -42,19 +68,37 @@ export class Regions {
   private readonly byFrame = new Map<number, Set<number>>();
   private readonly free: number[] = [];
   private nextNumber = 0;
-  readonly counts: TranslationCounts = { regions: 0, remade: 0, dropped: 0, modules: 0, instrs: 0, bytes: 0 };
+  /** In the order in which they were made. */
+  private readonly modules = new Set<Module>();
+  /** By frame: how often its regions were lost to stores, and how often a block of it has become hot since the last store. Each loss doubles what the next takes. */
+  private readonly rewritten = new Map<number, { times: number; asked: number }>();
+  private work = 0;
+  private readonly hostMs: () => number;
+  readonly counts: TranslationCounts = { regions: 0, remade: 0, dropped: 0, refused: 0, modules: 0, instrs: 0, bytes: 0, standingBytes: 0, peakBytes: 0, milliseconds: 0 };
 
-  constructor(core: Core, layout: Layout, table: WasmTable, pages: number, hotness: Hotness) {
+  /** @param hostMs for counts.milliseconds alone */
+  constructor(core: Core, layout: Layout, table: WasmTable, pages: number, hotness: Hotness, hostMs: () => number) {
     this.hotness = hotness;
+    this.hostMs = hostMs;
     this.core = core;
     this.layout = layout;
     this.table = table;
     this.pages = pages;
-    core.blocks.onDrop = (frame) => this.dropFrame(frame);
+    core.blocks.onDrop = (frame, isChanged) => this.dropFrame(frame, isChanged);
+  }
+
+  exits(): ExitCounts {
+    const { exits } = this.layout;
+    return Object.fromEntries(Object.entries(RegionExit).map(([cause, index]) => [cause, exits[index]!])) as unknown as ExitCounts;
   }
 
   /** The block at hart.pc has become hot. */
   ask(row: number, tick: number): void {
+    if (this.isRestlessPage() || !this.hasWorkLeft(tick)) {
+      this.counts.refused++;
+      this.core.blocks.heat[row] = 0;
+      return;
+    }
     if (this.wishes.length === 0) this.firstWish = tick;
     this.wishes.push({ row, pcHi: this.core.hart.pcHi, pcLo: this.core.hart.pcLo, form: 'stops', instead: null });
   }
@@ -63,64 +107,109 @@ export class Regions {
     const region = this.standing.get(number)!;
     const instrs = tick - region.stoppedAt;
     region.stoppedAt = tick;
-    if (this.refill === null || region.form === 'calls' || instrs > STOPS_ASKED * this.hotness.calmInstrs) return;
+    if (this.refill === null || region.form === 'calls' || region.isAskedAnew || instrs > STOPS_ASKED * this.hotness.calmInstrs || !this.hasWorkLeft(tick)) return;
+    region.isAskedAnew = true;
     if (this.wishes.length === 0) this.firstWish = tick;
-    this.wishes.push({ row: region.row, pcHi: Number(region.pc >> 32n), pcLo: Number(BigInt.asIntN(32, region.pc)), form: 'calls', instead: number });
+    this.wishes.push({ row: region.row, pcHi: Number(region.pc >> 32n), pcLo: Number(BigInt.asIntN(32, region.pc)), form: 'calls', instead: region });
+  }
+  private hasWorkLeft(tick: number): boolean {
+    const { workShare, workInAdvance } = this.hotness;
+    return this.work <= workInAdvance + workShare * tick;
+  }
+  /** Has the page at hart.pc been written to so often that its code should run longer first? */
+  private isRestlessPage(): boolean {
+    const { hart, mmu, ram } = this.core;
+    const delta = mmu.filter.exec[slotOf(hart.pcLo) + 2]!; // it has just been fetched from
+    const page = this.rewritten.get(ram.pfnOfHost((hart.pcLo + delta) | 0) - ram.firstPfn);
+    return page !== undefined && ++page.asked < 2 ** Math.min(page.times, MAX_REWRITES);
   }
   /** Translates what was asked for, if that is enough or has waited. To be called between runs of emitted code. */
   makeReady(tick: number): void {
     const { batch: full, patienceInstrs } = this.hotness;
     if (this.wishes.length < full && (this.wishes.length === 0 || tick - this.firstWish < patienceInstrs)) return;
+    const started = this.hostMs();
+    this.translateWishes(tick);
+    this.keepWithinLimit();
+    this.counts.milliseconds += this.hostMs() - started;
+  }
+  private translateWishes(tick: number): void {
     const { blocks } = this.core;
     const module = new ModuleWriter();
     const refill = this.refill === null ? null : module.importFunction('refill', REFILL);
     const batch: { wish: Wish; row: number; pc: bigint; code: Code; frames: number[]; nrInstrs: number }[] = [];
-    const inside = new Set<string>();
     for (const wish of this.wishes) {
       const { row, pcHi, pcLo, form, instead } = wish;
-      if (instead !== null && blocks.heat[row] !== ~instead) continue; // it has been dropped meanwhile
+      if (instead !== null && !this.stands(instead)) continue;
       const source = new PageSource(this.core, pcHi, pcLo);
       const pc = (BigInt(pcHi) << 32n) | BigInt(pcLo >>> 0);
       const host = source.hostAt(0);
-      // Moved, dropped, or part of what this batch has already: it asks again if it is still entered.
-      if (host === null || blocks.known(host) !== row || (instead === null && inside.has(`${pc}`))) {
-        if (instead === null) blocks.heat[row] = 0;
+      // It may have been dropped, or be part of what has been made meanwhile: then it counts anew, and asks again if it is still entered.
+      if (host !== null && (blocks.known(host) !== row || (instead === null && blocks.heat[row]! < this.hotness.blockStarts))) continue;
+      if (host === null) {
+        // Not shown at the moment.
+        if (instead !== null) instead.isAskedAnew = false;
+        else if (blocks.heat[row]! > 0) blocks.heat[row] = 0;
         continue;
       }
       const region = buildRegion(source);
       if (region.head.rows.length === 0) continue;
       const frames = this.hold(region, source);
-      if (instead === null) for (const node of region.nodes) inside.add(`${pc + BigInt(node.offset)}`);
+      if (instead === null) this.coolDown(region, source);
+      this.work += translationWork(region.nrInstrs);
       batch.push({ wish, row, pc, code: translate(region, pc, this.layout, source, form === 'calls' ? refill : null), frames, nrInstrs: region.nrInstrs });
     }
     this.wishes = [];
     if (batch.length === 0) return;
+    if (this.standing.size + batch.length > MAX_REGIONS) this.dropAll();
 
     batch.forEach(({ code }, i) => module.add(code, `r${i}`));
     const bytes = module.finish(this.pages);
     const made = instantiate(compile(bytes), { memory: this.core.ram.arena.memory, ...(refill === null ? {} : { refill: this.refill }) });
-    this.counts.modules++;
-    this.counts.bytes += bytes.length;
+    const inModule: Module = { lenBytes: bytes.length, numbers: new Set() };
+    this.modules.add(inModule);
+    const { counts } = this;
+    counts.modules++;
+    counts.bytes += bytes.length;
+    counts.standingBytes += bytes.length;
+    counts.peakBytes = Math.max(counts.peakBytes, counts.standingBytes);
     batch.forEach(({ wish: { form, instead }, row, pc, frames, nrInstrs }, i) => {
       if (instead !== null) {
-        this.drop(instead);
-        this.counts.remade++;
+        if (this.stands(instead)) this.drop(instead.number);
+        counts.remade++;
       }
-      if (this.free.length === 0 && this.nextNumber === MAX_REGIONS) this.dropAll();
       const number = this.free.pop() ?? this.nextNumber++;
       this.table.set(number, made[`r${i}`]);
       this.layout.regionPcs[number] = pc;
       this.layout.stops[number] = 0;
-      this.standing.set(number, { row, pc, frames, form, stoppedAt: tick });
+      this.layout.entries[number] = 0;
+      this.standing.set(number, { number, row, pc, frames, form, module: inModule, stoppedAt: tick, isAskedAnew: false });
+      inModule.numbers.add(number);
       for (const frame of frames) {
         const there = this.byFrame.get(frame) ?? new Set<number>();
         there.add(number);
         this.byFrame.set(frame, there);
       }
       blocks.heat[row] = ~number;
-      this.counts.regions++;
-      this.counts.instrs += nrInstrs;
+      counts.regions++;
+      counts.instrs += nrInstrs;
     });
+  }
+  /** Blocks within a new region count anew: they have become hot with its head, and are entered by themselves no longer. */
+  private coolDown(region: Region, source: PageSource): void {
+    const { blocks } = this.core;
+    for (const { rows } of region.nodes) {
+      for (const { offset } of rows) {
+        const row = blocks.known(source.hostAt(offset)!);
+        if (row >= 0 && blocks.heat[row]! > 0) blocks.heat[row] = 0;
+      }
+    }
+  }
+  private keepWithinLimit(): void {
+    if (this.counts.standingBytes <= this.hotness.maxBytes) return;
+    for (const { numbers } of this.modules) {
+      if (this.counts.standingBytes <= this.hotness.maxBytes / 2) return;
+      for (const number of numbers) this.drop(number);
+    }
   }
 
   /** Stores to the region's bytes must be noticed from now on. @returns the frames that it lies in */
@@ -135,14 +224,26 @@ export class Regions {
     }
     return [...frames];
   }
-  private dropFrame(frame: number): void {
-    for (const number of this.byFrame.get(frame) ?? []) this.drop(number);
+  private dropFrame(frame: number, isChanged: boolean): void {
+    const numbers = this.byFrame.get(frame) ?? NO_NUMBERS;
+    if (isChanged) {
+      const page = this.rewritten.get(frame) ?? { times: 0, asked: 0 };
+      page.asked = 0;
+      if (numbers.size !== 0) {
+        page.times++;
+        this.rewritten.set(frame, page);
+      }
+    }
+    for (const number of numbers) this.drop(number);
+  }
+  private stands(region: Standing): boolean {
+    return this.standing.get(region.number) === region;
   }
   private dropAll(): void {
     for (const number of [...this.standing.keys()]) this.drop(number);
   }
   private drop(number: number): void {
-    const { row, frames } = this.standing.get(number)!;
+    const { row, frames, module } = this.standing.get(number)!;
     this.standing.delete(number);
     for (const frame of frames) this.byFrame.get(frame)!.delete(number);
     if (this.core.blocks.heat[row] === ~number) this.core.blocks.heat[row] = 0;
@@ -150,6 +251,10 @@ export class Regions {
     this.layout.regionPcs[number] = 1n; // no pc is odd
     this.free.push(number);
     this.counts.dropped++;
+    module.numbers.delete(number);
+    if (module.numbers.size !== 0) return;
+    this.modules.delete(module);
+    this.counts.standingBytes -= module.lenBytes;
   }
 }
 

@@ -1,4 +1,8 @@
-// When code is worth a translation. Here: three numbers and why they are what they are. They change no result, only the host's time.
+// When code is worth a translation. Here: numbers, and why they are what they are. They change no result, only the host's time and memory.
+//
+// Work on translations is counted in instructions, as many as the interpreter would do in that time. It is bounded by what has been run: a program whose
+// code is hot for a moment only, or is written again and again, loses a seventh of its time and no more. What is refused begins to count anew, so that
+// what is hottest asks oftenest, and gets its turn.
 
 export interface Hotness {
   /** How often a block begins in the interpreter before it is wished for: a region costs what some tens of thousands of interpreted instructions do. */
@@ -9,8 +13,17 @@ export interface Hotness {
   readonly patienceInstrs: number;
   /** A region that stops for the interpreter more often than once in so many instructions is made anew, with misses as calls. */
   readonly calmInstrs: number;
+  /** Work that may be done on translations for each instruction that has been run. */
+  readonly workShare: number;
+  /** And in advance: a program of ordinary size has its hot code translated at once. */
+  readonly workInAdvance: number;
+  /** Bytes of WebAssembly that may stand; the host needs some seven times as much for them. Beyond, the oldest go until half of it is left. */
+  readonly maxBytes: number;
 }
 
-export const DEFAULT_HOTNESS: Hotness = { blockStarts: 200, batch: 12, patienceInstrs: 300_000, calmInstrs: 1000 };
+export const DEFAULT_HOTNESS: Hotness = { blockStarts: 200, batch: 12, patienceInstrs: 300_000, calmInstrs: 1000, workShare: 0.15, workInAdvance: 30e6, maxBytes: 16e6 };
 /** Everything at once: for tests. */
-export const EAGER: Hotness = { blockStarts: 2, batch: 1, patienceInstrs: 0, calmInstrs: 1000 };
+export const EAGER: Hotness = { blockStarts: 2, batch: 1, patienceInstrs: 0, calmInstrs: 1000, workShare: 0, workInAdvance: Infinity, maxBytes: Infinity };
+
+/** What a region of so many instructions costs: 0.1 ms and 1.4 microseconds an instruction, where the interpreter does 250 million a second. */
+export const translationWork = (nrInstrs: number): number => 25_000 + 350 * nrInstrs;

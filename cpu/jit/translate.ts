@@ -175,7 +175,7 @@ class Translation {
       this.labels.set(node, c.loop());
       c.get(this.tick).get(this.lastStart).op(Op.f64_gt);
       c.if();
-      this.leave(node.offset, RegionExit.Jumped);
+      this.leave(node.offset, RegionExit.Budget);
       c.end();
     }
     this.emitWithin(node, merges, 0);
@@ -239,7 +239,7 @@ class Translation {
         return;
       }
       case 'stop':
-        this.leave(node.end, RegionExit.Stopped);
+        this.leave(node.end, RegionExit.Instruction);
         return;
     }
   }
@@ -264,7 +264,7 @@ class Translation {
     c.i32(slot).mem(Mem.i64_load, layout.exec + Slot.Tag).i64(places.pageVa(to.page)).op(Op.i64_ne);
     c.i32(slot).mem(Mem.i32_load, layout.exec + Slot.Delta).i32(places.delta(to.page)).op(Op.i32_ne, Op.i32_or);
     c.if();
-    this.leave(to.offset, RegionExit.Jumped);
+    this.leave(to.offset, RegionExit.MovedPage);
     c.end();
     this.stampPage();
     c.i32(slot).mem(Mem.i32_load, layout.exec + Slot.Stamp).set(this.stampAt);
@@ -279,7 +279,7 @@ class Translation {
     this.pending = { instrs: 0, loads: 0, stores: 0 };
   }
   /** Leaves the region with pc at an offset. What is pending stays so, for the code behind. */
-  private leave(offset: number, status: number): void {
+  private leave(offset: number, status: RegionExit): void {
     const before = { ...this.pending };
     this.bringUpToDate();
     this.code.i64(this.pcAt(offset)).set(this.pcOut).i32(status).set(this.status).br(this.exit);
@@ -345,7 +345,7 @@ class Translation {
       else c.op(Op.drop);
       c.br(isDone);
       c.end();
-      this.leave(offset, RegionExit.Stopped);
+      this.leave(offset, RegionExit.RareFloat);
       c.end();
     } else if (d.op === JAL) {
       this.link(row);
@@ -372,12 +372,12 @@ class Translation {
     const stamp = (): void => this.pushStamp();
     c.if();
     if (this.refill === null) {
-      this.leave(row.offset, RegionExit.Stopped);
+      this.leave(row.offset, RegionExit.Missed);
     } else {
       emitRefillCall(c, this.refill, this.address, lenBytes, isStore, stamp);
       c.op(Op.i32_eqz);
       c.if();
-      this.leave(row.offset, RegionExit.Stopped);
+      this.leave(row.offset, RegionExit.Missed);
       c.end();
     }
     c.end();
@@ -400,7 +400,7 @@ class Translation {
       emitMissTest(c, probe, group.alignment);
       c.get(this.address).op(Op.i32_wrap_i64).i32(PAGE_SIZE - 1).op(Op.i32_and).i32(PAGE_SIZE - group.lenBytes).op(Op.i32_gt_u, Op.i32_or);
       c.if();
-      this.leave(row.offset, RegionExit.Stopped);
+      this.leave(row.offset, RegionExit.Missed);
       c.end();
       c.get(this.slot).mem(Mem.i32_load, probe.table + Slot.Stamp).set(known.stampAt);
       c.get(this.address).op(Op.i32_wrap_i64).get(this.slot).mem(Mem.i32_load, probe.table + Slot.Delta).op(Op.i32_add).set(known.host);

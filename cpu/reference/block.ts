@@ -49,8 +49,8 @@ export class BlockCache {
   /** Finding: a direct-mapped table by host offset (tableSlot), keys and rows; behind it the complete map. */
   readonly tableKeys: Int32Array;
   readonly tableRows: Int32Array;
-  /** Told of every frame whose decoded instructions are dropped. */
-  onDrop: ((frame: number) => void) | null = null;
+  /** Told of every frame whose decoded instructions are dropped, and whether that is because its bytes change. */
+  onDrop: ((frame: number, isChanged: boolean) => void) | null = null;
 
   private readonly ram: Ram;
   private readonly mmu: Mmu;
@@ -147,7 +147,7 @@ export class BlockCache {
   /** When the pool could not hold another block, all are forgotten: the next ones are decoded anew. */
   private makeRoom(): void {
     if (this.nextRow + MAX_BLOCK + 1 < POOL_INSTRUCTIONS) return;
-    for (const frame of [...this.frames.keys()]) this.dropFrame(frame);
+    for (const frame of [...this.frames.keys()]) this.dropFrame(frame, false);
     this.straddling.clear();
     this.decoded.length = 0;
     this.nextRow = 0;
@@ -172,7 +172,7 @@ export class BlockCache {
     return here;
   }
 
-  private dropFrame(frame: number): void {
+  private dropFrame(frame: number, isChanged: boolean): void {
     const here = this.frames.get(frame);
     if (here === undefined) return;
     for (const host of here.hosts) {
@@ -182,7 +182,7 @@ export class BlockCache {
     }
     this.frames.delete(frame);
     this.ram.codeFrames[frame] = 0;
-    this.onDrop?.(frame);
+    this.onDrop?.(frame, isChanged);
   }
 
   /** The hart stored to these bytes of one frame: what was decoded from them is dropped.
@@ -195,13 +195,13 @@ export class BlockCache {
     const last = ((host & (PAGE_SIZE - 1)) + lenBytes - 1) >>> 6;
     const touched = (line: number): boolean => (((line < 32 ? here.linesLow : here.linesHigh) >>> line) & 1) !== 0;
     if (!touched(first) && !touched(last)) return false;
-    this.dropFrame(frame);
+    this.dropFrame(frame, true);
     return true;
   }
 
   /** Drops what somebody other than the hart wrote to since the last call (ram.dirtyCode). */
   drain(): void {
-    for (const frame of this.ram.dirtyCode) this.dropFrame(frame);
+    for (const frame of this.ram.dirtyCode) this.dropFrame(frame, true);
     this.ram.dirtyCode.length = 0;
   }
 }

@@ -1,7 +1,8 @@
 // A machine with a kernel and one small guest of a few instructions: for tests of processes, signals, time and system calls. What a guest wants
 // to tell, it writes to standard output as 64-bit words.
 import { utf8Decode } from '#base';
-import { Machine } from '#cpu';
+import { DEFAULT_HOTNESS, Machine } from '#cpu';
+import type { EngineName, Hotness } from '#cpu';
 import { Kernel, type HostInputs, type RunResult } from '#kernel/kernel.ts';
 import { Console } from '#kernel/fs/console.ts';
 import { defaultParams, type KernelParams } from '#kernel/params.ts';
@@ -10,6 +11,8 @@ import { call, DATA, go, guest, label, li, type Line, reg } from './guests.ts';
 
 export interface RigOptions {
   ramBytes?: number;
+  engine?: EngineName;
+  hotness?: Hotness;
   params?: (params: KernelParams) => void;
   argv?: readonly string[];
   env?: readonly string[];
@@ -32,7 +35,8 @@ export interface Rig {
 
 /** Boots a kernel without a program. */
 export function bootKernel(options: RigOptions = {}): Rig {
-  const machine = new Machine({ ramBytes: options.ramBytes ?? 16 << 20, tlb: presetNamed('4k-only') });
+  const { ramBytes = 16 << 20, engine = 'jit', hotness = DEFAULT_HOTNESS } = options;
+  const machine = new Machine({ ramBytes, tlb: presetNamed('4k-only'), engine, hotness });
   const console = new Console({});
   const { input = new Uint8Array(0) } = options;
   if (input !== null) {
