@@ -29,6 +29,7 @@ export * from './kernel.ts';
 export { Cause, schedSwitch } from './entry.ts';
 export * from './block/index.ts';
 export * from './mm/index.ts';
+export type { GroupFile } from './fs/cgroupfs.ts';
 export { pathOf } from './fs/dentry.ts';
 export { Console } from './fs/console.ts';
 export type { ConsoleOptions, OutputChunk } from './fs/console.ts';

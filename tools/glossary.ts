@@ -2,7 +2,7 @@
 // Only Linux's counters get their sentences here, since the kernel declares just their names.
 import { tracepoints } from '#base';
 import type { EngineName } from '#cpu';
-import type { ThpStatName, VmName } from '#kernel';
+import type { GroupFile, ThpStatName, VmName } from '#kernel';
 import { costs, reasons, syscallTable, tunables, VmStat, zswapMeanings } from '#kernel';
 import { presets } from '#mmu';
 import { exitStatuses } from './help-text.ts';
@@ -22,6 +22,7 @@ export const topics = {
   lists: 'fields of the report quire.lru/1 (quire mm lru)',
   vmstat: 'lines of /proc/vmstat',
   thp: 'files of hugepages-<size>kB/stats',
+  groups: 'files of a memory group, in /sys/fs/cgroup/<name>',
   options: 'options of the commands',
   presets: 'TLB hierarchies by name',
   policies: 'reclaim policies, for --lru',
@@ -190,6 +191,35 @@ const policyMeanings: Readonly<Record<string, string>> = {
   'FILE.ts': 'your own: a module whose default export makes a policy; quire presets lru-starter prints one to start from',
 };
 
+const groupMeanings: Readonly<Record<GroupFile, string>> = {
+  'cgroup.controllers': 'controllers there are: memory, always',
+  'cgroup.events': 'populated: 1 while a process is in the group; frozen: always 0',
+  'cgroup.kill': '1 kills all processes of the group',
+  'cgroup.procs': 'processes of the group; a number written moves that process here, 0 the writer; what it was charged for stays where it was',
+  'cgroup.subtree_control': 'controllers of the groups below: memory, always; groups below a group are not modelled',
+  'cgroup.type': 'domain, always',
+  'memory.current': 'bytes charged now: pages of anonymous memory and of files, page tables, what zswap keeps, and up to 64 pages ahead',
+  'memory.events': 'times that low was broken by reclaim, high and max were exceeded, the group was out of memory, and processes were killed for that',
+  'memory.events.local': 'the same for this group alone, which is the same: there are none below it',
+  'memory.high': 'bytes or max; what is charged above is reclaimed before the program runs on, which sleeps up to 2 seconds if that does not help',
+  'memory.low': 'bytes that reclaim leaves alone as long as others have something to give',
+  'memory.max': 'bytes or max; at it pages are reclaimed, and if that does not help a process of the group is killed',
+  'memory.min': 'bytes that reclaim leaves alone, whatever happens',
+  'memory.numa_stat': 'the lines of memory.stat that are counted by node, of which there is one',
+  'memory.oom.group': '1: out of memory, all processes of the group are killed, or none',
+  'memory.peak': 'most bytes that were charged at a time; a write begins anew',
+  'memory.reclaim': 'SIZE [swappiness=N|max]: so many bytes are reclaimed now, or EAGAIN',
+  'memory.stat': 'what the charged memory is, in bytes, and what reclaim has done, in pages and times; lines by the names of /proc/vmstat are explained there',
+  'memory.swap.current': 'bytes of slots in swap that are charged; pages that zswap keeps have slots, too',
+  'memory.swap.events': 'high: times that the program was about to run on with more slots than memory.swap.high; max: times that a slot was refused for memory.swap.max; fail: times that one was refused for that or another reason',
+  'memory.swap.high': 'bytes or max; while more slots are charged, the program sleeps after each allocation, the longer the more it is over, up to 2 seconds',
+  'memory.swap.max': 'bytes of slots or max; at it pages of the group no longer go to swap',
+  'memory.swap.peak': 'most bytes of slots that were charged at a time',
+  'memory.zswap.current': 'bytes that the group\'s compressed pages take in zswap, as compressed; memory.current has them in whole pages',
+  'memory.zswap.max': 'bytes of compressed pages or max; at it the oldest is written to the device to make room, and a page for which there is none goes there itself; 0 keeps the group out of zswap',
+  'memory.zswap.writeback': '1: pages may go to the device; 0, here or in the root: what zswap does not keep stays in memory, and what it keeps stays there. Nothing while zswap is off',
+};
+
 const engineMeanings: Readonly<Record<EngineName, string>> = {
   jit: 'code that runs often becomes WebAssembly, region by region, every access with its TLB probe inline; the rest goes through interp. Counters of the translator stand under host in the report',
   interp: 'one loop of WebAssembly over decoded instructions, emitted from the same table as jit\'s regions',
@@ -207,6 +237,7 @@ export function glossary(): Entry[] {
   for (const [path, , meaning] of lruFields) if (!ofEveryReport.has(path)) add('lists', path, meaning);
   for (const [name] of new VmStat().entries()) add('vmstat', name, vmstatMeanings[name]);
   for (const [name, text] of Object.entries(thpMeanings)) add('thp', name, text);
+  for (const [name, text] of Object.entries(groupMeanings)) add('groups', name, text);
   for (const [name, row] of optionRows()) add('options', `--${name}`, `${row.help}${row.byDefault === undefined ? '' : ` (default ${row.byDefault})`}`);
   add('options', 'lru-starter', 'quire presets lru-starter -o mine.ts writes a reclaim policy of 40 lines to start one\'s own from; then quire stat --lru ./mine.ts --memory-max 8M -- PROG');
   for (const preset of presets()) add('presets', preset.name, preset.source);

@@ -30,7 +30,7 @@ interface Subject { readonly view: KernelView; readonly group: MemCgroup }
 type Row = TextRow<Subject>;
 
 /** Takes a limit. @param after what follows, once it is in force */
-const limitFile = (key: 'min' | 'low' | 'high' | 'max' | 'swapMax' | 'swapHigh', after: (subject: Subject) => void = () => {}): Row => ({
+const limitFile = (key: 'min' | 'low' | 'high' | 'max' | 'swapMax' | 'swapHigh' | 'zswapMax', after: (subject: Subject) => void = () => {}): Row => ({
   mode: 0o644,
   show: ({ group }) => limit(group[key]),
   store(subject, text) {
@@ -41,6 +41,17 @@ const limitFile = (key: 'min' | 'low' | 'high' | 'max' | 'swapMax' | 'swapHigh',
     return 0;
   },
 });
+/** Takes 0 or 1. */
+const switchFile = (key: 'oomGroup' | 'zswapWriteback'): Row => ({
+  mode: 0o644,
+  show: ({ group }) => line(group[key] ? 1 : 0),
+  store({ group }, text) {
+    const n = parseNumber(text);
+    if (n !== 0 && n !== 1) return -Errno.EINVAL;
+    group[key] = n === 1;
+    return 0;
+  },
+});
 /** A lower limit is reached by reclaim, at once. memory_max_write(), memory_high_write() */
 function shrinkTo(group: MemCgroup, pages: number): void {
   const { memcg, vmscan } = group.system;
@@ -48,7 +59,7 @@ function shrinkTo(group: MemCgroup, pages: number): void {
   for (let tries = 5; group.usage > pages && tries > 0; ) if (vmscan.reclaimGroup(group, group.usage - pages, true) === 0) tries--;
 }
 
-const groupRows: Readonly<Record<string, Row>> = {
+const groupRows = {
   'cgroup.controllers': { mode: 0o444, show: () => line('memory') },
   'cgroup.events': { mode: 0o444, show: ({ view, group }) => `populated ${members(view, group).length > 0 ? 1 : 0}\nfrozen 0\n` },
   'cgroup.kill': {
@@ -75,16 +86,7 @@ const groupRows: Readonly<Record<string, Row>> = {
   'memory.max': limitFile('max', ({ group }) => { shrinkTo(group, group.max); }),
   'memory.min': limitFile('min'),
   'memory.numa_stat': { mode: 0o444, show: ({ group }) => memcgStat(group).filter(([name]) => numaNames.has(name)).map(([name, value]) => line(`${name} N0=${value}`)).join('') },
-  'memory.oom.group': {
-    mode: 0o644,
-    show: ({ group }) => line(group.oomGroup ? 1 : 0),
-    store({ group }, text) {
-      const n = parseNumber(text);
-      if (n !== 0 && n !== 1) return -Errno.EINVAL;
-      group.oomGroup = n === 1;
-      return 0;
-    },
-  },
+  'memory.oom.group': switchFile('oomGroup'),
   'memory.peak': { mode: 0o644, show: ({ group }) => line(group.peak * PAGE_SIZE), store: ({ group }) => { group.peak = group.usage; return 0; } },
   'memory.reclaim': { mode: 0o200, store: ({ group }, text) => reclaim(group, text) },
   'memory.stat': { mode: 0o444, show: ({ group }) => memcgStat(group).map(([name, value]) => line(`${name} ${value}`)).join('') },
@@ -93,11 +95,16 @@ const groupRows: Readonly<Record<string, Row>> = {
   'memory.swap.high': limitFile('swapHigh'),
   'memory.swap.max': limitFile('swapMax'),
   'memory.swap.peak': { mode: 0o444, show: ({ group }) => line(group.swapPeak * PAGE_SIZE) },
-};
+  'memory.zswap.current': { mode: 0o444, show: ({ group }) => line(group.zswapBytes) },
+  'memory.zswap.max': limitFile('zswapMax'),
+  'memory.zswap.writeback': switchFile('zswapWriteback'),
+} satisfies Record<string, Row>;
+/** The files of a group's directory. */
+export type GroupFile = keyof typeof groupRows;
 const numaNames = new Set(['anon', 'file', 'pagetables', 'shmem', 'file_mapped', 'file_dirty', 'file_writeback', 'swapcached', 'anon_thp', 'file_thp', 'shmem_thp', 'inactive_anon', 'active_anon', 'inactive_file', 'active_file',
   'unevictable', 'workingset_refault_anon', 'workingset_refault_file', 'workingset_activate_anon', 'workingset_activate_file', 'workingset_restore_anon', 'workingset_restore_file', 'workingset_nodereclaim']);
 /** The root has no limits, and is not accounted as a whole. */
-const rootNames = new Set(['cgroup.controllers', 'cgroup.procs', 'cgroup.subtree_control', 'memory.numa_stat', 'memory.reclaim', 'memory.stat']);
+const rootNames = new Set(['cgroup.controllers', 'cgroup.procs', 'cgroup.subtree_control', 'memory.numa_stat', 'memory.reclaim', 'memory.stat', 'memory.zswap.writeback']);
 
 const members = (view: KernelView, group: MemCgroup): Process[] => [...view.processes.values()].filter((p) => !p.isZombie && p.group === group);
 

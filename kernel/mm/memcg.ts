@@ -20,7 +20,7 @@ const MAX_RECLAIM_RETRIES = 16;
 /** Of the modelled clock, in cycles. */
 const SECOND = 1e9;
 /** The penalty grows with the square of the share by which the group is over: calculate_high_delay(), with its two shifts of 20 and 14 bits. */
-function highDelay({ usage, high }: MemCgroup, pages: number): number {
+function highDelay(usage: number, high: number, pages: number): number {
   if (usage <= high) return 0;
   const overage = Math.floor(((usage - high) * 2 ** 20) / Math.max(high, 1));
   return (((overage * overage) / 2 ** 34) * SECOND * pages) / CHARGE_BATCH;
@@ -47,6 +47,12 @@ export class MemCgroup {
   /** Compressed in memory: bytes that the pool takes, pages that it stands for. */
   zswapBytes = 0;
   zswappedPages = 0;
+  /** Pages that the pool may take for it; Infinity: 'max'. memory.zswap.max */
+  zswapMax = Infinity;
+  /** May what the pool does not keep go to a device? memory.zswap.writeback */
+  zswapWriteback = true;
+  /** Pages that had to be read from a device since zswap's shrinker last looked: nr_disk_swapins. */
+  diskSwapins = 0;
   swapUsage = 0;
   swapPeak = 0;
   swapMax = Infinity;
@@ -62,7 +68,7 @@ export class MemCgroup {
   readonly stat = new VmStat();
   /** Its reclaimable folios. Replaced when the policy is. */
   lruvec!: Lruvec;
-  /** Pages charged above memory.high since the task last returned to its program: memcg_nr_pages_over_high. */
+  /** Pages charged while it was above memory.high or memory.swap.high since the task last returned to its program: memcg_nr_pages_over_high. */
   overHigh = 0;
   /** Pages of the last batch that nobody has used yet. */
   stock = 0;
@@ -94,6 +100,8 @@ export class MemCgroup {
   }
   hash(into: StateHash): void {
     into.numbers([this.id, this.usage, this.stock, this.kernelPages, this.max, this.high, this.low, this.min, this.swapUsage, this.swapMax, this.isOnline ? 1 : 0, this.isCongested ? 1 : 0]);
+    // What nobody has set adds nothing: so the states of runs that know nothing of it are what they were.
+    if (this.swapHigh !== Infinity || this.zswapMax !== Infinity || !this.zswapWriteback) into.numbers([this.swapHigh, this.zswapMax, this.zswapWriteback ? 1 : 0]);
     into.numbers(Object.values(this.events));
     this.stat.hash(into);
     this.lruvec.hash(into);
@@ -132,6 +140,7 @@ export class MemCgroups {
   offline(group: MemCgroup): void {
     group.isOnline = false;
     group.lruvec.offline?.();
+    this.system.swap.zswap.reparent(group);
     this.drainStock(group);
     this.forgetIfEmpty(group);
   }
@@ -194,12 +203,22 @@ export class MemCgroups {
   }
   private take(group: MemCgroup, pages: number): boolean {
     if (group.usage + pages > group.max) return false;
-    group.usage += pages;
-    if (group.usage > group.high) group.overHigh += pages;
-    if (group.usage > group.peak) group.peak = group.usage;
+    this.force(group, pages);
+    if (group.usage > group.high || group.swapUsage > group.swapHigh) group.overHigh += pages;
     return true;
   }
+  /** Whatever the limit: page_counter_charge(). */
+  private force(group: MemCgroup, pages: number): void {
+    group.usage += pages;
+    if (group.usage > group.peak) group.peak = group.usage;
+  }
   private chargeByReclaim(group: MemCgroup, nr: number, gfp: number): boolean {
+    // Reclaim itself needs a page to free more: the limit is exceeded for a while.
+    if ((gfp & GfpFlag.Memalloc) !== 0) {
+      group.events.max++;
+      this.force(group, nr);
+      return true;
+    }
     if ((gfp & GfpFlag.DirectReclaim) === 0) return false;
     for (let retries = MAX_RECLAIM_RETRIES, drained = false; ; ) {
       group.events.max++;
@@ -245,19 +264,22 @@ export class MemCgroups {
     return result;
   }
 
-  // memory.high.
+  // memory.high and memory.swap.high.
 
-  /** The task is about to return to its program, and its group has more than memory.high: reclaims what was charged above it. @returns for how many
-   *  cycles it must sleep, for the group is growing faster than it is reclaimed; 0: not at all. __mem_cgroup_handle_over_high() */
+  /** The task is about to return to its program, and its group has more than one of them: reclaims what was charged above the first. @returns for how
+   *  many cycles it must sleep, for the group is growing faster than it is reclaimed; 0: not at all. __mem_cgroup_handle_over_high() */
   handleOverHigh(group: MemCgroup): number {
     const pages = group.overHigh;
     group.overHigh = 0;
-    if (group.usage <= group.high) return 0;
     let wanted = pages;
     for (let retries = MAX_RECLAIM_RETRIES; ; wanted = SWAP_CLUSTER_MAX) {
-      group.events.high++;
-      const freed = this.system.vmscan.reclaimGroup(group, wanted, true);
-      const delay = Math.min(2 * SECOND, highDelay(group, pages));
+      let freed = 0;
+      if (group.usage > group.high) {
+        group.events.high++;
+        freed = this.system.vmscan.reclaimGroup(group, wanted, true);
+      }
+      if (group.swapUsage > group.swapHigh) group.swapEvents.high++;
+      const delay = Math.min(2 * SECOND, highDelay(group.usage, group.high, pages) + highDelay(group.swapUsage, group.swapHigh, pages));
       if (delay <= SECOND / 100) return 0;
       if (freed === 0 && retries-- <= 0) return delay;
     }
@@ -279,8 +301,7 @@ export class MemCgroups {
     const before = group.zswapCharge;
     group.zswapBytes += bytes;
     group.zswappedPages += pages;
-    group.usage += group.zswapCharge - before;
-    if (group.usage > group.peak) group.peak = group.usage;
+    this.force(group, group.zswapCharge - before);
   }
   unchargeSwap(group: MemCgroup, nr: number): void {
     group.swapUsage -= nr;

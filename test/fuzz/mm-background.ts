@@ -23,6 +23,7 @@ export class Background {
   private readonly system: MmSystem;
   private readonly random: Prng;
   private readonly pipe: PipePages;
+  private nrGroups = 0;
 
   constructor(system: MmSystem, random: Prng) {
     this.system = system;
@@ -64,6 +65,7 @@ export class Background {
   private swap(): string {
     const { system, random } = this;
     const { folios, lru, vmscan } = system;
+    if (system.swap.zswap.params.enabled && random.below(4) === 0) return this.group();
     switch (random.below(8)) {
       case 0: return `direct reclaim: ${vmscan.direct(random.below(4), Gfp.User)} pages`;
       case 1: {
@@ -90,6 +92,34 @@ export class Background {
         }
         return `page out ${list.size} folios: ${vmscan.reclaimPages([...list])} pages`;
       }
+    }
+  }
+  /** Who is charged changes, groups come and go, and what zswap may do for them. Their limits of memory stay open: nothing is refused for them. */
+  private group(): string {
+    const { random, system: { memcg, mms } } = this;
+    const groups = [...memcg].filter(({ isOnline }) => isOnline);
+    const group = this.oneOf(groups);
+    switch (random.below(6)) {
+      case 0: {
+        const name = `g${this.nrGroups++}`;
+        if (groups.length < 4) memcg.active = memcg.create(name)!;
+        return `a group, ${name}`;
+      }
+      case 1:
+        if (group.isRoot || [...mms].some((mm) => mm.group === group)) return 'a group stays';
+        if (memcg.active === group) memcg.active = memcg.root;
+        memcg.offline(group);
+        return `group ${group.path} goes`;
+      case 2:
+        if (group.isRoot) return 'the root has no limits';
+        group.zswapMax = this.oneOf([0, 1, 4, 16, Infinity]);
+        group.swapHigh = this.oneOf([0, 20, Infinity]);
+        return `memory.zswap.max of ${group.path}: ${group.zswapMax} pages`;
+      case 3: return `memory.zswap.writeback of ${group.path}: ${group.zswapWriteback = group.isRoot || random.below(2) === 0}`;
+      case 4: return `back to the program: ${memcg.active.overHigh > 0 ? memcg.handleOverHigh(memcg.active) : 0} cycles of sleep`;
+      default:
+        memcg.active = group;
+        return `group ${group.path} is charged`;
     }
   }
   private oneOf<T>(values: readonly T[]): T {
@@ -179,6 +209,9 @@ export class Background {
   }
   /** Gives back what it holds. */
   end(): void {
+    const { memcg } = this.system;
+    memcg.active = memcg.root;
+    for (const group of [...memcg]) if (!group.isRoot && group.isOnline) memcg.offline(group);
     this.pipe.clear();
     this.system.pressure.reclaim(0, 0);
   }

@@ -697,6 +697,8 @@ export class World {
     reclaimCached(this.system);
     this.system.check();
     if (this.system.swap.freePages !== this.system.swap.totalPages) throw new Error(`${this.system.swap.totalPages - this.system.swap.freePages} slots of swap have leaked`);
+    const groups = [...this.system.memcg];
+    if (groups.length > 1) throw new Error(`groups are charged for what nobody has: ${groups.map(({ path, usage, swapUsage }) => `${path} ${usage} pages ${swapUsage} slots`).join(', ')}`);
     const free = this.system.freeBytes / 4096;
     if (free !== this.freeAtBoot) throw new Error(`${this.freeAtBoot - free} frames have leaked`);
   }

@@ -34,6 +34,13 @@ export function bootWithSwap(pages: number, options: Options & { image?: DiskIma
   return { system, program: Program.on(system), device };
 }
 
+/** The same with zswap before it, turned on. */
+export function withZswap(...facts: Parameters<typeof bootWithSwap>): ReturnType<typeof bootWithSwap> {
+  const rig = bootWithSwap(...facts);
+  rig.system.swap.zswap.params.enabled = true;
+  return rig;
+}
+
 /** All I/O that is under way ends. */
 export function settle(system: MmSystem): void {
   while (system.waits.passTime());

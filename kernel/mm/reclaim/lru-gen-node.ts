@@ -156,6 +156,7 @@ export class LruGenNode {
       group.events.low++;
     }
     const isAged = tryToShrinkLruvec(lruvec, sc);
+    this.system.vmscan.shrinkZswap(group, sc);
     if (isAged && group.isOnline) return 'young';
     if (!isAged && isSizable(lruvec, sc)) return 'none';
     return lruvec.memcgSeg === Segment.Tail ? 'young' : 'tail';

@@ -6,7 +6,7 @@
 // the group's lruvec does one pass: it takes folios off its list's tail, shrinkFolioList() judges them, unmaps, writes, frees; what stays
 // is put back. Fewer than 32? Priority 11, twice as much of the lists, down to 0. Then active folios are made inactive by force, then memory.low is broken.
 //
-// Left out: soft limits and memory.zswap.writeback. One hart runs: while reclaim waits, nothing else does.
+// Left out: soft limits. One hart runs: while reclaim waits, nothing else does.
 import type { StateHash } from '#base';
 import { VmItem, mmVmscanDirectReclaimBegin, mmVmscanDirectReclaimEnd, mmVmscanKswapdSleep, mmVmscanKswapdWake, mmVmscanMemcgReclaimBegin, mmVmscanMemcgReclaimEnd, mmVmscanThrottled } from '../events.ts';
 import type { MemCgroup } from '../memcg.ts';
@@ -193,6 +193,7 @@ export class Vmscan {
         }
       }
       group.lruvec.shrink(sc);
+      this.shrinkZswap(group, sc);
     }
     this.shrinkSlab(sc);
   }
@@ -215,19 +216,18 @@ export class Vmscan {
       }
       this.nrDeferred = Math.min(Math.max(0, this.nrDeferred + delta - scanned), 2 * freeable);
     }
-    this.shrinkZswap(sc);
     this.shrinkShadows();
     this.system.shrinkHugeZeroFolio();
     this.system.accessSplit.underPressure();
     sc.nrReclaimed += Math.max(0, this.system.pages.freePagesAndStock - before);
   }
-  /** Compressed pages go on to the device: a shrinker like that of large folios. */
-  private shrinkZswap({ priority }: ScanControl): void {
+  /** Compressed pages of a group go on to the device: a shrinker like that of large folios, after every pass over the group's lists. shrink_slab() */
+  shrinkZswap(group: MemCgroup, { priority }: ScanControl): void {
     const { swap: { zswap }, vmstat } = this.system;
-    const freeable = zswap.countFreeable();
+    const freeable = zswap.countFreeable(group);
     const nr = Math.min(Math.floor((Math.floor(freeable / 2 ** priority) * 4) / SHRINKER_SEEKS), 2 * freeable);
     if (nr < SHRINK_BATCH && nr < freeable) return;
-    zswap.shrink(nr);
+    zswap.shrink(group, nr);
     vmstat.add(VmItem.slabs_scanned, nr);
   }
   /** Whatever the priority, half of what is too much: shadows are cheap to lose (a shrinker of 0 seeks). */

@@ -16,7 +16,7 @@ import type { SwapInfo } from './swap-info.ts';
 import type { Swap } from './swap.ts';
 
 /** What became of a folio's write: pageout(). 'unneeded': nobody wants it any more, it has left the swap cache. 'sync': its contents are kept already.
- *  'async': under writeback, whose end clears that. 'failed': stays dirty. */
+ *  'async': under writeback, whose end clears that. 'failed': stays dirty, in memory. */
 export type SwapWrite = 'unneeded' | 'sync' | 'async' | 'failed';
 
 const PAGE = 4096;
@@ -56,6 +56,10 @@ export class SwapIo {
     }
     info.setZero(offset, nr, false);
     if (this.swap.zswap.store(folio, folios.swapEntry(folio))) return 'sync';
+    if (!this.swap.zswap.mayWriteBack(memcg.of(folio))) {
+      folios.set(folio, FolioFlag.Dirty);
+      return 'failed';
+    }
     this.writeToDevice(folio);
     // A device that works at once is done with it.
     if (folios.test(folio, FolioFlag.Writeback)) return 'async';
@@ -108,7 +112,7 @@ export class SwapIo {
       waits.endRead(folio, true);
       return;
     }
-    this.swap.zswap.readFromDevice();
+    this.swap.zswap.readFromDevice(folio);
     thp.count(folios.order(folio), ThpStat.swpin);
     memcg.countFolio(folio, VmItem.pswpin, nr);
     this.submit(BioOp.Read, folio, info, offset, nr);

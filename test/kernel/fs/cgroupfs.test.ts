@@ -59,9 +59,28 @@ describe('limits', () => {
     expect(write(`${ROOT}/w/memory.reclaim`, '4K size=3')).toBe('EINVAL');
     expect(write(`${ROOT}/w/memory.reclaim`, '1M')).toBe('EAGAIN');
   });
-  test('memory.oom.group is a switch', () => {
-    expect(write(`${ROOT}/w/memory.oom.group`, '1')).toBe(1);
-    expect(g.cat(`${ROOT}/w/memory.oom.group`)).toBe('1\n');
-    expect(write(`${ROOT}/w/memory.oom.group`, '2')).toBe('EINVAL');
+  test.each([['memory.oom.group', 0], ['memory.zswap.writeback', 1]])('%s is a switch, at first %i', (file, first) => {
+    expect(g.cat(`${ROOT}/w/${file}`)).toBe(`${first}\n`);
+    expect(write(`${ROOT}/w/${file}`, `${1 - first}\n`)).toBe(2);
+    expect(g.cat(`${ROOT}/w/${file}`)).toBe(`${1 - first}\n`);
+    for (const text of ['2', '-1', 'y']) expect(write(`${ROOT}/w/${file}`, text)).toBe('EINVAL');
+    expect(g.cat(`${ROOT}/w/${file}`)).toBe(`${1 - first}\n`);
+  });
+  test.each(['memory.swap.high', 'memory.zswap.max'])('%s takes bytes or max, and 0', (file) => {
+    expect(g.cat(`${ROOT}/w/${file}`)).toBe('max\n');
+    for (const [text, shown] of [['8M', '8388608\n'], ['5000', '4096\n'], ['0', '0\n'], ['max', 'max\n']] as const) {
+      expect(write(`${ROOT}/w/${file}`, text)).toBe(text.length);
+      expect(g.cat(`${ROOT}/w/${file}`)).toBe(shown);
+    }
+    expect(write(`${ROOT}/w/${file}`, 'some')).toBe('EINVAL');
+  });
+  test('of zswap the root has the switch for all, and neither limit nor sum', () => {
+    expect(g.cat(`${ROOT}/memory.zswap.writeback`)).toBe('1\n');
+    expect(write(`${ROOT}/memory.zswap.writeback`, '0')).toBe(1);
+    for (const file of ['memory.zswap.max', 'memory.zswap.current', 'memory.swap.high']) expect(g.call('openat', AT_FDCWD, `${ROOT}/${file}`, 0, 0)).toBe('ENOENT');
+    expect(g.cat(`${ROOT}/w/memory.zswap.current`)).toBe('0\n');
+    expect(write(`${ROOT}/w/memory.zswap.current`, '0')).toBe('EACCES');
+    // Each file says what was written to it; the root's counts for all.
+    expect(g.cat(`${ROOT}/w/memory.zswap.writeback`)).toBe('1\n');
   });
 });
