@@ -65,7 +65,7 @@ export class Background {
   private swap(): string {
     const { system, random } = this;
     const { folios, lru, vmscan } = system;
-    if (system.swap.zswap.params.enabled && random.below(4) === 0) return this.group();
+    if (system.swap.zswap.params.enabled && random.below(2) === 0) return this.group();
     switch (random.below(8)) {
       case 0: return `direct reclaim: ${vmscan.direct(random.below(4), Gfp.User)} pages`;
       case 1: {
@@ -96,10 +96,10 @@ export class Background {
   }
   /** Who is charged changes, groups come and go, and what zswap may do for them. Their limits of memory stay open: nothing is refused for them. */
   private group(): string {
-    const { random, system: { memcg, mms } } = this;
+    const { random, system: { memcg, mms, swap: { zswap } } } = this;
     const groups = [...memcg].filter(({ isOnline }) => isOnline);
     const group = this.oneOf(groups);
-    switch (random.below(6)) {
+    switch (random.below(10)) {
       case 0: {
         const name = `g${this.nrGroups++}`;
         if (groups.length < 4) memcg.active = memcg.create(name)!;
@@ -117,6 +117,14 @@ export class Background {
         return `memory.zswap.max of ${group.path}: ${group.zswapMax} pages`;
       case 3: return `memory.zswap.writeback of ${group.path}: ${group.zswapWriteback = group.isRoot || random.below(2) === 0}`;
       case 4: return `back to the program: ${memcg.active.overHigh > 0 ? memcg.handleOverHigh(memcg.active) : 0} cycles of sleep`;
+      case 5: case 6: case 7: {
+        const nr = 1 + random.below(1000);
+        zswap.shrink(group, nr);
+        return `shrinker of zswap: ${nr} of ${group.path}`;
+      }
+      case 8:
+        memcg.as(memcg.root, () => { zswap.run(); });
+        return 'daemon of zswap';
       default:
         memcg.active = group;
         return `group ${group.path} is charged`;
