@@ -1,6 +1,6 @@
 // zswap and swap for memory groups: each group's oldest pages, its limit, its switch for writing back, what becomes of a removed group's, memory.swap.high.
 import { describe, expect, test } from 'vitest';
-import { Prng, asVpn } from '#base';
+import { Prng, StateHash, asVpn } from '#base';
 import type { MemCgroup } from '#kernel/mm/memcg.ts';
 import { entryOfPte } from '#kernel/mm/swap/entry.ts';
 import type { SwapEntry } from '#kernel/mm/swap/entry.ts';
@@ -297,4 +297,22 @@ describe('memory.swap.high', () => {
     expect(sleep(90)).toBeCloseTo(((10 / 90) ** 2 * 64 * SECOND), -5);
     expect([group.events.high, group.events.max]).toEqual([0, 0]);
   });
+});
+
+test('the state knows the limits, and whose pages zswap keeps in which order', () => {
+  const hashAfter = (change: (g: Member) => void): string => {
+    const { system } = withZswap(1024);
+    const g = new Member(system, 'g', 10);
+    g.out(0, 10);
+    change(g);
+    const into = new StateHash();
+    system.hash(into);
+    return into.digest();
+  };
+  const hashes = [
+    () => {}, (g) => { g.group.swapHigh = 10; }, (g) => { g.group.zswapMax = 10; }, (g) => { g.group.zswapWriteback = false; }, (g) => { g.group.diskSwapins++; },
+    (g) => { g.system.swap.zswap.shrink(g.group, 1); }, (g) => { g.system.swap.zswap.shrink(g.group, 2); },
+  ] satisfies ((g: Member) => void)[];
+  expect(new Set(hashes.map(hashAfter)).size).toBe(hashes.length);
+  expect(hashAfter(() => {})).toBe(hashAfter(() => {}));
 });
