@@ -24,6 +24,8 @@ export const Cause = {
   FetchPage: 12, LoadPage: 13, StorePage: 15,
 } as const;
 
+/** swapper/0: what the hart runs when nobody is runnable. */
+const IDLE_TID = 0;
 /** Time that passes while nobody runs is gone through in one call at most this often, so that the host stays in charge. */
 const MAX_IDLE_STEPS = 10_000;
 
@@ -74,7 +76,8 @@ function pickNext(k: Kernel): Task | null {
   t.sliceLeft = k.params.vm.slice_instructions;
   k.startTime();
   if (k.loadedTask !== t) k.machine.charge(k.params.cost.switch);
-  if (schedSwitch.enabled) schedSwitch.emit(k.loadedTask?.tid ?? 0, k.loadedTask?.state ?? 0, t.tid);
+  if (schedSwitch.enabled) schedSwitch.emit(k.isIdle ? IDLE_TID : k.loadedTask?.tid ?? 0, k.isIdle ? TaskState.Runnable : k.loadedTask?.state ?? 0, t.tid);
+  k.isIdle = false;
   return t;
 }
 /** The task on the hart steps aside: asleep, stopped, or back into the queue. */
@@ -93,6 +96,8 @@ function deschedule(k: Kernel, t: Task): void {
 function passTime(k: Kernel): RunResult | null {
   expire(k);
   if (!k.runQueue.isEmpty) return null;
+  if (!k.isIdle && schedSwitch.enabled) schedSwitch.emit(k.loadedTask?.tid ?? 0, k.loadedTask?.state ?? 0, IDLE_TID);
+  k.isIdle = true;
   if (nextDeadline(k) !== Number.POSITIVE_INFINITY) {
     const wait = Math.max(0, nextWork(k) - k.machine.clockCycles);
     k.machine.charge(wait);

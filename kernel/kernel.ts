@@ -97,6 +97,8 @@ export class Kernel {
   readonly armed = new Set<Process>();
   /** Whether the task on the hart is in its program, with nothing left to do for it. */
   isInUser = false;
+  /** The idle task has the hart: nobody is runnable. */
+  isIdle = false;
   /** Retired instructions at which the kernel takes the hart back: end of slice, or a deadline. */
   stopAt = 0;
   /** Whose registers are on the hart; its `context` is out of date then. */

@@ -23,6 +23,8 @@ export interface DriveOptions {
   readonly progress: boolean;
   /** Ctrl-C is the program's affair, as in a shell; a second one ends the run. */
   readonly passInterrupt?: boolean;
+  /** The run stops at multiples of so many instructions, for onStep; absent: where it likes. */
+  readonly everyInstrs?: number;
   /** Called after every slice: what a trace has gathered goes out in pieces. */
   readonly onStep?: () => void;
   /** Begins the progress line. */
@@ -100,7 +102,8 @@ async function loop(session: Session, options: DriveOptions, stdin: StdinReader,
 
   try {
     for (;;) {
-      const result = session.step(SLICE_INSTRS);
+      const every = options.everyInstrs;
+      const result = session.step(every === undefined ? SLICE_INSTRS : Math.min(SLICE_INSTRS, every - (session.instructions % every)));
       flush();
       options.onStep?.();
       if (result === 'input') {

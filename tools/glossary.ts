@@ -10,6 +10,7 @@ import { optionRows } from './options.ts';
 import { cacheFields } from './cache.ts';
 import { lruFields } from './lru.ts';
 import { statFields } from './schema.ts';
+import { formats } from './trace/formats.ts';
 
 export interface Entry {
   readonly topic: Topic;
@@ -32,6 +33,7 @@ export const topics = {
   reasons: 'why the kernel did one thing rather than another',
   syscalls: 'system calls that programs can use',
   events: 'tracepoints, for quire trace -e',
+  formats: 'formats of traces, for quire trace --format',
   status: 'exit statuses',
 } as const;
 export type Topic = keyof typeof topics;
@@ -250,6 +252,7 @@ export function glossary(): Entry[] {
   for (const [name, { sentence, hint }] of Object.entries(reasons)) add('reasons', name, hint === '' ? sentence : `${sentence} ${hint}`);
   for (const row of syscallTable) if (row !== undefined) add('syscalls', row.name, `number ${row.nr}; arguments: ${row.args === '' ? 'none' : row.args.split(' ').join(', ')}`);
   for (const [name, point] of tracepoints()) add('events', `${point.system}:${name}`, `fields: ${point.fields.map((f) => f.name).join(', ')}`);
+  for (const [name, { meaning }] of Object.entries(formats)) add('formats', name, meaning);
   for (const [code, meaning] of exitStatuses) add('status', code, meaning);
   return entries;
 }

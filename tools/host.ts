@@ -83,13 +83,13 @@ export function writeOut(fd: 1 | 2, data: Uint8Array | string): void {
     }
   }
 }
-export interface ResultWriter { write(text: string): void; close(): void }
+export interface ResultWriter { write(data: string | Uint8Array): void; close(): void }
 
 /** The place of a command's result: -o FILE, or standard output. A command that runs a program opens it before the run, so that a path that
  *  cannot be written is said at once; and after the program was found fit to run, so that no older result is lost for nothing.
  *  @throws UserError, as its methods do */
 export function openResult(file: string | undefined): ResultWriter {
-  if (file === undefined) return { write: (text) => { if (text !== '') writeOut(1, text); }, close() {} };
+  if (file === undefined) return { write: (data) => { if (data.length > 0) writeOut(1, data); }, close() {} };
   const trying = <T>(action: () => T): T => {
     try {
       return action();
@@ -99,7 +99,7 @@ export function openResult(file: string | undefined): ResultWriter {
     }
   };
   const fd = trying(() => openSync(file, 'w'));
-  return { write: (text) => { trying(() => { writeFileSync(fd, text); }); }, close: () => { trying(() => { closeSync(fd); }); } };
+  return { write: (data) => { trying(() => { writeFileSync(fd, data); }); }, close: () => { trying(() => { closeSync(fd); }); } };
 }
 /** A result that is there at once. */
 export function writeResult(text: string, file: string | undefined): void {

@@ -4,6 +4,8 @@ import { parseSize, UserError } from '#base';
 import { ENGINES } from '#cpu';
 import { DEFAULT_PRESET } from '#mmu';
 import { didYouMean } from './suggest.ts';
+import { formatNames } from './trace/formats.ts';
+import { DEFAULT_EVERY_INSTRS } from './trace/samples.ts';
 
 /** How one kind of value reads its text. `read` answers the value, or null: "--mem 12Q: " + problem + ". " + instead. */
 export interface Kind<T> {
@@ -135,6 +137,9 @@ export const options = {
 
   faults: { kind: choice('all', 'min', 'maj'), short: 'F', group: 'trace', help: 'page faults, in the lines of perf trace -F' },
   events: { kind: words, short: 'e', group: 'trace', help: 'tracepoints, in the lines of ftrace; all, a system (kmem) or names' },
+  format: { kind: choice(...formatNames), group: 'trace', help: 'how events are written: quire explain formats' },
+  every: { kind: count, group: 'trace', help: `with --format folded: look where the program is every N instructions (default ${DEFAULT_EVERY_INSTRS})` },
+  stacks: { kind: choice('guest', 'kernel'), group: 'trace', help: 'with --format folded: whose stacks (default guest)' },
   strace: { kind: flag, group: 'trace', help: 'system calls, in the manner of strace' },
 
   path: { kind: text('PATH', '/mnt/data'), group: 'cache', help: 'guest path of one file whose folios are listed, too' },

@@ -143,6 +143,10 @@ export const mmLruActivate = tracepoint('mm_lru_activate', 'pagemap', { pfn: 'pf
 // exceptions: error_code is scause, as riscv has it.
 export const pageFaultUser = tracepoint('page_fault_user', 'exceptions', { address: 'va', ip: 'va', error_code: 'hex' });
 export const pageFaultKernel = tracepoint('page_fault_kernel', 'exceptions', { address: 'va', ip: 'va', error_code: 'hex' });
+/** quire, our own: the kernel takes up a fault, tried: once more, after it waited. from: 0 a program's, 1 the kernel's on its behalf. */
+export const faultEnter = tracepoint('fault_enter', 'quire', { mm_id: 'dec', address: 'va', ip: 'va', access: 'dec', from: 'dec', tried: 'dec' });
+/** A fault is settled, or (result 5, Retry) waits for I/O. kind: a place in faultKinds; result: a FaultResult; major: it needed I/O. */
+export const faultReturn = tracepoint('fault_return', 'quire', { mm_id: 'dec', address: 'va', kind: 'dec', result: 'dec', major: 'dec' });
 // tlb: pages is -1 for a whole address space; reason: 0 task switch, 3 mm shootdown (enum tlb_flush_reason).
 export const tlbFlush = tracepoint('tlb_flush', 'tlb', { reason: 'dec', pages: 'dec' });
 // mmap
@@ -153,6 +157,11 @@ export const exitMmap = tracepoint('exit_mmap', 'mmap', { mm_id: 'dec' });
 export const mappingChanged = tracepoint('mapping_changed', 'quire', { mm: 'dec', address: 'va', pages: 'dec', reason: 'dec' });
 /** khugepaged would have collapsed a range, and was kept from it. */
 export const collapseRefused = tracepoint('collapse_refused', 'quire', { mm: 'dec', address: 'va', pages: 'dec', reason: 'dec' });
+/** Threads of the kernel, which take the hart between programs; kthread_begin and kthread_end name one by its place. */
+export const kernelThreads = ['khugepaged', 'access_split', 'kswapd0', 'kcompactd0', 'flusher', 'zswap-shrink'] as const;
+export type KernelThread = (typeof kernelThreads)[number];
+export const kthreadBegin = tracepoint('kthread_begin', 'quire', { thread: 'dec' });
+export const kthreadEnd = tracepoint('kthread_end', 'quire', { thread: 'dec' });
 // huge_memory: mm is the address space's number; status a ScanResult (collapse.ts), which traces print as Linux's word for it.
 export const mmKhugepagedScanPmd = tracepoint('mm_khugepaged_scan_pmd', 'huge_memory', { mm: 'dec', pfn: 'pfn', referenced: 'dec', none_or_zero: 'dec', status: 'dec', unmapped: 'dec' });
 export const mmCollapseHugePage = tracepoint('mm_collapse_huge_page', 'huge_memory', { mm: 'dec', isolated: 'dec', status: 'dec' });

@@ -53,6 +53,8 @@ export interface FaultRecord {
 export class FaultLog {
   /** The record of the fault under way; null: nobody asked. */
   current: FaultRecord | null = null;
+  /** The one that ended last, for who is told of its end by a tracepoint; null: none was recorded. */
+  last: FaultRecord | null = null;
   private recording = false;
   private records: FaultRecord[] = [];
   private next = 0;
@@ -99,6 +101,7 @@ export class FaultLog {
     this.current.kind = kind;
     this.current.endCycle = this.clock.clockCycles;
     this.records.push(this.current);
+    this.last = this.current;
     this.current = null;
   }
 }

@@ -7,7 +7,8 @@ import { Pte } from '#mmu';
 import type { FaultCounts } from '../proc/task.ts';
 import { doAnonymousPage } from './anon.ts';
 import { doWpPage } from './cow.ts';
-import { VmItem, pageFaultKernel, pageFaultUser } from './events.ts';
+import { VmItem, faultEnter, faultReturn, pageFaultKernel, pageFaultUser } from './events.ts';
+import { faultKinds } from './fault-record.ts';
 import type { FaultKind } from './fault-record.ts';
 import { doFileFault } from './filefault.ts';
 import { FolioFlag } from './folio.ts';
@@ -59,12 +60,14 @@ export function handlePageFault(mm: Mm, counts: FaultCounts, va: number, access:
   const { faults, params } = system;
   const point = from === 'user' ? pageFaultUser : pageFaultKernel;
   if (point.enabled && !tried) point.emit(va, ip, causeOf[access]);
+  if (faultEnter.enabled) faultEnter.emit(mm.id, va, ip, access, from === 'user' ? 0 : 1, tried ? 1 : 0);
   faults.begin(mm.id, va, access, from, ip);
   if (faults.current !== null) faults.phase('trap', { cause: causeOf[access], va, ip }, from);
   if (!tried) system.machine.charge(params.cost.fault + params.cost.vma_lookup);
   const vma = mm.vmaList.firstEndingAbove(va);
   const covering = vma !== null && (vma.start <= va || expandStack(mm, vma, va)) ? vma : null;
   let kind: FaultKind = 'failed';
+  let isMajor = false;
   let result: FaultResult;
   if (covering === null) {
     result = FaultResult.MapErr;
@@ -77,11 +80,13 @@ export function handlePageFault(mm: Mm, counts: FaultCounts, va: number, access:
     const fault = newFault(mm, covering, vpnOfVa(va), access === FaultAccess.Write, tried);
     result = handleMmFault(fault, counts, from === 'user');
     kind = fault.kind;
+    isMajor = fault.isMajor;
   }
   if (faults.current !== null) {
     faults.phase('return', { result }, result === FaultResult.Done ? 'retry the access' : result === FaultResult.Retry ? 'sleep, then the same fault again' : 'signal', result === FaultResult.BusError ? 'beyond-eof' : result === FaultResult.OutOfMemory ? 'out-of-memory' : null);
     faults.end(result, kind);
   }
+  if (faultReturn.enabled) faultReturn.emit(mm.id, va, faultKinds.indexOf(kind), result, isMajor ? 1 : 0);
   return result;
 }
 

@@ -11,7 +11,8 @@ import { CollapseHistory } from './collapse-history.ts';
 import type { Buddy } from './buddy.ts';
 import { checkSystem } from './check.ts';
 import { DeferredSplitQueue } from './deferred-split.ts';
-import { VmItem, VmStat, mmPageAlloc, mmPageFree, mmPageFreeBatched } from './events.ts';
+import { VmItem, VmStat, kernelThreads, kthreadBegin, kthreadEnd, mmPageAlloc, mmPageFree, mmPageFreeBatched } from './events.ts';
+import type { KernelThread } from './events.ts';
 import { Compaction } from './compaction.ts';
 import { FaultLog, faultKinds } from './fault-record.ts';
 import type { FaultKind } from './fault-record.ts';
@@ -408,13 +409,18 @@ export class MmSystem {
     // The kernel's own threads are nobody's.
     const { active } = this.memcg;
     this.memcg.active = this.memcg.root;
-    if (this.khugepaged.deadline <= clockCycles) this.khugepaged.run();
-    if (this.accessSplit.deadline <= clockCycles) this.accessSplit.judge();
-    if (this.pressure.isKswapdAwake) this.pressure.kswapd();
-    if (this.kcompactd.deadline <= clockCycles) this.kcompactd.run();
-    if (this.writeback.deadline <= clockCycles) this.writeback.run();
-    if (this.swap.zswap.deadline <= clockCycles) this.swap.zswap.run();
+    if (this.khugepaged.deadline <= clockCycles) this.asThread('khugepaged', () => { this.khugepaged.run(); });
+    if (this.accessSplit.deadline <= clockCycles) this.asThread('access_split', () => { this.accessSplit.judge(); });
+    if (this.pressure.isKswapdAwake) this.asThread('kswapd0', () => { this.pressure.kswapd(); });
+    if (this.kcompactd.deadline <= clockCycles) this.asThread('kcompactd0', () => { this.kcompactd.run(); });
+    if (this.writeback.deadline <= clockCycles) this.asThread('flusher', () => { this.writeback.run(); });
+    if (this.swap.zswap.deadline <= clockCycles) this.asThread('zswap-shrink', () => { this.swap.zswap.run(); });
     this.memcg.active = active;
+  }
+  private asThread(name: KernelThread, work: () => void): void {
+    if (kthreadBegin.enabled) kthreadBegin.emit(kernelThreads.indexOf(name));
+    work();
+    if (kthreadEnd.enabled) kthreadEnd.emit(kernelThreads.indexOf(name));
   }
 
   // Faults by what they turned out to be.

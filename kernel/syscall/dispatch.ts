@@ -72,9 +72,10 @@ export function runSyscall(k: Kernel, t: Task): CallState {
   return CallState.Interrupted;
 }
 
-/** Writes the answer and steps over the ecall. A call that gave the task a whole new context (execve, rt_sigreturn) or ended it has none. */
+/** Writes the answer and steps over the ecall. A call that gave the task a whole new context (execve, rt_sigreturn) or ended it has none; who has
+ *  ended does not come back from it either. */
 function finishSyscall(k: Kernel, t: Task, result: number): void {
-  const nr = t.pendingCall?.nr ?? 0;
+  const call = t.pendingCall;
   t.pendingCall = null;
   t.restart = null;
   leaveFutex(k, t);
@@ -85,7 +86,7 @@ function finishSyscall(k: Kernel, t: Task, result: number): void {
     k.machine.pc += 4n;
     if (result !== -Errno.EINTR) restoreMask(t);
   }
-  if (sysExit.enabled) sysExit.emit(t.tid, nr, result === NO_RESULT ? 0 : result);
+  if (sysExit.enabled && call !== null) sysExit.emit(t.tid, call.nr, result === NO_RESULT ? 0 : result);
 }
 
 /** A handler is about to run and its frame to be written: decides what the interrupted call answers once the handler returns. */

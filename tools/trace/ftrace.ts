@@ -144,9 +144,9 @@ export function ftraceLine(comm: string, tid: number, ns: number, event: string,
   return `${comm.padStart(16)}-${`${tid}`.padEnd(7)} [000] ..... ${seconds}.${`${micros % 1e6}`.padStart(6, '0')}: ${event}: ${fields}`.trimEnd();
 }
 
-export function traceEvents(session: Session, words: readonly string[]): Trace {
+export function traceEvents(session: Session, points: readonly Tracepoint[]): Trace {
   const lines: string[] = [];
-  const stops = eventsNamed(words).map((point) => point.listen((p, values) => {
+  const stops = points.map((point) => point.listen((p, values) => {
     const { comm, tid } = currentTask(session);
     lines.push(ftraceLine(comm, tid, session.kernel.uptimeNs(), p.name, eventFields(p, values, comm)));
   }));

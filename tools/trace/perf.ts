@@ -1,7 +1,8 @@
 // quire trace -F: page faults in the lines of `perf trace -F`: time, task, minfault or majfault, [where from] => where to (kind).
 // Mirrors trace__pgfault() and print_location() (tools/perf/builtin-trace.c): files print as path@offset, anonymous memory as //anon@address.
 // Programs carry no symbols here, so places in code print as addresses. Faults that end in a signal are no minor or major faults, as in perf.
-import { hex, PAGE_SIZE, tracepoints } from '#base';
+import { hex, PAGE_SIZE } from '#base';
+import { faultEnter, FaultResult, faultReturn } from '#kernel';
 import type { Session } from '../boot.ts';
 import { currentTask, type Trace } from './sink.ts';
 
@@ -23,33 +24,31 @@ export function placeOf(session: Session, va: number): string {
   return `//anon@${hex(va)}`;
 }
 
-/** A fault is named when it begins and known to be minor or major when it ends. @param which 'all', 'min' or 'maj' */
+/** A fault is named when it begins and known to be minor or major when it ends; one that waits for I/O is taken up again in between.
+ *  @param which 'all', 'min' or 'maj' */
 export function traceFaults(session: Session, which: 'all' | 'min' | 'maj'): Trace {
-  const { faults } = session.kernel.system;
-  interface Begun { comm: string; tid: number; place: string }
-  let begun: Begun[] = [];
-  const points = [...tracepoints().values()].filter((p) => p.name === 'page_fault_user' || p.name === 'page_fault_kernel');
-  const stops = points.map((point) => point.listen((_, [address = 0]) => { begun.push({ ...currentTask(session), place: placeOf(session, address) }); }));
-  faults.take();
-  faults.start();
-  const take = (): string[] => {
-    const lines: string[] = [];
-    for (const [i, record] of faults.take().entries()) {
-      const { comm, tid, place } = begun[i] ?? { ...currentTask(session), place: hex(record.va) };
-      const major = false; // nothing waits for I/O: there is no disk
-      const counts = record.result === 0 && (which === 'all' || (which === 'maj') === major);
-      if (counts) lines.push(perfFaultLine({ ns: record.cycle, comm, tid, major, ip: record.ip, place, fromKernel: record.from === 'kernel' }));
-    }
-    begun = [];
-    return lines;
+  const lines: string[] = [];
+  interface Begun { readonly ns: number; readonly place: string; readonly ip: number; readonly fromKernel: boolean }
+  const begun = new Map<number, Begun>();
+  const onEnter = ([, address = 0, ip = 0, , from = 0, tried = 0]: readonly number[]): void => {
+    const { tid } = currentTask(session);
+    if (tried === 0 || !begun.has(tid)) begun.set(tid, { ns: session.kernel.uptimeNs(), place: placeOf(session, address), ip, fromKernel: from === 1 });
   };
+  const onReturn = ([, , , result = 0, major = 0]: readonly number[]): void => {
+    const { comm, tid } = currentTask(session);
+    const fault = begun.get(tid);
+    if (fault === undefined || result === FaultResult.Retry) return;
+    begun.delete(tid);
+    const isMajor = major === 1;
+    if (result === FaultResult.Done && (which === 'all' || (which === 'maj') === isMajor)) lines.push(perfFaultLine({ ...fault, comm, tid, major: isMajor }));
+  };
+  const stops = [faultEnter.listen((_, values) => { onEnter(values); }), faultReturn.listen((_, values) => { onReturn(values); })];
+  const take = (): string[] => lines.splice(0);
   return {
     take,
     end() {
-      const last = take();
-      faults.stop();
       for (const stop of stops) stop();
-      return last;
+      return take();
     },
   };
 }
