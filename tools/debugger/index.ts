@@ -6,7 +6,9 @@
 //   heap.ts         a copy of the kernel's objects, put back in place; checkpoint.ts: that and the machine's columns and changed frames
 //   replay.ts       the Timeline: a ring of checkpoints, running again, stopping inside the kernel
 //   recording.ts    a.qrec: the inputs of a run and the index of its events
-//   elf.ts, dwarf/  symbols, lines, inlined calls of a guest's executable; source.ts: one address as a person reads it
+//   elf.ts, dwarf/  symbols, lines, inlined calls, call frames of a guest's executable; source.ts: one address as a person reads it
+//   code-frame.ts   what code does to its frame, for files that do not say; unwind.ts: up a stack
+//   memory.ts       a program's memory, read without touching it; programs.ts: which executable a process runs
 //   expression.ts   conditions over named fields
 //   commands/       what can be typed, a file a subject; views/: page tables, VMAs, folios, lists as text and as JSON
 //   prompt.ts       the terminal: history, completion; script.ts: -x and --json
