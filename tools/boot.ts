@@ -4,7 +4,7 @@ import { asPfn, bug, PAGE_SIZE, StateHash, UserError, utf8Encode } from '#base';
 import type { Pfn } from '#base';
 import { Machine } from '#cpu';
 import { chosen, Console, defaultParams, errnoName, Kernel, mglru, setCost, Signal, SparseImage, swapHeader, swapOn, wholeDisk } from '#kernel';
-import type { BlockDevice, OutputChunk } from '#kernel';
+import type { BlockDevice, MemCgroup, OutputChunk } from '#kernel';
 import type { RunConfig } from './config.ts';
 import type { Recorder } from './recording.ts';
 import { mismatch, TurnLog } from './recording.ts';
@@ -162,6 +162,7 @@ export function boot(config: RunConfig, attach?: (session: Session) => Trace | n
   // Links come first: a file below a linked folder (/bin -> usr/bin) belongs where the link leads.
   for (const { path, target } of inputs.links) checkFile(path, vfs.symlink(target, path));
   for (const file of inputs.files) checkFile(file.path, vfs.addFile(file.path, file.bytes, file.mode));
+  const group = m.memoryMax === null ? null : limitedGroup(kernel, m.memoryMax);
   for (const { path, value } of settings(config)) {
     const answer = vfs.writeWhole(path, utf8Encode(`${value}\n`));
     if (answer < 0) throw new UserError(`--set ${path}=${value}: ${settingError(-answer)}.`);
@@ -173,7 +174,8 @@ export function boot(config: RunConfig, attach?: (session: Session) => Trace | n
     if (inputs.stdin.bytes.length > 0) session.feed(inputs.stdin.bytes);
     session.feed(new Uint8Array(0));
   }
-  limitMemory(kernel, m.memoryMax);
+  // What the program allocates from here on is charged to it.
+  if (group !== null) system.memcg.active = group;
   session.checkPolicy();
   session.trace = attach?.(session) ?? null;
   try {
@@ -187,12 +189,12 @@ export function boot(config: RunConfig, attach?: (session: Session) => Trace | n
 
 /** Where --memory-max is in force. */
 export const PROGRAM_GROUP = '/quire';
-/** The program's group: what it allocates from here on is charged to it. */
-function limitMemory({ system: { memcg } }: Kernel, maxBytes: number | null): void {
-  if (maxBytes === null) return;
-  const group = memcg.create(PROGRAM_GROUP.slice(1))!;
+/** The program's group, a directory like any other, so that --set reaches its files. */
+function limitedGroup({ vfs, system: { memcg } }: Kernel, maxBytes: number): MemCgroup {
+  vfs.mkdirs(`/sys/fs/cgroup${PROGRAM_GROUP}`);
+  const group = [...memcg].find(({ path }) => path === PROGRAM_GROUP) ?? bug('mkdir below /sys/fs/cgroup makes no group');
   group.max = maxBytes / PAGE_SIZE;
-  memcg.active = group;
+  return group;
 }
 
 function mountDisks({ vfs, system }: Kernel, disks: RunConfig['inputs']['disks']): void {

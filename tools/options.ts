@@ -121,7 +121,7 @@ export const options = {
   swap: { kind: size, group: 'machine', repeat: true, help: 'a swap device (vdX) of that size, 44K to 4G; several: the first has the highest priority' },
   'swap-latency': { kind: text('PRESET', 'hdd'), group: 'machine', help: 'how long swap takes; as --disk-latency, the default; pmem is read at once' },
   lru: { kind: text('POLICY|FILE', 'clock'), group: 'kernel', byDefault: 'two-list', help: 'who goes: two-list, mglru, fifo, clock, random, lru, opt, a .ts file' },
-  'memory-max': { kind: size, group: 'kernel', help: 'memory.max of the control group of the program and what it starts' },
+  'memory-max': { kind: size, group: 'kernel', help: 'memory.max of the control group of the program and what it starts: /sys/fs/cgroup/quire' },
 
   root: { kind: text('DIR', './rootfs'), group: 'inputs', help: 'host folder, copied into the root of the guest\'s file system' },
   share: { kind: pair('HOST:GUEST', ':', './data:/data'), group: 'inputs', repeat: true, help: 'host folder, copied to a path of the guest; nothing is written back' },

@@ -33,3 +33,8 @@ test('the policy is exchanged again and again while a program swaps: nothing is 
   expect(stdout).toMatch(/^checksum [0-9a-f]{16}$/m);
   expect(stdout).toMatch(/^0x0000$/m);
 });
+
+test('the group of --memory-max is a directory of the guest, whose other limits can be set before the start', () => {
+  const { stdout } = runGuest(['--memory-max', '8M', '--set', '/sys/fs/cgroup/quire/memory.high=4M', '--', 'sh', '-c', 'cd /sys/fs/cgroup/quire; cat memory.max memory.high /proc/self/cgroup']);
+  expect(stdout).toBe('8388608\n4194304\n0::/quire\n');
+});

@@ -199,6 +199,7 @@ export const statusRows: Readonly<Record<string, TextRow<TaskSubject>>> = {
   stat: { mode: 0o444, show: (s) => stat(s, s.task.isLeader) },
   statm: { mode: 0o444, show: statm },
   mounts: { mode: 0o444, show: ({ vfs }) => mountsText(vfs) },
+  cgroup: { mode: 0o444, show: ({ task }) => `0::${task.process.group.path}\n` },
   oom_score: { mode: 0o444, show: oomScore },
   oom_score_adj: { mode: 0o644, show: ({ task }) => `${task.process.oomScoreAdj}\n`, store: setOomScoreAdj },
 };

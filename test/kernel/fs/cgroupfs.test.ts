@@ -34,6 +34,7 @@ describe('the tree', () => {
     expect(write(`${ROOT}/w/cgroup.procs`, '0\n')).toBe(2);
     expect(g.cat(`${ROOT}/w/cgroup.procs`)).toBe('2\n');
     expect(g.cat(`${ROOT}/cgroup.procs`)).toBe('');
+    expect(g.cat('/proc/2/cgroup')).toBe('0::/w\n');
     expect(g.call('unlinkat', AT_FDCWD, `${ROOT}/w`, 0x200)).toBe('EBUSY');
     expect(write(`${ROOT}/cgroup.procs`, '2')).toBe(1);
     expect(g.call('unlinkat', AT_FDCWD, `${ROOT}/w`, 0x200)).toBe(0);
