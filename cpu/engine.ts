@@ -33,6 +33,8 @@ export class EmittedEngine implements Core {
   private readonly layout: Layout;
   private readonly step: () => void;
   private traps = 0;
+  /** Tick of the run's first instruction. */
+  private first = 0;
 
   /** @param hotness when to translate; null: never. @param fuses use the host's fused multiply-add, which it must have. @param hostMs for the translator's
    *  account of its own time */
@@ -53,7 +55,7 @@ export class EmittedEngine implements Core {
     const env = {
       memory: ram.arena.memory,
       fetch: (twice: number) => this.fetch(twice / 2),
-      find: (host: number) => this.blocks.find(host),
+      find: (host: number, twice: number) => this.find(host, twice / 2),
       slow: (row: number, twice: number) => this.slow(row, twice / 2),
       restless: (number: number, twice: number) => regions?.restless(number, twice / 2),
       hot: (row: number) => regions?.ask(row, this.layout.ticks[0]! / 2),
@@ -73,7 +75,8 @@ export class EmittedEngine implements Core {
     exit.budget();
     this.traps = hart.traps;
     const stop = 2 * (hart.instret + hart.traps + budgetInstrs);
-    ticks[0] = 2 * (hart.instret + hart.traps);
+    this.first = hart.instret + hart.traps;
+    ticks[0] = 2 * this.first;
     while (exit.kind === ExitKind.Budget && ticks[0]! < stop) {
       regions?.makeReady(ticks[0]! / 2);
       ticks[1] = Math.min(stop, ticks[0]! + 2 * PIECE_INSTRS);
@@ -97,6 +100,7 @@ export class EmittedEngine implements Core {
     if (isShown()) {
       host = (pcLo + exec[slot + 2]!) | 0;
     } else {
+      if (this.stopsAt(tick)) return NO_HOST;
       mmu.tick = tick;
       host = mmu.lookup(pcHi, pcLo, Access.Fetch);
       counted = 1;
@@ -109,6 +113,7 @@ export class EmittedEngine implements Core {
     let count = 1;
     if ((pcLo & 4095) === 0xffe && !isCompressed(ram.arena.view.getUint16(host >>> 0, true))) {
       if (counted === 0) {
+        if (this.stopsAt(tick)) return NO_HOST;
         mmu.counters.lookups[Access.Fetch]!++;
         ram.arena.f64[exec[slot + 3]! >>> 3] = 2 * tick;
         counted = 1;
@@ -116,12 +121,24 @@ export class EmittedEngine implements Core {
       row = fetchStraddling(this, host, pcHi, pcLo, tick);
       if (row === NO_HOST) return NO_HOST;
     } else {
+      if (counted === 0 && this.stopsAt(tick)) return NO_HOST;
       row = blocks.find(host);
       if (counted === 0 || isShown()) count = blocks.operations[row - 1]!;
     }
     this.layout.fetched[0] = count;
     this.layout.fetched[1] = counted;
     return row;
+  }
+
+  /** The block at a host offset, where the filter shows the page of hart.pc; NO_HOST: the run stops before it. */
+  private find(host: number, tick: number): number {
+    return this.stopsAt(tick) ? NO_HOST : this.blocks.find(host);
+  }
+  /** Does the run stop before the instruction at hart.pc? Nothing is counted for it yet. */
+  private stopsAt(tick: number): boolean {
+    if (tick === this.first || !this.blocks.isStop(this.hart.pcHi, this.hart.pcLo)) return false;
+    this.exit.breakpoint();
+    return true;
   }
 
   /** The instruction of a row, whole. hart.pc is the block's; counts of fetches are up to date. */

@@ -20,6 +20,7 @@
 //   jit/region.ts       which instructions are translated together; jit/groups.ts: accesses that share a probe
 //   jit/translate.ts    a region as one function; jit/cache.ts, hotness.ts: when it is made, kept, dropped
 //   engine.ts           the TypeScript side of interpreter and regions
+//   image.ts            what is needed to put the machine back to a moment: columns, and frames shared between images
 //   machine.ts          arena, RAM, MMU and hart put together: run(budget) -> Exit; fits kernel/machine.ts by shape
 export * from './isa/table.ts';
 export { Format } from './isa/formats.ts';
@@ -29,6 +30,8 @@ export { disassemble, fName, show, xName } from './isa/disasm.ts';
 export * from './hart.ts';
 export * from './csr.ts';
 export * from './trap.ts';
+export { columnBytes } from './image.ts';
+export type { MachineImage } from './image.ts';
 export * from './machine.ts';
 export * from './jit/hotness.ts';
 export { hostFuses } from './wasm-host.ts';

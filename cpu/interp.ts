@@ -46,8 +46,8 @@ export const SIGNATURES = {
   region: { params: [Type.F64, Type.F64], results: [Type.I32] },
   /** A fetch. @returns the block's row, or below zero: trapped */
   fetch: { params: [Type.F64], results: [Type.I32] },
-  /** Decoding. @param host offset. @returns row */
-  find: { params: [Type.I32], results: [Type.I32] },
+  /** Decoding: host offset, twice the tick. @returns row, or below zero: the run stops before it */
+  find: { params: [Type.I32, Type.F64], results: [Type.I32] },
   /** One instruction: row, twice its tick. @returns Outcome */
   slow: { params: [Type.I32, Type.F64], results: [Type.I32] },
   /** A region that has stopped once more in so many times: its number, twice the tick. */
@@ -141,7 +141,9 @@ export function emitInterpreter(layout: Layout, pages: number, hotAfter: number 
   c.if(Type.I32);
   c.get(start).mem(Mem.i32_load, layout.tableRows);
   c.else();
-  c.get(host).call(find);
+  storePc();
+  c.get(host).get(tick).call(find).tee(start).i32(0).op(Op.i32_lt_s).brIf(leave);
+  c.get(start);
   c.end();
   c.i32(2).op(Op.i32_shl).tee(start).mem(Mem.i32_load, layout.operations - 4).set(count);
   if (hotAfter !== null) {

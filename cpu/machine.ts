@@ -1,6 +1,6 @@
 // Arena, RAM, MMU and hart put together: what the kernel calls hardware (kernel/machine.ts, fitted by shape). Here: construction, frames,
 // registers, address spaces, the clock, the state hash. Not here: how instructions run (reference/loop.ts), what an access counts (#mmu).
-import { PAGE_SIZE, UserError, highHalf, lowHalf, showSize } from '#base';
+import { PAGE_SIZE, UserError, highHalf, lowHalf, showSize, toNumber } from '#base';
 import type { Asid, Pfn, StateHash, Vpn } from '#base';
 import { Arena, Mmu, Privilege, Ram, SatpMode, mmuBytes } from '#mmu';
 import type { TlbDescription } from '#mmu';
@@ -13,6 +13,8 @@ import { DEFAULT_HOTNESS } from './jit/hotness.ts';
 import type { Hotness } from './jit/hotness.ts';
 import { EmittedEngine } from './engine.ts';
 import { LAYOUT_BYTES } from './emit/layout.ts';
+import { Imaging } from './image.ts';
+import type { MachineImage } from './image.ts';
 import type { Exit } from './trap.ts';
 import { hostFuses } from './wasm-host.ts';
 
@@ -72,7 +74,14 @@ export class Machine implements Clocks {
   /** The hart's registers, live. */
   readonly x: BigInt64Array;
   readonly xHalves: Int32Array;
+  /** Asked whenever the hart is about to run in a program: true stops it before the first instruction. Changes nothing. */
+  onEnter: (() => boolean) | null = null;
+  /** While somebody is asked: where the hart stood when the last run() came back, of a trap the instruction that trapped. */
+  lastPc = 0;
   private readonly engine: ReferenceEngine | EmittedEngine;
+  /** The engine, and what knows images: caches, for whoever copies the objects of the machine. */
+  get caches(): readonly object[] { return [this.arena, this.arena.buffer, this.engine, this.imaging]; }
+  private readonly imaging: Imaging;
   readonly timebaseHz: number;
   private readonly cyclesPerTick: number;
 
@@ -83,12 +92,16 @@ export class Machine implements Clocks {
     }
     const nrFrames = ramBytes / PAGE_SIZE;
     this.arena = new Arena(ramBytes + 2 * nrFrames + mmuBytes(tlb) + BLOCK_BYTES + LAYOUT_BYTES + HART_BYTES + ALIGNMENT_BYTES);
+    const hartStart = this.arena.usedBytes;
     this.hart = new Hart(this.arena);
+    const hartEnd = this.arena.usedBytes;
     this.harts = [this.hart];
     this.ram = new Ram(this.arena, nrFrames);
     this.sv = options.sv ?? 39;
     this.svadu = options.svadu ?? true;
+    const mmuStart = this.arena.usedBytes;
     this.mmu = new Mmu(this.arena, this.ram, { tlb, sv: this.sv, svadu: this.svadu, seed: options.seed ?? 1 });
+    this.imaging = new Imaging(this.arena, this.ram, [[hartStart, hartEnd], [mmuStart, this.arena.usedBytes]]);
     this.mmu.setPrivilege(Privilege.User, false, false);
     this.x = this.hart.x;
     this.xHalves = this.hart.xHalves;
@@ -107,7 +120,33 @@ export class Machine implements Clocks {
 
   /** Runs in U mode until a trap, or until exactly `budgetInstrs` have retired; run(1) is one step. The answer is one record, reused. */
   run(budgetInstrs: number): Exit {
-    return this.engine.run(budgetInstrs);
+    const { engine } = this;
+    if (this.onEnter === null) return engine.run(budgetInstrs);
+    if (this.onEnter()) {
+      engine.exit.breakpoint();
+      return engine.exit;
+    }
+    const exit = engine.run(budgetInstrs);
+    this.lastPc = toNumber(this.hart.pcHi, this.hart.pcLo);
+    return exit;
+  }
+
+  // ---- Stopping and going back
+
+  /** Stops before the instructions at these addresses, whoever runs there: run() answers Breakpoint, and nothing has been counted for them. The
+   *  instruction that a run() begins at is not asked about: going on steps over it. */
+  setBreakpoints(pcs: ReadonlySet<number>): void {
+    this.engine.blocks.setStops(pcs);
+  }
+  /** What is needed to come back to this moment, but for the objects beside the arena. To be called between two runs. */
+  takeImage(): MachineImage {
+    this.mmu.filter.clearWrite();
+    return this.imaging.take();
+  }
+  /** Back to an image of this machine. */
+  putBack(image: MachineImage): void {
+    this.imaging.putBack(image);
+    this.mmu.filter.clear();
   }
 
   // ---- The hart

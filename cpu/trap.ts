@@ -36,7 +36,13 @@ export class Exit {
     this.trap(Cause.Illegal, 0, bits);
   }
   budget(): void {
-    this.kind = ExitKind.Budget;
+    this.end(ExitKind.Budget);
+  }
+  breakpoint(): void {
+    this.end(ExitKind.Breakpoint);
+  }
+  private end(kind: ExitKind): void {
+    this.kind = kind;
     this.cause = this.tvalHi = this.tvalLo = 0;
   }
 }

@@ -9,6 +9,10 @@ import type { Arena } from './arena.ts';
 
 export const NO_HOST = -1;
 export const RAM_FIRST_PFN: Pfn = asPfn(0x80000);
+const NOT_ZERO = 1;
+const CHANGED = 2;
+/** What a first write to a frame leaves in the column that engines are told of (Ram.writtenAt). */
+export const WRITTEN = NOT_ZERO | CHANGED;
 
 export class Ram {
   readonly arena: Arena;
@@ -18,7 +22,8 @@ export class Ram {
   readonly hostBase: number;
   /** One byte a frame: 1 while an engine holds decoded or translated instructions of it. Stores there take the slow path. */
   readonly codeFrames: Uint8Array;
-  /** One byte a frame: 0 while it is known to hold zeros, as at the beginning, so that zeroing it is no work. */
+  /** One byte a frame, of two bits. NOT_ZERO: it may hold something; while it is known to hold zeros, as at the beginning, zeroing it is no work.
+   *  CHANGED: somebody may have written to it since takeChanged() last asked. */
   private readonly written: Uint8Array;
   /** Frame indices with decoded instructions that somebody other than the engine wrote to; the engine drops them when it next runs. */
   readonly dirtyCode: number[] = [];
@@ -61,22 +66,22 @@ export class Ram {
   /** To be called before anyone but the engine writes to a frame. */
   willWrite(pfn: Pfn): void {
     const index = pfn - this.firstPfn;
-    this.written[index] = 1;
+    this.written[index] = WRITTEN;
     if (this.codeFrames[index] !== 0) this.dirtyCode.push(index);
   }
   /** To be called before the engine first writes to a frame, which it knows by the frame's index. */
   engineWrites(index: number): void {
-    this.written[index] = 1;
+    this.written[index] = WRITTEN;
   }
   /** Are frames known to hold zeros? Then nobody can write to them without being asked first. */
   isKnownZero(first: Pfn, nr: number): boolean {
-    for (let at = first - this.firstPfn; at < first - this.firstPfn + nr; at++) if (this.written[at] !== 0) return false;
+    for (let at = first - this.firstPfn; at < first - this.firstPfn + nr; at++) if ((this.written[at]! & NOT_ZERO) !== 0) return false;
     return true;
   }
   /** Does a frame hold nothing but zeros? Its last word is looked at first, which mostly tells. */
   isZero(pfn: Pfn): boolean {
     if (!this.has(pfn)) bug(`frame ${pfn} is not RAM`);
-    if (this.written[pfn - this.firstPfn] === 0) return true;
+    if ((this.written[pfn - this.firstPfn]! & NOT_ZERO) === 0) return true;
     const { i32, f64 } = this.arena;
     const first = this.hostOf(pfn) >>> 2;
     if (i32[first + PAGE_SIZE / 4 - 1] !== 0) return false;
@@ -93,13 +98,45 @@ export class Ram {
     const begin = first - this.firstPfn;
     const end = begin + nr;
     for (let from = begin, to = begin; from < end; from = to) {
-      while (to < end && written[to] === 0) to++;
-      for (from = to; to < end && written[to] !== 0; to++) if (codeFrames[to] !== 0) this.dirtyCode.push(to);
+      while (to < end && (written[to]! & NOT_ZERO) === 0) to++;
+      for (from = to; to < end && (written[to]! & NOT_ZERO) !== 0; to++) if (codeFrames[to] !== 0) this.dirtyCode.push(to);
       if (to > from) this.arena.u8.fill(0, this.hostBase + from * PAGE_SIZE, this.hostBase + to * PAGE_SIZE);
     }
-    const after = isAnnounced ? 0 : 1;
-    for (let at = begin; at < end; at++) written[at] = after;
+    for (let at = begin; at < end; at++) written[at] = isAnnounced ? (written[at] === 0 ? 0 : CHANGED) : WRITTEN;
   }
+
+  // Images (#cpu, image.ts).
+
+  /** Indices of the frames that may have been written to since the last call, in order. Whoever asks sees to it that engines announce their next
+   *  write to each frame anew. */
+  takeChanged(): number[] {
+    const { written } = this;
+    const four = new Int32Array(written.buffer, written.byteOffset, written.length >>> 2);
+    const frames: number[] = [];
+    const look = (index: number): void => {
+      if ((written[index]! & CHANGED) === 0) return;
+      frames.push(index);
+      written[index]! &= ~CHANGED;
+    };
+    for (let i = 0; i < four.length; i++) if ((four[i]! & 0x02020202) !== 0) for (let k = 4 * i; k < 4 * i + 4; k++) look(k);
+    for (let k = 4 * four.length; k < written.length; k++) look(k);
+    return frames;
+  }
+  /** A copy of a frame, by index; null: it is known to hold zeros. */
+  frameImage(index: number): Uint8Array | null {
+    if ((this.written[index]! & NOT_ZERO) === 0) return null;
+    const at = this.hostBase + index * PAGE_SIZE;
+    return this.arena.u8.slice(at, at + PAGE_SIZE);
+  }
+  /** Makes a frame what frameImage() gave. It counts as unchanged. */
+  setFrame(index: number, image: Uint8Array | null): void {
+    const at = this.hostBase + index * PAGE_SIZE;
+    if (this.codeFrames[index] !== 0) this.dirtyCode.push(index);
+    if (image !== null) this.arena.u8.set(image, at);
+    else if ((this.written[index]! & NOT_ZERO) !== 0) this.arena.u8.fill(0, at, at + PAGE_SIZE);
+    this.written[index] = image === null ? 0 : NOT_ZERO;
+  }
+
   copy(to: Pfn, from: Pfn): void {
     this.willWrite(to);
     const source = this.hostOf(from) >>> 0;

@@ -4,7 +4,7 @@
 //
 // The readable definition is mmu.ts, tlb.ts, walker.ts and pwc.ts; function for function this follows them, and test/cpu/lockstep.test.ts
 // compares all counters, entries and stamps of the two.
-import { Pte, RAM_FIRST_PFN } from '#mmu';
+import { Pte, RAM_FIRST_PFN, WRITTEN } from '#mmu';
 import type { LevelPlan, MissPlan, PointerPlan, ProbePlan, Ram } from '#mmu';
 import {
   add, addDoubles, addWord, all, and, answer, apply, atLeast, below, block, byteAt, call, count, double, doubleAt, either, eq, equalDoubles, less, lessDoubles, atLeastDoubles, local, loopWhile,
@@ -183,7 +183,7 @@ export function emitRefill(plan: MissPlan, layout: Layout, ram: Ram, pages: numb
     when(and(shr(state(plan.state.mayLoad), and(shr(local(flags), word(1)), word(15))), word(1)), show(layout.read)),
     when(all(
       and(shr(state(plan.state.mayStore), and(shr(local(flags), word(1)), word(15))), word(1)), ne(and(wordAt(plan.l1.pages, local(e)), word(0x10000)), word(0)), isZero(byteAt(ram.codeFrames.byteOffset, frameIndex)),
-    ), block(setByte(ram.writtenAt, frameIndex, word(1)), show(layout.write))),
+    ), block(setByte(ram.writtenAt, frameIndex, word(WRITTEN)), show(layout.write))),
     word(1),
   )(c);
   module.add(c, 'refill');

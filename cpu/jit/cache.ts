@@ -73,6 +73,8 @@ export class Regions {
   /** By frame: how often its regions were lost to stores, and how often a block of it has become hot since the last store. Each loss doubles what the next takes. */
   private readonly rewritten = new Map<number, { times: number; asked: number }>();
   private work = 0;
+  private lastTick = 0;
+  private ranBefore = 0;
   private readonly hostMs: () => number;
   readonly counts: TranslationCounts = { regions: 0, remade: 0, dropped: 0, refused: 0, modules: 0, instrs: 0, bytes: 0, standingBytes: 0, peakBytes: 0, milliseconds: 0 };
 
@@ -114,7 +116,7 @@ export class Regions {
   }
   private hasWorkLeft(tick: number): boolean {
     const { workShare, workInAdvance } = this.hotness;
-    return this.work <= workInAdvance + workShare * tick;
+    return this.work <= workInAdvance + workShare * (this.ranBefore + tick);
   }
   /** Has the page at hart.pc been written to so often that its code should run longer first? */
   private isRestlessPage(): boolean {
@@ -126,6 +128,12 @@ export class Regions {
   /** Translates what was asked for, if that is enough or has waited. To be called between runs of emitted code. */
   makeReady(tick: number): void {
     const { batch: full, patienceInstrs } = this.hotness;
+    if (tick < this.lastTick) {
+      // The machine was put back to an earlier time: what has been run has been run.
+      this.ranBefore += this.lastTick - tick;
+      this.firstWish = Math.min(this.firstWish, tick);
+    }
+    this.lastTick = tick;
     if (this.wishes.length < full && (this.wishes.length === 0 || tick - this.firstWish < patienceInstrs)) return;
     const started = this.hostMs();
     this.translateWishes(tick);
@@ -289,6 +297,10 @@ class PageSource implements CodeSource {
     const delta = this.delta(this.page(offset));
     return Number.isNaN(delta) ? null : (this.pcLo + offset + delta) | 0;
   }
+  private isStop(offset: number): boolean {
+    const pc = (BigInt(this.pcHi) << 32n) + BigInt(this.pcLo >>> 0) + BigInt(offset);
+    return this.core.blocks.isStop(Number(BigInt.asIntN(32, pc >> 32n)), Number(BigInt.asIntN(32, pc)));
+  }
   isKnown(offset: number): boolean {
     const host = this.hostAt(offset);
     return host !== null && this.core.blocks.known(host) >= 0;
@@ -296,7 +308,7 @@ class PageSource implements CodeSource {
   instruction(offset: number): Decoded | null {
     const known = this.decoded.get(offset);
     if (known !== undefined) return known;
-    const host = this.hostAt(offset);
+    const host = this.isStop(offset) ? null : this.hostAt(offset);
     let d: Decoded | null = null;
     if (host !== null) {
       const { view } = this.core.ram.arena;

@@ -1,7 +1,7 @@
 // Decoded blocks: straight runs of instructions, decoded once and kept until their bytes change. Here: the rows, finding a block by the
 // host offset of its first byte (physical, so that remapping needs no care), dropping blocks of frames that were written. Not here:
 // executing them (loop.ts, ../interp.ts). The columns lie in the arena: emitted code reads the same rows. A cache and nothing else: dropping all of it at any moment changes no result and no count.
-import { PAGE_SIZE } from '#base';
+import { PAGE_SIZE, toNumber } from '#base';
 import type { Arena, Mmu, Ram } from '#mmu';
 import { F_WORDS, X_SINK } from '../hart.ts';
 import { decode, isCompressed } from '../isa/decode.ts';
@@ -32,6 +32,8 @@ interface FrameCode {
   linesHigh: number;
 }
 
+const holdsLine = ({ linesLow, linesHigh }: FrameCode, line: number): boolean => (((line < 32 ? linesLow : linesHigh) >>> line) & 1) !== 0;
+
 export class BlockCache {
   /** Columns, a row an instruction; those of a block follow one another. The row before a block is its header: the number of them. */
   readonly operations: Int32Array;
@@ -58,6 +60,9 @@ export class BlockCache {
   private readonly blocks = new Map<number, number>();
   private readonly straddling = new Map<number, number>();
   private readonly frames = new Map<number, FrameCode>();
+  /** Addresses to stop before, and their places in a page. */
+  private stops: ReadonlySet<number> = new Set();
+  private stopPlaces: ReadonlySet<number> = new Set();
 
   constructor(arena: Arena, ram: Ram, mmu: Mmu) {
     this.ram = ram;
@@ -77,9 +82,24 @@ export class BlockCache {
     const slot = tableSlot(host);
     if (this.tableKeys[slot] === host) return this.tableRows[slot]!;
     const block = this.blocks.get(host) ?? this.decodeBlock(host);
+    if (this.stopPlaces.has(host & (PAGE_SIZE - 1))) return block;
     this.tableKeys[slot] = host;
     this.tableRows[slot] = block;
     return block;
+  }
+
+  /** Engines shall stop before instructions at these addresses. Blocks are physical and addresses are not: what stands at such a place in any page
+   *  begins a block, and one that the table above does not have, so that whoever comes there calls and can look at the pc. */
+  setStops(pcs: ReadonlySet<number>): void {
+    const fresh = [...pcs].filter((pc) => !this.stops.has(pc)).map((pc) => pc % PAGE_SIZE);
+    this.stops = new Set(pcs);
+    this.stopPlaces = new Set([...pcs].map((pc) => pc % PAGE_SIZE));
+    // Where stops have gone blocks stay cut, which does no harm.
+    for (const [frame, code] of [...this.frames]) if (fresh.some((place) => holdsLine(code, place >>> 6))) this.dropFrame(frame, false);
+  }
+  /** To be asked before anything is counted for the instruction, where it begins a block that the table does not have. */
+  isStop(pcHi: number, pcLo: number): boolean {
+    return this.stops.size !== 0 && this.stops.has(toNumber(pcHi, pcLo));
   }
 
   /** The block that starts at a host offset if it is decoded, else -1. */
@@ -106,6 +126,7 @@ export class BlockCache {
     let at = 0;
     let count = 0;
     while (count < MAX_BLOCK && host + at < pageEnd) {
+      if (count > 0 && this.stopPlaces.has((host + at) & (PAGE_SIZE - 1))) break;
       const low = this.ram.arena.view.getUint16((host + at) >>> 0, true);
       if (!isCompressed(low) && host + at + 2 >= pageEnd) break;
       const d = decode(isCompressed(low) ? low : this.ram.arena.view.getInt32((host + at) >>> 0, true));
@@ -193,8 +214,7 @@ export class BlockCache {
     const here = this.frames.get(frame)!;
     const first = (host & (PAGE_SIZE - 1)) >>> 6;
     const last = ((host & (PAGE_SIZE - 1)) + lenBytes - 1) >>> 6;
-    const touched = (line: number): boolean => (((line < 32 ? here.linesLow : here.linesHigh) >>> line) & 1) !== 0;
-    if (!touched(first) && !touched(last)) return false;
+    if (!holdsLine(here, first) && !holdsLine(here, last)) return false;
     this.dropFrame(frame, true);
     return true;
   }

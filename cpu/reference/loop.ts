@@ -74,6 +74,7 @@ export class ReferenceEngine implements Core {
     hart.x[0] = 0n;
     exit.budget();
     const { traps } = hart;
+    const first = hart.instret + traps;
     let left = budgetInstrs;
     let tick = hart.instret + traps;
     let pcLo = hart.pcLo;
@@ -88,6 +89,10 @@ export class ReferenceEngine implements Core {
       if (exec[slot] === page && exec[slot + 1] === pcHi) {
         host = (pcLo + exec[slot + 2]!) | 0;
       } else {
+        if (tick !== first && blocks.isStop(pcHi, pcLo)) {
+          exit.breakpoint();
+          break;
+        }
         mmu.tick = tick;
         host = mmu.lookup(pcHi, pcLo, Access.Fetch);
         counted = 1;
@@ -101,6 +106,10 @@ export class ReferenceEngine implements Core {
       let count = 1;
       if ((pcLo & 4095) === 0xffe && !isCompressed(u16[host >>> 1]!)) {
         if (counted === 0) {
+          if (tick !== first && blocks.isStop(pcHi, pcLo)) {
+            exit.breakpoint();
+            break;
+          }
           lookups[0 /* Access.Fetch */]!++;
           f64[stamp] = 2 * tick;
           counted = 1;
@@ -109,7 +118,15 @@ export class ReferenceEngine implements Core {
         if (start === NO_HOST) break;
       } else {
         const known = tableSlot(host);
-        start = tableKeys[known] === host ? tableRows[known]! : blocks.find(host);
+        if (tableKeys[known] === host) {
+          start = tableRows[known]!;
+        } else {
+          if (tick !== first && counted === 0 && blocks.isStop(pcHi, pcLo)) {
+            exit.breakpoint();
+            break;
+          }
+          start = blocks.find(host);
+        }
         // Where the MMU does not vouch for the page beyond this fetch, the next instruction asks again.
         if (counted === 0 || (exec[slot] === page && exec[slot + 1] === pcHi)) count = operations[start - 1]!;
         if (count > left) count = left;

@@ -39,31 +39,58 @@ export class MemoryImage implements DiskImage {
   }
 }
 
-const CHUNK_BYTES = 1 << 20;
+const CHUNK_BYTES = 1 << 16;
 
-/** The same for what is mostly never written, as swap: memory of the host goes only to the parts that were. */
+/** A part of a sparse image. Once it is kept by a copy of the machine its bytes never change again: a write makes another. */
+export class ImageChunk {
+  readonly bytes: Uint8Array;
+  isKept = false;
+  constructor(bytes: Uint8Array) {
+    this.bytes = bytes;
+  }
+}
+
+/** The same for what is mostly never written, as swap: memory of the host goes only to the parts that were. Over another image it takes what is
+ *  written, and leaves that one as it is. */
 export class SparseImage implements DiskImage {
-  readonly isReadOnly = false;
+  readonly isReadOnly: boolean;
   readonly sizeBytes: number;
-  private readonly chunks = new Map<number, Uint8Array>();
-  constructor(sizeBytes: number) {
+  private readonly base: DiskImage | null;
+  private readonly chunks = new Map<number, ImageChunk>();
+  constructor(sizeBytes: number, base: DiskImage | null = null) {
     this.sizeBytes = sizeBytes;
+    this.base = base;
+    this.isReadOnly = base?.isReadOnly ?? false;
   }
   read(offset: number, into: Uint8Array): boolean {
+    let isRead = true;
     this.visit(offset, into.length, (at, inChunk, nr) => {
+      const part = into.subarray(inChunk.done, inChunk.done + nr);
       const chunk = this.chunks.get(at);
-      if (chunk === undefined) into.fill(0, inChunk.done, inChunk.done + nr);
-      else into.set(chunk.subarray(inChunk.from, inChunk.from + nr), inChunk.done);
+      if (chunk !== undefined) part.set(chunk.bytes.subarray(inChunk.from, inChunk.from + nr));
+      else if (this.base === null) part.fill(0);
+      else isRead = this.base.read(at * CHUNK_BYTES + inChunk.from, part) && isRead;
     });
-    return true;
+    return isRead;
   }
   write(offset: number, from: Uint8Array): boolean {
+    let isWritten = true;
     this.visit(offset, from.length, (at, inChunk, nr) => {
-      let chunk = this.chunks.get(at);
-      if (chunk === undefined) this.chunks.set(at, (chunk = new Uint8Array(CHUNK_BYTES)));
-      chunk.set(from.subarray(inChunk.done, inChunk.done + nr), inChunk.from);
+      const chunk = this.chunkToWrite(at);
+      if (chunk === null) isWritten = false;
+      else chunk.bytes.set(from.subarray(inChunk.done, inChunk.done + nr), inChunk.from);
     });
-    return true;
+    return isWritten;
+  }
+  /** null: what lies below it cannot be read. */
+  private chunkToWrite(at: number): ImageChunk | null {
+    const old = this.chunks.get(at);
+    if (old !== undefined && !old.isKept) return old;
+    const bytes = old?.bytes.slice() ?? new Uint8Array(Math.min(CHUNK_BYTES, this.sizeBytes - at * CHUNK_BYTES));
+    if (old === undefined && this.base !== null && !this.base.read(at * CHUNK_BYTES, bytes)) return null;
+    const chunk = new ImageChunk(bytes);
+    this.chunks.set(at, chunk);
+    return chunk;
   }
   flush(): boolean {
     return true;

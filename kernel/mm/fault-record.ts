@@ -34,7 +34,7 @@ export interface FaultPhase {
 }
 
 export interface FaultRecord {
-  /** 0, 1, 2 ... since recording began. */
+  /** 0, 1, 2 ... since the machine began, recorded or not. */
   readonly number: number;
   readonly cycle: number;
   readonly mmId: number;
@@ -59,6 +59,8 @@ export class FaultLog {
   private records: FaultRecord[] = [];
   private next = 0;
   private changes: PteChange[] = [];
+  /** Told of every phase when it is closed, while recording; null: nobody asks. */
+  onPhase: ((fault: FaultRecord, phase: FaultPhase) => void) | null = null;
   private readonly clock: { readonly clockCycles: number };
 
   constructor(clock: { readonly clockCycles: number }) {
@@ -82,15 +84,20 @@ export class FaultLog {
 
   /** Opens a record if somebody asked for one. Faults do not nest. */
   begin(mmId: number, va: number, access: number, from: 'user' | 'kernel', ip: number): void {
+    const number = this.next++;
     if (!this.recording) return;
     const cycle = this.clock.clockCycles;
-    this.current = { number: this.next++, cycle, mmId, va, access, from, ip, phases: [], result: -1, kind: 'failed', endCycle: cycle };
+    this.current = { number, cycle, mmId, va, access, from, ip, phases: [], result: -1, kind: 'failed', endCycle: cycle };
     this.changes = [];
   }
   /** Closes a phase; it owns the words changed since the last one. */
   phase(name: FaultPhaseName, facts: Readonly<Record<string, number | string>>, decision: string, reason: ReasonCode | null = null): void {
-    this.current?.phases.push({ name, cycle: this.clock.clockCycles, facts, decision, reason, ptes: this.changes });
+    const { current } = this;
+    if (current === null) return;
+    const phase = { name, cycle: this.clock.clockCycles, facts, decision, reason, ptes: this.changes };
+    current.phases.push(phase);
     this.changes = [];
+    this.onPhase?.(current, phase);
   }
   pteChanged(table: Pfn, index: number, oldLow: number, oldHigh: number, newLow: number, newHigh: number): void {
     this.changes.push({ table, index, oldLow, oldHigh, newLow, newHigh });

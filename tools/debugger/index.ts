@@ -4,7 +4,8 @@
 //   timeline.ts     places, stops, what can be asked of the way: what everything below stands on
 //   events.ts       the tracepoints that count; the index of a run
 //   heap.ts         a copy of the kernel's objects, put back in place; checkpoint.ts: that and the machine's columns and changed frames
-//   replay.ts       the Timeline: a ring of checkpoints, running again, stopping inside the kernel
+//   runner.ts       the run itself, from moment to moment; stopping inside the kernel
+//   replay.ts       the Timeline: openTimeline(config); a ring of checkpoints, running again
 //   recording.ts    a.qrec: the inputs of a run and the index of its events
 //   elf.ts, dwarf/  symbols, lines, inlined calls, call frames of a guest's executable; source.ts: one address as a person reads it
 //   code-frame.ts   what code does to its frame, for files that do not say; unwind.ts: up a stack
@@ -14,3 +15,5 @@
 //   prompt.ts       the terminal: history, completion; script.ts: -x and --json
 //   gdb/            the remote protocol: packets.ts, target.ts (registers), stub.ts, files.ts (vFile, qXfer), monitor.ts
 export * from './timeline.ts';
+export { openTimeline } from './replay.ts';
+export type { TimelineOptions } from './replay.ts';

@@ -16,7 +16,9 @@ export interface Place {
   /** Inside the kernel only: phases of the present fault that are closed. -1: not inside. */
   readonly phase: number;
 }
-export const comparePlaces = (a: Place, b: Place): number => a.instret - b.instret || a.event - b.event || a.phase - b.phase;
+/** In the order of the run: what happens in the kernel at an event comes before the program goes on after it. */
+export const comparePlaces = (a: Place, b: Place): number => a.instret - b.instret || a.event - b.event || phaseOrder(a) - phaseOrder(b);
+const phaseOrder = ({ phase }: Place): number => (phase < 0 ? Number.MAX_SAFE_INTEGER : phase);
 
 /** Bytes of memory whose reads or writes are asked for: virtual ones of a process (mmId), or physical ones, which sees page tables and every alias. */
 export interface MemoryWatch {
@@ -43,10 +45,13 @@ export interface Until {
   readonly instructions?: (pc: number) => boolean;
   /** No further than here. */
   readonly place?: Place;
+  /** forward() only: no longer than so many milliseconds of the host's time; then it stops as 'interrupted', for the caller to look at keys and sockets,
+   *  and can be called again. */
+  readonly patienceMs?: number;
 }
 
 export type Stop =
-  | { readonly kind: 'place' | 'start' | 'exited' | 'deadlock' | 'input' | 'interrupted' | 'instruction' }
+  | { readonly kind: 'place' | 'start' | 'exited' | 'budget' | 'deadlock' | 'input' | 'interrupted' | 'instruction' }
   | { readonly kind: 'pc'; readonly pc: number }
   /** After the instruction (or in the kernel, after the store) that did it. `line`: where in the kernel's TypeScript; null: a program did it. */
   | { readonly kind: 'memory'; readonly watch: MemoryWatch; readonly isWrite: boolean; readonly address: number; readonly line: string | null }
@@ -72,12 +77,20 @@ export interface Timeline {
   backward(until: Until): Stop;
   /** To a place of the run; beyond its end: the end. */
   seek(place: Place): Stop;
-  /** n instructions of whoever runs; negative: back. Out of the kernel first, if it is inside. */
+  /** Into the kernel at the emission of the n-th event of the run. */
+  seekEvent(event: number): Stop;
+  /** n instructions of whoever runs; negative: back. An instruction that traps is one step, to wherever the program goes on; a page fault belongs to the
+   *  instruction that is tried again. Out of the kernel first, if it is inside: forwards to the instruction that is next, backwards, as the first
+   *  step, to the one that trapped. */
   stepInstructions(n: number): Stop;
-  /** A change from outside (a debugger's write to memory or registers). From here on it is another run: what lay ahead is forgotten, what lies behind stays. */
+  /** A change from outside (a debugger's write to memory or registers); not inside the kernel. It is done again whenever the run comes by. From here on it is another run: what lay ahead is forgotten, what lies behind stays. */
   edit(change: (session: Session) => void): void;
   /** Output of the program that was not shown yet; what runs again shows nothing twice. */
   takeOutput(): readonly { readonly fd: 1 | 2; readonly bytes: Uint8Array }[];
   /** Input for a stop of kind 'input'; none: its end. Part of the recording. */
   feed(bytes: Uint8Array): void;
+  /** Ctrl-C at the program's terminal. Part of the recording. */
+  interruptProgram(): void;
+  /** No more of it: listeners go, disks are unmounted. */
+  close(): void;
 }

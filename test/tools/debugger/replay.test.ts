@@ -1,0 +1,219 @@
+// Going through a run both ways: wherever one comes from, a place is the same place, and it is the one that a plain run passes.
+// LONG=1: more random moves. SEED=n: the moves of one failure again.
+import { describe, expect, test } from 'vitest';
+import { Prng, tracepoints } from '#base';
+import { ENGINES } from '#cpu';
+import { comparePlaces, type Place, type Stop, type Timeline } from '#tools/debugger/index.ts';
+import { at, END, openGuest, plainHashes, seeds, START } from './fixture.ts';
+
+const point = (name: string) => tracepoints().get(name)!;
+const all = (names: readonly string[]) => ({ points: new Set(names.map(point)), at: () => true });
+
+/** Threads, fork, signals; swap under a limit, with processes that are killed; folios of many sizes, khugepaged among them; a shell that runs programs. */
+const guests = {
+  hello: '--mem 64M -- hello',
+  swapcheck: '--mem 48M --swap 32M --memory-max 3M -- swapcheck --size 4M --shared 1M --steps 600 --forks 2',
+  khugepaged: '--mem 64M --thp always --set /sys/kernel/mm/transparent_hugepage/khugepaged/scan_sleep_millisecs=1 -- sparse --bytes 16M --gap 16K --rounds 60',
+  build: '--mem 64M -- build --units 2 --lines 20',
+};
+
+describe('a place is the same state as in a plain run', () => {
+  for (const engine of ENGINES) {
+    for (const [name, words] of Object.entries(guests)) {
+      if (engine !== 'jit' && name !== 'hello') continue;
+      test(`${name}, ${engine}`, () => {
+        const whole = plainHashes(`--engine ${engine} ${words}`, []);
+        const instrets = [0.1, 0.35, 0.5, 0.77, 0.999].map((share) => Math.floor(whole.instructions * share));
+        const plain = plainHashes(`--engine ${engine} ${words}`, instrets);
+        const timeline = openGuest(`--engine ${engine} ${words}`);
+        expect(timeline.forward({})).toEqual({ kind: 'exited' });
+        expect(timeline.session.stateHash()).toBe(plain.end);
+        for (const i of [4, 0, 3, 1, 2, 2, 0]) {
+          timeline.seek(at(instrets[i]!));
+          expect([timeline.place.instret, timeline.session.stateHash()]).toEqual([instrets[i], plain.hashes[i]]);
+        }
+        timeline.seek(END);
+        expect(timeline.stop).toEqual({ kind: 'exited' });
+        expect(timeline.session.stateHash()).toBe(plain.end);
+        timeline.close();
+      });
+    }
+  }
+});
+
+describe('instruction by instruction', () => {
+  test('n steps forward and n back give the same state, over traps, too', () => {
+    const timeline = openGuest(guests.hello);
+    timeline.forward({ events: all(['sys_enter']) });
+    timeline.seek(at(timeline.place.instret - 3));
+    const states: [Place, string][] = [];
+    for (let i = 0; i < 40; i++) {
+      states.push([timeline.place, timeline.session.stateHash()]);
+      timeline.stepInstructions(1);
+    }
+    // Some of the steps are system calls, which do not retire.
+    expect(timeline.place.instret).toBeLessThan(states[0]![0].instret + 40);
+    for (const [place, hash] of [...states].reverse()) {
+      timeline.stepInstructions(-1);
+      expect([timeline.place, timeline.session.stateHash()]).toEqual([place, hash]);
+    }
+    for (const n of [3, 17, 39]) {
+      timeline.stepInstructions(n);
+      expect([timeline.place, timeline.session.stateHash()]).toEqual(states[n]);
+      timeline.stepInstructions(-n);
+      expect([timeline.place, timeline.session.stateHash()]).toEqual(states[0]);
+    }
+    timeline.close();
+  });
+  test('going back beyond the start ends at the start', () => {
+    const timeline = openGuest(guests.hello);
+    timeline.seek(at(1000));
+    expect(timeline.stepInstructions(-5000)).toEqual({ kind: 'start' });
+    expect(timeline.place).toEqual(START);
+    timeline.close();
+  });
+  test('asking at every instruction finds the same instructions backwards', () => {
+    const timeline = openGuest(guests.hello);
+    timeline.seek(at(20_000));
+    const floor = timeline.place;
+    const seen: number[] = [];
+    timeline.forward({ instructions: (pc) => { seen.push(pc); return false; }, place: at(21_000) });
+    const wanted = seen[300]!;
+    const places: Place[] = [];
+    timeline.seek(floor);
+    while (timeline.forward({ instructions: (pc) => pc === wanted, place: at(21_000) }).kind === 'instruction') places.push(timeline.place);
+    expect(places.length).toBeGreaterThan(0);
+    const back: Place[] = [];
+    while (timeline.backward({ instructions: (pc) => pc === wanted, place: floor }).kind === 'instruction') back.unshift(timeline.place);
+    expect(back).toEqual(places);
+    timeline.close();
+  });
+});
+
+describe('inside the kernel', () => {
+  test('events and phases come in one order, forwards and backwards, and the state in the middle is the same', () => {
+    const timeline = openGuest(guests.hello);
+    timeline.seek(at(12_000));
+    const floor = timeline.place;
+    const until = { events: all(['page_fault_user', 'mm_page_alloc', 'sys_enter', 'sys_exit']), phases: () => true };
+    const describeStop = (stop: Stop): string => (stop.kind === 'event' ? stop.point.name : stop.kind === 'phase' ? `${stop.fault.number}:${stop.phase.name}` : stop.kind);
+    const there: unknown[] = [];
+    for (let i = 0; i < 40; i++) there.push([describeStop(timeline.forward(until)), timeline.place, timeline.fault?.phases.length ?? 0, timeline.session.stateHash()]);
+    expect(there.map((row) => (row as string[])[0]!.replace(/^\d+:/, ''))).toContain('rmap+lru');
+    timeline.forward(until);
+    const back: unknown[] = [];
+    for (let i = 0; i < 40; i++) back.unshift([describeStop(timeline.backward(until)), timeline.place, timeline.fault?.phases.length ?? 0, timeline.session.stateHash()]);
+    expect(back).toEqual(there);
+    timeline.backward({ ...until, place: floor });
+    expect(timeline.place).toEqual(floor);
+    timeline.close();
+  });
+  test('out of the kernel forwards is the instruction tried again, backwards the one that trapped', () => {
+    const timeline = openGuest(guests.hello);
+    timeline.seek(at(12_000));
+    timeline.forward({ phases: (_, phase) => phase.name === 'map' });
+    const { instret } = timeline.place;
+    const pc = timeline.session.machine.pc;
+    expect(timeline.fault?.phases.at(-1)?.name).toBe('map');
+    timeline.stepInstructions(0);
+    expect([timeline.place.instret, timeline.place.phase, timeline.session.machine.pc, timeline.fault]).toEqual([instret, -1, pc, null]);
+    timeline.stepInstructions(1);
+    expect(timeline.place.instret).toBe(instret + 1);
+    timeline.backward({ phases: (_, phase) => phase.name === 'map' });
+    timeline.stepInstructions(-1);
+    expect([timeline.place.instret, timeline.session.machine.pc]).toEqual([instret, pc]);
+    timeline.close();
+  });
+  test('the n-th event can be gone to', () => {
+    const timeline = openGuest(guests.hello);
+    const names: string[] = [];
+    for (let i = 1; i <= 12; i++) {
+      timeline.seekEvent(i);
+      names.push(`${timeline.place.event}`);
+    }
+    expect(names).toEqual(Array.from({ length: 12 }, (_, i) => `${i + 1}`));
+    timeline.seekEvent(5);
+    expect(timeline.place.event).toBe(5);
+    timeline.close();
+  });
+});
+
+describe('breakpoints', () => {
+  test('every engine stops at the same places, and they are those where the pc is', () => {
+    const pcs = new Set<number>();
+    const first = openGuest(guests.hello);
+    first.seek(at(30_000));
+    first.forward({ instructions: (pc) => { pcs.add(pc); return false; }, place: at(30_400) });
+    first.close();
+    const addresses = new Set([...pcs].filter((_, i) => i % 9 === 4));
+    const stops = ENGINES.map((engine) => {
+      const timeline = openGuest(`--engine ${engine} ${guests.hello}`);
+      timeline.seek(at(29_500));
+      const places: string[] = [];
+      while (timeline.forward({ pcs: { addresses, at: () => true }, place: at(31_500) }).kind === 'pc') {
+        expect(addresses.has(Number(timeline.session.machine.pc))).toBe(true);
+        places.push(`${JSON.stringify(timeline.place)} ${timeline.session.stateHash()}`);
+      }
+      const back: string[] = [];
+      while (timeline.backward({ pcs: { addresses, at: () => true }, place: at(29_500) }).kind === 'pc') back.unshift(`${JSON.stringify(timeline.place)} ${timeline.session.stateHash()}`);
+      expect(back).toEqual(places);
+      timeline.close();
+      return places;
+    });
+    expect(stops[0]!.length).toBeGreaterThan(5);
+    expect(stops[1]).toEqual(stops[0]);
+    expect(stops[2]).toEqual(stops[0]);
+    // The same by looking at every instruction.
+    const slow = openGuest(guests.hello);
+    slow.seek(at(29_500));
+    const places: string[] = [];
+    while (slow.forward({ instructions: (pc) => addresses.has(pc), place: at(31_500) }).kind === 'instruction') places.push(`${JSON.stringify(slow.place)} ${slow.session.stateHash()}`);
+    expect(places).toEqual(stops[0]);
+    slow.close();
+  });
+});
+
+describe('random moves', () => {
+  const guest = '--mem 48M --swap 16M --memory-max 2M -- swapcheck --size 2M --shared 512K --steps 200 --forks 2';
+  test.each(seeds('timeline moves', 4))('come to the same states (SEED=%i replays it)', (seed) => {
+    const random = new Prng(seed, 'moves');
+    const timeline = openGuest(guest, { ringBytes: 64 << 20 });
+    const known = new Map<string, string>();
+    const look = (): void => {
+      const key = JSON.stringify(timeline.place);
+      const hash = timeline.session.stateHash();
+      expect([key, known.get(key) ?? hash]).toEqual([key, hash]);
+      known.set(key, hash);
+    };
+    timeline.forward({});
+    const end = timeline.place;
+    const visited: Place[] = [end];
+    look();
+    for (let i = 0; i < 60; i++) {
+      move(timeline, random, end, visited);
+      visited.push(timeline.place);
+      look();
+    }
+    timeline.close();
+  });
+});
+
+function move(timeline: Timeline, random: Prng, end: Place, visited: readonly Place[]): void {
+  const events = all([['page_fault_user'], ['sys_enter', 'sys_exit'], ['mm_page_free'], ['sched_switch']][random.below(4)]!);
+  const before = timeline.place;
+  switch (random.below(8)) {
+    case 0: timeline.seek(at(random.below(end.instret))); return;
+    case 1: timeline.seek(visited[random.below(visited.length)]!); return;
+    case 2: timeline.stepInstructions(random.below(60)); return;
+    case 3: timeline.stepInstructions(-random.below(60)); return;
+    case 4: timeline.forward({ events }); return;
+    case 5: timeline.backward({ events }); return;
+    case 6: {
+      const { kind } = timeline.forward({ phases: (_, { name }) => name === 'allocate' || name === 'return' });
+      // Back by the same way: the last such phase before the one after is this one.
+      if (kind === 'phase' && comparePlaces(timeline.place, before) <= 0) throw new Error('forward went back');
+      return;
+    }
+    default: timeline.backward({ phases: (_, { name }) => name === 'map' });
+  }
+}

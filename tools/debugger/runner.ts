@@ -1,0 +1,400 @@
+// The run itself: a session that goes on until something asked for holds. Here: the moments at which anything can hold (the hart about to run in a
+// program, an event, a phase that is closed), inputs given again at their places, images of the whole, and stopping in the middle of the kernel's
+// work. Not here: where to begin, which checkpoint, backwards (replay.ts).
+//
+// To stop inside the kernel means to look at a state that no call of it ever returns: an image is taken in the middle, the work is thrown away by an
+// exception, and the image put back. It can be looked at; it cannot go on, for the functions that were under way are gone. Whoever goes on begins again
+// at a checkpoint before.
+import type { MachineImage } from '#cpu';
+import type { FaultPhase, FaultRecord, OutputChunk } from '#kernel';
+import type { Tracepoint } from '#base';
+import type { Session } from '../boot.ts';
+import { EventCounter } from './events.ts';
+import { putHeapBack, takeHeap } from './heap.ts';
+import type { HeapImage } from './heap.ts';
+import { comparePlaces } from './timeline.ts';
+import type { Place, Stop, Until, ValueWatch } from './timeline.ts';
+
+/** What came from outside, and where. */
+export type Input = { readonly place: Place } & (
+  | { readonly kind: 'bytes'; readonly bytes: Uint8Array }
+  | { readonly kind: 'interrupt' }
+  | { readonly kind: 'edit'; readonly change: (session: Session) => void });
+
+/** A stretch of the run to be gone through. */
+export interface Stretch {
+  readonly until: Until;
+  /** What holds at or before this place is passed over. null: nothing is. */
+  readonly after: Place | null;
+  /** No further. null: to the end. */
+  readonly limit: Place | null;
+  /** 'first': it ends where something holds. 'last': it goes on to the limit, and what held last is found. */
+  readonly want: 'first' | 'last';
+  /** It also ends where an instruction that trapped is done, and the program goes on elsewhere; 'note': these places are noted. */
+  readonly traps?: 'stop' | 'note';
+  readonly patienceMs?: number;
+}
+/** Of stops that say nothing more. */
+type PlainKind = Exclude<Stop['kind'], 'pc' | 'memory' | 'value' | 'event' | 'phase'>;
+export interface Found { readonly place: Place; readonly stop: Stop }
+
+export interface StateImage { readonly heap: HeapImage; readonly machine: MachineImage; readonly rest: Rest }
+/** Of the runner's own, what belongs to the state. */
+export interface Rest { isStep: boolean; events: number; nextInput: number; written: { 1: number; 2: number }; passed: Passed | null; lastTask: number; messages: number }
+/** A breakpoint that was stopped at, or passed over: the same instruction tried again after a fault is not asked about again. */
+interface Passed { readonly instret: number; readonly pc: number; readonly task: number }
+
+/** Instructions between two looks at the host's clock, at first. */
+const FIRST_SLICE = 200_000;
+const SLICE_MS = 20;
+const [MIN_SLICE, MAX_SLICE] = [10_000, 8_000_000];
+/** Unwinds the kernel. No Error: a stack would cost more than the rest. */
+const UNWIND = { name: 'unwind' };
+
+export class Runner {
+  readonly session: Session;
+  readonly inputs: Input[];
+  /** Standing in the middle of the kernel's work; the state can only be looked at. */
+  inside: Place | null = null;
+  /** After each slice, at a place where the state can be kept. */
+  onSlice: (() => void) | null = null;
+  /** Milliseconds of the host that the run up to here took. */
+  hostMs = 0;
+  /** Standing where an instruction is come to for the first time, or where the program goes on behind a trap: not where one is tried again. */
+  isStep = false;
+  /** Places noted in a stretch with `traps`. */
+  trapPlaces: Place[] = [];
+
+  private readonly counter: EventCounter;
+  private readonly outside: Set<object>;
+  private lastHeap: HeapImage | null = null;
+  private nextInput = 0;
+  private passed: Passed | null = null;
+  private lastTask = 0;
+  private sliceInstrs = FIRST_SLICE;
+
+  private readonly written = { 1: 0, 2: 0 };
+  private readonly shown = { 1: 0, 2: 0 };
+  private fresh: OutputChunk[] = [];
+  private messages = 0;
+  private shownMessages = 0;
+  private freshMessages: string[] = [];
+
+  // The stretch under way.
+  private stretch: Stretch | null = null;
+  private found: Found | null = null;
+  private stopped = false;
+  /** The hart did not run on because of an input, or because it is far enough. */
+  private isAtBound = false;
+  private insideImage: StateImage | null = null;
+  private readonly watched = new Map<ValueWatch, number>();
+
+  /** @param outside what is the host's, and not part of the state */
+  constructor(session: Session, inputs: readonly Input[], outside: readonly object[]) {
+    this.session = session;
+    this.inputs = [...inputs];
+    const { machine, kernel } = session;
+    this.outside = new Set<object>([session.config, ...machine.caches, ...outside]);
+    this.counter = new EventCounter();
+    this.counter.onEvent = (point, values) => this.onEvent(point, values);
+    kernel.system.faults.onPhase = (fault, phase) => this.onPhase(fault, phase);
+    machine.onEnter = () => this.onEnter();
+  }
+  close(): void {
+    this.counter.close();
+    this.session.kernel.system.faults.onPhase = null;
+    this.session.machine.onEnter = null;
+  }
+
+  /** Events so far. */
+  get events(): number {
+    return this.counter.count;
+  }
+  get place(): Place {
+    return this.inside ?? this.programPlace;
+  }
+  private get programPlace(): Place {
+    return { instret: this.session.machine.instret, event: this.counter.count, phase: -1 };
+  }
+  private get kernelPlace(): Place {
+    return { instret: this.session.machine.instret, event: this.counter.count, phase: this.session.kernel.system.faults.current?.phases.length ?? 0 };
+  }
+  private get task(): number {
+    return this.session.kernel.current?.tid ?? 0;
+  }
+
+  // --- Images ---
+
+  take(): StateImage {
+    const { session, outside } = this;
+    const heap = takeHeap([session], outside, this.lastHeap);
+    this.lastHeap = heap;
+    const rest: Rest = {
+      isStep: this.isStep, events: this.counter.count, nextInput: this.nextInput, written: { ...this.written }, passed: this.passed, lastTask: this.lastTask, messages: this.messages,
+    };
+    return { heap, machine: session.machine.takeImage(), rest };
+  }
+  putBack({ heap, machine, rest }: StateImage): void {
+    putHeapBack(heap);
+    this.lastHeap = heap;
+    this.session.machine.putBack(machine);
+    const { isStep, events, nextInput, written, passed, lastTask, messages } = rest;
+    this.isStep = isStep;
+    this.counter.count = events;
+    this.nextInput = nextInput;
+    Object.assign(this.written, written);
+    this.passed = passed;
+    this.lastTask = lastTask;
+    this.messages = messages;
+    this.inside = null;
+  }
+
+  // --- Inputs and output ---
+
+  /** Something from outside, here and now. What was to come from there on is forgotten. */
+  give(input: Input): void {
+    this.inputs.length = this.nextInput;
+    this.inputs.push(input);
+    this.applyNext();
+    for (const fd of [1, 2] as const) this.shown[fd] = Math.min(this.shown[fd], this.written[fd]);
+    this.shownMessages = Math.min(this.shownMessages, this.messages);
+  }
+  private applyNext(): void {
+    const input = this.inputs[this.nextInput++]!;
+    switch (input.kind) {
+      case 'bytes':
+        this.session.feed(input.bytes);
+        return;
+      case 'interrupt':
+        this.session.interrupt();
+        return;
+      case 'edit':
+        input.change(this.session);
+        return;
+    }
+  }
+  /** Gives the inputs whose place has come. */
+  private applyDue(): boolean {
+    const next = this.inputs[this.nextInput];
+    if (next === undefined || comparePlaces(next.place, this.programPlace) > 0) return false;
+    this.applyNext();
+    return true;
+  }
+
+  takeOutput(): OutputChunk[] {
+    const { fresh } = this;
+    this.fresh = [];
+    return fresh;
+  }
+  takeMessages(): string[] {
+    const { freshMessages } = this;
+    this.freshMessages = [];
+    return freshMessages;
+  }
+  /** What runs again shows nothing twice. */
+  private collectOutput(): void {
+    const { session, written, shown } = this;
+    for (const { fd, bytes } of session.takeOutput()) {
+      const from = written[fd];
+      written[fd] += bytes.length;
+      if (written[fd] <= shown[fd]) continue;
+      this.fresh.push({ fd, bytes: bytes.subarray(Math.max(0, shown[fd] - from)) });
+      shown[fd] = written[fd];
+    }
+    for (const message of session.takeLog()) {
+      if (++this.messages <= this.shownMessages) continue;
+      this.shownMessages = this.messages;
+      this.freshMessages.push(message);
+    }
+  }
+
+  // --- Running ---
+
+  /** Goes through a stretch. The state is not inside. @returns where it ended, and why; with 'last' what held last, or null */
+  run(stretch: Stretch): Found | null {
+    const { session: { machine, kernel } } = this;
+    const { until } = stretch;
+    const { faults } = kernel.system;
+    this.stretch = stretch;
+    this.found = null;
+    this.stopped = false;
+    this.trapPlaces = [];
+    const place = this.programPlace;
+    if (stretch.after !== null && comparePlaces(place, stretch.after) <= 0 && kernel.isInUser) this.pass(toPc(machine));
+    machine.setBreakpoints(until.pcs?.addresses ?? NO_PCS);
+    this.watched.clear();
+    for (const watch of until.values ?? []) this.watched.set(watch, watch.read(this.session));
+    const wantsPhases = until.phases !== undefined || until.events !== undefined || until.values !== undefined || (stretch.limit?.phase ?? -1) >= 0;
+    if (wantsPhases) faults.start();
+    else faults.stop();
+    try {
+      return this.loop(stretch);
+    } finally {
+      this.stretch = null;
+    }
+  }
+
+  private loop(stretch: Stretch): Found | null {
+    const { session: { kernel, machine, config } } = this;
+    const { limit, want, until } = stretch;
+    const began = performance.now();
+    const end = (kind: PlainKind): Found | null => (want === 'last' ? this.found : { place: this.programPlace, stop: { kind } });
+    for (;;) {
+      if (this.applyDue()) continue;
+      const { instret } = machine;
+      const here = this.programPlace;
+      if (limit !== null && comparePlaces(here, limit) >= 0) return end('place');
+      if (until.instructions !== undefined && kernel.isInUser && this.asksInstruction(here) && this.hit(here, { kind: 'instruction' })) return this.found;
+      const { maxInsn } = config.machine;
+      if (maxInsn !== null && instret >= maxInsn) return end('budget');
+      const next = this.inputs[this.nextInput]?.place.instret ?? Infinity;
+      const bound = Math.min(limit?.instret ?? Infinity, next, maxInsn ?? Infinity);
+      // At the instruction where the stretch ends, or an input comes, what is before it is the kernel's: the hart is stopped as it comes back.
+      const budget = bound <= instret ? 1 : Math.min(bound - instret, until.instructions === undefined ? this.sliceInstrs : 1);
+      const result = this.slice(budget);
+      if (this.stopped) return this.found;
+      if (result === 'exited' || (result === 'deadlock' && !this.applyDue())) return end(result);
+      if (result === 'input' && !this.applyDue() && !(limit !== null && comparePlaces(this.programPlace, limit) >= 0)) return end('input');
+      if (kernel.isInUser && result === 'budget') this.onSlice?.();
+      if (stretch.patienceMs !== undefined && performance.now() - began > stretch.patienceMs && kernel.isInUser) return end('interrupted');
+    }
+  }
+  private slice(budget: number): string {
+    const { session: { kernel, machine } } = this;
+    const started = performance.now();
+    const { instret } = machine;
+    this.isAtBound = false;
+    this.isStep = false;
+    let result: string;
+    try {
+      result = kernel.run(budget);
+    } catch (error) {
+      if (this.insideImage === null) throw error;
+      result = 'inside';
+    }
+    if (machine.instret > instret && result === 'budget') this.isStep = true;
+    const spent = performance.now() - started;
+    this.hostMs += spent;
+    this.adapt(machine.instret - instret, spent);
+    if (this.insideImage !== null) this.standInside();
+    this.collectOutput();
+    kernel.system.faults.take();
+    if (result === 'breakpoint' && !this.stopped && !this.isAtBound) this.asksPc(this.programPlace, toPc(machine));
+    return result;
+  }
+  private adapt(instrs: number, spentMs: number): void {
+    if (instrs < this.sliceInstrs) return;
+    this.sliceInstrs = Math.min(MAX_SLICE, Math.max(MIN_SLICE, Math.floor((this.sliceInstrs * SLICE_MS) / Math.max(SLICE_MS / 4, spentMs))));
+  }
+  /** The kernel's work was thrown away: back to the middle of it, to be looked at. */
+  private standInside(): void {
+    const image = this.insideImage!;
+    this.insideImage = null;
+    this.putBack(image);
+    this.inside = this.kernelPlace;
+  }
+
+  // --- Moments ---
+
+  /** Does it end here? Something asked for holds at a place. */
+  private hit(place: Place, stop: Stop): boolean {
+    const { after, want, limit } = this.stretch!;
+    if (after !== null && comparePlaces(place, after) <= 0) return false;
+    if (want === 'last' && isAt(place, limit)) return false;
+    this.found = { place, stop };
+    if (want === 'last') return false;
+    this.stopped = true;
+    return true;
+  }
+  private stopInside(): void {
+    this.insideImage = this.take();
+    throw UNWIND;
+  }
+
+  /** The hart is about to run in a program. @returns true: it does not */
+  private onEnter(): boolean {
+    const { stretch, session: { machine } } = this;
+    if (stretch === null || this.insideImage !== null) return false;
+    const place = this.programPlace;
+    const isTrapEnd = this.isElsewhere(toPc(machine));
+    const next = this.inputs[this.nextInput];
+    if (isAt(place, next?.place) || isAt(place, stretch.limit)) {
+      this.isAtBound = true;
+      this.isStep = isTrapEnd;
+      return true;
+    }
+    if (isTrapEnd && this.atTrapEnd(place)) {
+      this.isStep = true;
+      return true;
+    }
+    if (stretch.until.pcs !== undefined && this.asksPc(place, toPc(machine))) return true;
+    if (this.watched.size !== 0 && this.asksValues(place)) return true;
+    this.lastTask = this.task;
+    return false;
+  }
+  /** Does the program go on where it was not before the trap? */
+  private isElsewhere(pc: number): boolean {
+    return pc !== this.session.machine.lastPc || this.task !== this.lastTask;
+  }
+  private atTrapEnd(place: Place): boolean {
+    const { traps, after, until } = this.stretch!;
+    if (traps === undefined && until.instructions === undefined) return false;
+    if (after !== null && comparePlaces(place, after) <= 0) return false;
+    if (traps === 'note') this.trapPlaces.push(place);
+    if (until.instructions !== undefined && this.asksInstruction(place)) return this.hit(place, { kind: 'instruction' });
+    return traps === 'stop' && this.hit(place, { kind: 'place' });
+  }
+  private asksInstruction(place: Place): boolean {
+    const { after, until } = this.stretch!;
+    return (after === null || comparePlaces(place, after) > 0) && until.instructions!(toPc(this.session.machine));
+  }
+  private asksPc(place: Place, pc: number): boolean {
+    const { addresses, at } = this.stretch!.until.pcs!;
+    if (!addresses.has(pc)) return false;
+    const { passed } = this;
+    if (passed !== null && passed.instret === place.instret && passed.pc === pc && passed.task === this.task) return false;
+    this.pass(pc);
+    return at(pc) && this.hit(place, { kind: 'pc', pc });
+  }
+  private pass(pc: number): void {
+    this.passed = { instret: this.session.machine.instret, pc, task: this.task };
+  }
+  private onEvent(point: Tracepoint, values: readonly number[]): void {
+    const { stretch } = this;
+    if (stretch === null || this.insideImage !== null) return;
+    const { events } = stretch.until;
+    const isAsked = events !== undefined && events.points.has(point);
+    if (!isAsked && this.watched.size === 0 && (stretch.limit === null || stretch.limit.event > this.counter.count)) return;
+    const place = this.kernelPlace;
+    if (isAsked && events.at(point, values) && this.hit(place, { kind: 'event', point, values: [...values] })) this.stopInside();
+    this.atKernelPlace(place);
+  }
+  private onPhase(fault: FaultRecord, phase: FaultPhase): void {
+    const { stretch } = this;
+    if (stretch === null || this.insideImage !== null) return;
+    const place = this.kernelPlace;
+    if (stretch.until.phases?.(fault, phase) === true && this.hit(place, { kind: 'phase', fault, phase })) this.stopInside();
+    this.atKernelPlace(place);
+  }
+  private atKernelPlace(place: Place): void {
+    if (this.watched.size !== 0 && this.asksValues(place)) this.stopInside();
+    const { limit, want } = this.stretch!;
+    if (limit === null || limit.phase < 0 || comparePlaces(place, limit) < 0) return;
+    this.stopped = true;
+    if (want === 'first') this.found = { place, stop: { kind: 'place' } };
+    this.stopInside();
+  }
+  private asksValues(place: Place): boolean {
+    for (const [watch, before] of this.watched) {
+      const after = watch.read(this.session);
+      if (after === before) continue;
+      this.watched.set(watch, after);
+      if (this.hit(place, { kind: 'value', watch, before, after, line: null })) return true;
+    }
+    return false;
+  }
+}
+
+const isAt = (place: Place, bound: Place | null | undefined): boolean => bound !== null && bound !== undefined && comparePlaces(place, bound) >= 0;
+const NO_PCS: ReadonlySet<number> = new Set();
+const toPc = ({ hart }: Session['machine']): number => hart.pcHi * 0x1_0000_0000 + (hart.pcLo >>> 0);
