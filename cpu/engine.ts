@@ -82,6 +82,7 @@ export class EmittedEngine implements Core {
       ticks[1] = Math.min(stop, ticks[0]! + 2 * PIECE_INSTRS);
       this.step();
     }
+    this.mmu.settle();
     hart.instret = ticks[0]! / 2 - this.traps;
     if (exit.kind === ExitKind.Trap) hart.traps = this.traps + 1;
     return exit;

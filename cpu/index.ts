@@ -15,7 +15,8 @@
 //   reference/integer.ts, memory.ts, atomic.ts, float.ts (doubles.ts, hostfloat.ts, softfloat.ts), system.ts   what each instruction means
 //   emit/wasm.ts        WebAssembly as bytes: instructions, structure, modules; emit/expr.ts: expressions over it
 //   emit/lower.ts, float.ts   what each computing instruction means as WebAssembly, written once for the two engines below
-//   emit/memory.ts      the TLB probe inline; emit/refill.ts: the common misses; emit/layout.ts: where emitted code finds the columns
+//   emit/memory.ts      the TLB probe inline; emit/layout.ts: where emitted code finds the columns
+//   emit/refill.ts      the common misses, with emit/level.ts (a TLB level), pointers.ts (a page-walk cache), scan.ts (searching a set at once)
 //   interp.ts           the emitted interpreter: one loop over decoded records, the same steps as reference/loop.ts
 //   jit/region.ts       which instructions are translated together; jit/groups.ts: accesses that share a probe
 //   jit/translate.ts    a region as one function; jit/cache.ts, hotness.ts: when it is made, kept, dropped

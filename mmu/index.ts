@@ -27,4 +27,4 @@ export * from './description.ts';
 export * from './parse.ts';
 export * from './presets.ts';
 export * from './counters.ts';
-export type * from './plan.ts';
+export * from './plan.ts';

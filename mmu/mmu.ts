@@ -56,6 +56,8 @@ const KEPT_FLAGS = Pte.V | Pte.R | Pte.W | Pte.X | Pte.U | Pte.G;
 /** An L1 of more entries is not gone through to save a little zeroing. */
 const FEW_ENTRIES = 128;
 const NR_SIZES = LEAF_SIZES.length;
+/** Base pages of the data side, in counts by side and size. */
+const BASE_DATA = Side.Data * NR_SIZES;
 const sizeOfLeaf = new Int32Array(37);
 LEAF_SIZES.forEach((name, i) => { sizeOfLeaf[ORDER_OF_SIZE[name]] = i; });
 
@@ -88,6 +90,8 @@ export class Mmu {
 
   private readonly walker: Walker;
   private readonly published: Int32Array;
+  /** See MissPlan. */
+  private readonly unsettled: Int32Array;
   private readonly words: Int32Array;
   private readonly l1i: TlbLevel;
   private readonly l1d: TlbLevel;
@@ -121,6 +125,7 @@ export class Mmu {
     this.description = d;
     this.filter = new Filter(arena);
     this.published = arena.int32(8);
+    this.unsettled = arena.int32(5);
     this.walker = new Walker(arena, ram, d.pwc, options.svadu);
     this.counters = new TlbCounters(arena, this.walker.readsByLevel);
     this.l1i = new TlbLevel(arena, d.l1i, [this.filter.exec], [], options.seed, 'l1i');
@@ -175,17 +180,36 @@ export class Mmu {
     const l1 = this.l1d.plan();
     const l2 = this.l2d?.plan() ?? null;
     if (l1 === null || l2 === null || this.exclusive) return null;
-    const c = this.counters;
-    const data = 8 * Side.Data * NR_SIZES;
     const word = (i: number): number => this.published.byteOffset + 4 * i;
     return {
       l1, l2, pointers: this.walker.pointers(1), upperPointers: this.walker.pointers(2),
       state: { isOn: word(0), signShift: word(1), asid: word(2), mayLoad: word(3), mayStore: word(4) },
-      l1Misses: c.l1Misses.byteOffset, l2Lookups: c.l2Lookups.byteOffset, l2Misses: c.l2Misses.byteOffset,
-      l1MissesBySize: c.l1MissesBySize.byteOffset + data, l2HitsBySize: c.l2HitsBySize.byteOffset + data, l2MissesBySize: c.l2MissesBySize.byteOffset + data,
-      walksBySize: c.walksBySize.byteOffset, onePageEntries: c.pagesPerEntry.byteOffset + 8, walks: c.place(Count.Walks), pteReads: c.place(Count.PteReads),
-      pwcHits: c.place(Count.PwcHits), readsByLevel: c.readsByLevel.byteOffset,
+      unsettled: { hits: this.unsettled.byteOffset, walks: this.unsettled.byteOffset + 8, pointerReads: this.unsettled.byteOffset + 16 },
     };
+  }
+  /** Counts what such an engine has done since the last time. To be called when it has run; `cycles` does it, too. */
+  settle(): void {
+    const { unsettled, counters: c } = this;
+    for (const access of [Access.Load, Access.Store]) {
+      const hits = unsettled[access - 1]!;
+      const walks = unsettled[access + 1]!;
+      if (hits + walks === 0) continue;
+      c.l1Misses[access]! += hits + walks;
+      c.l2Lookups[access]! += hits + walks;
+      c.l2Misses[access]! += walks;
+      c.l1MissesBySize[BASE_DATA]! += hits + walks;
+      c.l2HitsBySize[BASE_DATA]! += hits;
+      c.l2MissesBySize[BASE_DATA]! += walks;
+      c.walksBySize[0]! += walks;
+      c.pagesPerEntry[1]! += walks;
+      c.add(Count.Walks, walks);
+      c.add(Count.PteReads, walks);
+      c.add(Count.PwcHits, walks);
+      c.readsByLevel[0]! += walks;
+    }
+    c.add(Count.PteReads, unsettled[4]!);
+    c.readsByLevel[1]! += unsettled[4]!;
+    unsettled.fill(0);
   }
   /** Brings plan().state up to date: to be called before such an engine runs. Nobody may be watching look-ups. */
   publish(): void {
@@ -511,6 +535,7 @@ export class Mmu {
 
   /** Cycles that look-ups have cost so far beyond an L1 hit: L2 hits, walks, PTE reads, each at the description's latencies. */
   get cycles(): number {
+    this.settle();
     const c = this.counters;
     const dataHits = c.l2Lookups[1]! + c.l2Lookups[2]! + c.l2Lookups[3]! - c.l2Misses[1]! - c.l2Misses[2]! - c.l2Misses[3]!;
     const fetchHits = c.l2Lookups[0]! - c.l2Misses[0]!;

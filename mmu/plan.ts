@@ -1,4 +1,4 @@
-// The MMU's columns, for an engine that does the most common misses itself. Here: types only. Who reads them keeps to mmu.ts and tlb.ts, and asks
+// The MMU's columns, for an engine that does the most common misses itself. Here: their places, and what such an engine can search. Who reads them keeps to mmu.ts and tlb.ts, and asks
 // mmu.lookup() for everything else; tests compare both ways on every counter.
 //
 // A plan covers hierarchies without coalescing of unmarked pages, whose L2 neither includes nor excludes L1, and LRU. All places are byte offsets in the arena.
@@ -14,12 +14,15 @@ export interface ProbePlan {
   /** Where heads of hash chains lie, and how many less one; null: the set is scanned. */
   readonly heads: { readonly at: number; readonly mask: number } | null;
 }
+/** Neighbouring entries of which one with a value can be searched at once, at most; and of which the oldest can. */
+export const MAX_SCAN = 32;
+export const MAX_OLDEST = 128;
 export interface LevelPlan {
   readonly probes: readonly ProbePlan[];
-  /** The array of base pages: valid entries in it (one word) of how many; the oldest of many ways, where they are queued. */
+  /** The array of base pages: valid entries in it (one word) of how many. In the level, valid entries that are none of base pages (one word). */
   readonly nrValid: number;
   readonly entries: number;
-  readonly oldest: { readonly queue: number; readonly stamps: number; readonly kept: number } | null;
+  readonly nrLarge: number;
   /** Columns of words, by entry. */
   readonly tagLo: number;
   readonly tagHi: number;
@@ -46,6 +49,8 @@ export interface PointerPlan {
   /** Low bits of a page number that its tag has not. */
   readonly shift: number;
   readonly entries: number;
+  /** One word. */
+  readonly nrValid: number;
   readonly tagLo: number;
   readonly tagHi: number;
   readonly asid: number;
@@ -61,18 +66,7 @@ export interface MissPlan {
   readonly upperPointers: PointerPlan | null;
   /** Words, written by Mmu.publish(): is a plan good at all now, the bits that canonical addresses repeat, the address space, rights to load, to store. */
   readonly state: { readonly isOn: number; readonly signShift: number; readonly asid: number; readonly mayLoad: number; readonly mayStore: number };
-  /** Doubles. By Access: */
-  readonly l1Misses: number;
-  readonly l2Lookups: number;
-  readonly l2Misses: number;
-  /** Of the data side and base pages: */
-  readonly l1MissesBySize: number;
-  readonly l2HitsBySize: number;
-  readonly l2MissesBySize: number;
-  readonly walksBySize: number;
-  readonly onePageEntries: number;
-  readonly walks: number;
-  readonly pteReads: number;
-  readonly pwcHits: number;
-  readonly readsByLevel: number;
+  /** Words, for Mmu.settle() to add to the counters: L1 misses of base pages that hit L2, by loads and by stores; walks to base pages that a pointer to the
+   *  leaves' table shortened, likewise; and pointers read before those leaves. */
+  readonly unsettled: { readonly hits: number; readonly walks: number; readonly pointerReads: number };
 }

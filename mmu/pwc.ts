@@ -20,6 +20,7 @@ export class PointerCache {
   private readonly used: Float64Array;
   /** [0] uses so far, [1] the entry used last. */
   private readonly clock: Float64Array;
+  private readonly nrValid: Int32Array;
 
   /** @param level of the pointer read: 1 points to the leaves' tables. */
   constructor(arena: Arena, level: number, entries: number) {
@@ -31,12 +32,13 @@ export class PointerCache {
     this.table = arena.float64(entries);
     this.used = arena.float64(entries);
     this.clock = arena.float64(2);
+    this.nrValid = arena.int32(1);
   }
 
   get plan(): PointerPlan {
-    const { shift, tagLo, tagHi, asid, table, used, clock } = this;
+    const { shift, nrValid, tagLo, tagHi, asid, table, used, clock } = this;
     return {
-      shift, entries: table.length, tagLo: tagLo.byteOffset, tagHi: tagHi.byteOffset, asid: asid.byteOffset, table: table.byteOffset, used: used.byteOffset, clock: clock.byteOffset,
+      shift, entries: table.length, nrValid: nrValid.byteOffset, tagLo: tagLo.byteOffset, tagHi: tagHi.byteOffset, asid: asid.byteOffset, table: table.byteOffset, used: used.byteOffset, clock: clock.byteOffset,
     };
   }
 
@@ -84,6 +86,7 @@ export class PointerCache {
       }
       if (this.used[i]! < this.used[victim]!) victim = i;
     }
+    if (this.asid[victim] === FREE) this.nrValid[0]!++;
     this.tagLo[victim] = this.lowTag(vpnLo);
     this.tagHi[victim] = this.highTag(vpnHi);
     this.asid[victim] = asid;
@@ -94,18 +97,23 @@ export class PointerCache {
 
   dropAll(): void {
     this.asid.fill(FREE);
+    this.nrValid[0] = 0;
   }
   /** sfence.vma x0, rs2: global pointers stay. */
   dropAsid(asid: number): void {
-    for (let i = 0; i < this.table.length; i++) if (this.asid[i] === asid) this.asid[i] = FREE;
+    for (let i = 0; i < this.table.length; i++) if (this.asid[i] === asid) this.drop(i);
   }
   /** The pointers on one address's path. @param asid null: every space's and global ones */
   dropPath(vpnLo: number, vpnHi: number, asid: number | null): void {
     const lo = this.lowTag(vpnLo);
     const hi = this.highTag(vpnHi);
     for (let i = 0; i < this.table.length; i++) {
-      if (this.tagLo[i] === lo && this.tagHi[i] === hi && (asid === null || this.asid[i] === asid)) this.asid[i] = FREE;
+      if (this.tagLo[i] === lo && this.tagHi[i] === hi && (asid === null || this.asid[i] === asid)) this.drop(i);
     }
+  }
+  private drop(i: number): void {
+    if (this.asid[i] !== FREE) this.nrValid[0]!--;
+    this.asid[i] = FREE;
   }
 
   hash(into: StateHash): void {

@@ -57,13 +57,9 @@ export class Oldest {
   constructor(arena: Arena, first: number, ways: number) {
     this.first = first;
     this.ways = ways;
-    this.queue = arena.int32(1 + KEPT).fill(KEPT, 0, 1);
+    this.queue = arena.int32(1 + KEPT).fill(first);
+    this.queue[0] = KEPT;
     this.stamps = arena.float64(KEPT);
-  }
-
-  /** Where it keeps them, for an engine that looks ahead: see plan.ts. */
-  get plan(): { readonly queue: number; readonly stamps: number; readonly kept: number } {
-    return { queue: this.queue.byteOffset, stamps: this.stamps.byteOffset, kept: KEPT };
   }
 
   /** The oldest way; all are valid, and no two stamps of valid ways are equal. */
@@ -80,11 +76,14 @@ export class Oldest {
       this.scan(stamps);
     }
   }
+  /** From behind the last candidate on: ways that are filled in turn are then met in the order of their stamps, so that few are moved on. */
   private scan(stamps: Float64Array): void {
     const { queue } = this;
     const kept = this.stamps;
     kept.fill(Infinity);
-    for (let e = this.first; e < this.first + this.ways; e++) {
+    const end = this.first + this.ways;
+    for (let n = this.ways, e = queue[KEPT]! + 1; n > 0; n--, e++) {
+      if (e >= end) e = this.first;
       const stamp = stamps[e]!;
       if (stamp >= kept[KEPT - 1]!) continue;
       let at = KEPT - 1;

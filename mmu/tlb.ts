@@ -17,6 +17,7 @@ import type { AdRule, CoalescingName, TlbLevelDescription } from './description.
 import { EMPTY_TAG, FILTER_SLOTS, SLOT_WORDS } from './filter.ts';
 import { NAPOT_ORDER, Pte } from './pte.ts';
 import { GLOBAL } from './pwc.ts';
+import { MAX_OLDEST, MAX_SCAN } from './plan.ts';
 import type { LevelPlan } from './plan.ts';
 import { Oldest, Policy, freeWay, policyNamed, victimOf } from './replacement.ts';
 
@@ -178,12 +179,13 @@ export class TlbLevel {
   plan(): LevelPlan | null {
     const { baseArray: base, arrays } = this;
     if (arrays.some(({ model }) => model !== 'none' && model !== 'svnapot') || base.policy !== Policy.Lru || this.over.length !== 0) return null;
+    if (base.ways > MAX_OLDEST || this.probeArray.some(({ ways, heads }) => heads === null && ways > MAX_SCAN)) return null;
     const offset = (column: Int32Array | Float64Array): number => column.byteOffset;
     return {
       probes: this.probeArray.map(({ first, ways, setMask, heads }, p) => ({
         probe: p, order: this.probeOrder[p]!, first, ways, setMask, heads: heads === null ? null : { at: heads.byteOffset, mask: heads.length - 1 },
       })),
-      nrValid: this.nrValid.byteOffset + 4 * base.index, entries: base.entries, oldest: base.oldest?.plan ?? null,
+      nrValid: this.nrValid.byteOffset + 4 * base.index, entries: base.entries, nrLarge: this.large.byteOffset,
       tagLo: offset(this.tagLo), tagHi: offset(this.tagHi), probe: offset(this.probe), asid: offset(this.asid), flags: offset(this.flags), pages: offset(this.pages),
       sub: offset(this.sub), leaf: offset(this.leaf), touchedFirst: offset(this.touchedFirst), touchedLast: offset(this.touchedLast), next: offset(this.next),
       ppn: offset(this.ppn), stamp: offset(this.stamp), filled: offset(this.filled), live: offset(this.live), clock: offset(this.clock), shown: this.shown.map(offset),

@@ -8,6 +8,7 @@ import type { StateHash } from '#base';
 import type { Arena } from './arena.ts';
 import { GLOBAL, PointerCache } from './pwc.ts';
 import { NAPOT_ORDER, Pte, PteHigh, ptePpn } from './pte.ts';
+import { MAX_SCAN } from './plan.ts';
 import type { PointerPlan } from './plan.ts';
 import type { Ram } from './ram.ts';
 
@@ -62,9 +63,10 @@ export class Walker {
     this.svadu = svadu;
   }
 
-  /** The pointer cache of a level, for an engine that walks: see plan.ts. */
+  /** The pointer cache of a level, for an engine that walks: see plan.ts. null: there is none, or none that it could search. */
   pointers(level: 1 | 2): PointerPlan | null {
-    return this.pwc[level]?.plan ?? null;
+    const plan = this.pwc[level]?.plan ?? null;
+    return plan === null || plan.entries > MAX_SCAN ? null : plan;
   }
 
   /** Translates one address.

@@ -19,10 +19,20 @@ export const apply = (op: Op) => (a: Expr): Expr => (c) => {
   c.op(op);
 };
 export const add = with2(Op.i32_add), sub = with2(Op.i32_sub), mul = with2(Op.i32_mul), and = with2(Op.i32_and), or = with2(Op.i32_or), xor = with2(Op.i32_xor);
-export const shl = with2(Op.i32_shl), shr = with2(Op.i32_shr_u);
+export const shl = with2(Op.i32_shl), shr = with2(Op.i32_shr_u), shrSigned = with2(Op.i32_shr_s);
 export const eq = with2(Op.i32_eq), ne = with2(Op.i32_ne), less = with2(Op.i32_lt_s), atLeast = with2(Op.i32_ge_s), below = with2(Op.i32_lt_u);
 export const addDoubles = with2(Op.f64_add), equalDoubles = with2(Op.f64_eq), lessDoubles = with2(Op.f64_lt), atLeastDoubles = with2(Op.f64_ge);
-export const not = apply(Op.i32_eqz);
+/** A whole number from 0 to 2^52 - 1, which a double holds, as 64 bits: added to 2^52 it is the fraction's bits. Truncation would be checked. */
+export const wideOf = (x: Expr): Expr => (c) => {
+  x(c);
+  c.f64(2 ** 52).op(Op.f64_add, Op.i64_reinterpret_f64).i64(2n ** 52n - 1n).op(Op.i64_and);
+};
+/** The low 32 bits of such a number. */
+export const wordOf = (x: Expr): Expr => (c) => {
+  x(c);
+  c.f64(2 ** 52).op(Op.f64_add, Op.i64_reinterpret_f64, Op.i32_wrap_i64);
+};
+export const not = apply(Op.i32_eqz), trailingZeros = apply(Op.i32_ctz);
 export const all = (first: Expr, ...more: readonly Expr[]): Expr => more.reduce((a, b) => and(a, b), first);
 
 /** Element i of a column of words, or of doubles; of bytes. */

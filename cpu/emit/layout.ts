@@ -31,6 +31,8 @@ export class Layout {
   readonly ticks: Float64Array;
   /** What an asked-for fetch answers beside the row: instructions of the block to do, fetches of them already counted. */
   readonly fetched: Int32Array;
+  /** What emit/refill.ts expects of the next walk: address of the last one, distance from the one before, walks until it looks ahead again. No part of the state. */
+  readonly ahead: Int32Array;
   /** How often each region has stopped for the interpreter. */
   readonly stops: Int32Array;
   /** How often each region was entered since it was made; how often regions were left, by cause (RegionExit). Doubles, live. */
@@ -61,6 +63,7 @@ export class Layout {
     this.tableRows = blocks.tableRows.byteOffset;
     this.ticks = arena.float64(2);
     this.fetched = arena.int32(2);
+    this.ahead = arena.int32(3);
     this.stops = arena.int32(MAX_REGIONS);
     this.entries = arena.float64(MAX_REGIONS);
     this.exits = arena.float64(EXIT_CAUSES);

@@ -3,7 +3,7 @@
 // WebAssembly core specification 2.0, "Binary format"; its names for instructions, with the dots made underscores.
 import { bug } from '#base';
 
-export const Type = { I32: 0x7f, I64: 0x7e, F32: 0x7d, F64: 0x7c, Empty: 0x40 } as const;
+export const Type = { I32: 0x7f, I64: 0x7e, F32: 0x7d, F64: 0x7c, V128: 0x7b, Empty: 0x40 } as const;
 export type Type = (typeof Type)[keyof typeof Type];
 
 /** Instructions without an immediate. */
@@ -29,7 +29,10 @@ export const Op = {
 export type Op = (typeof Op)[keyof typeof Op];
 
 /** Instructions on 128 bits, those that are used here. relaxed_madd is of a later proposal (relaxed SIMD): a module with it may be refused. */
-export const Simd = { f64x2_splat: 0x14, f64x2_extract_lane: 0x21, f64x2_relaxed_madd: 0x107 } as const;
+export const Simd = {
+  i32x4_splat: 0x11, i32x4_eq: 0x37, i32x4_bitmask: 0xa4, f64x2_splat: 0x14, f64x2_extract_lane: 0x21, f64x2_eq: 0x47, f64x2_pmin: 0xf6, i64x2_bitmask: 0xc4, v128_any_true: 0x53,
+  f64x2_relaxed_madd: 0x107,
+} as const;
 export type Simd = (typeof Simd)[keyof typeof Simd];
 
 /** Loads and stores: opcode, and log2 of the bytes, which is the alignment that is promised. */
@@ -160,6 +163,12 @@ export class Code {
     this.body.byte(0xfd);
     this.body.unsigned(op);
     if (lane !== undefined) this.body.byte(lane);
+    return this;
+  }
+  /** A load of 128 bits at the address on the stack plus `offset`, on any boundary. */
+  loadVector(offset: number): this {
+    this.body.bytes(Uint8Array.of(0xfd, 0, 0));
+    this.body.unsigned(offset);
     return this;
   }
   /** A load or store at the address on the stack plus `offset` bytes (below 4 GiB). */

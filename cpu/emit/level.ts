@@ -1,0 +1,146 @@
+// One TLB level, emitted: find, victim and fill for base pages under LRU, for emit/refill.ts. Here: what tlb.ts does, on the columns that its plan names.
+// Not here: in which order levels are asked, what is counted.
+import type { LevelPlan, ProbePlan } from '#mmu';
+import {
+  add, addWord, and, atLeast, block, count, doubleAt, either, eq, less, local, loopWhile, mul, ne, or, set, setDouble, setWord, shl, shr, sub, trailingZeros, when, word, wordAt, xor,
+} from './expr.ts';
+import type { Expr } from './expr.ts';
+import { SLOT_MASK, SLOT_SHIFT, Slot } from './memory.ts';
+import { leastOf, matches } from './scan.ts';
+import { Mem, Type } from './wasm.ts';
+import type { Code } from './wasm.ts';
+
+const NO_WAY = -1;
+const FREE = -1;
+export const GLOBAL = -1;
+
+/** Locals that hold a page number's halves, and the address space. */
+export interface PageLocals { readonly vpnLo: number; readonly vpnHi: number; readonly asid: number }
+/** What an entry is written with: locals of words, and the frame. */
+export interface EntryLocals { readonly owner: number; readonly flags: number; readonly pages: number; readonly ppn: Expr }
+
+/** Low half of a page number's high bits are words: its tag at an order. */
+const tagLo = (order: number, vpn: number): Expr => (order === 0 ? local(vpn) : order < 32 ? and(local(vpn), word(-1 << order)) : word(0));
+const tagHi = (order: number, vpn: number): Expr => (order < 32 ? local(vpn) : and(local(vpn), word(-1 << (order - 32))));
+const bucket = ({ probe, heads }: ProbePlan, lo: Expr, hi: Expr): Expr =>
+  and(shr(mul(xor(xor(lo, mul(hi, word(0x2c1b3c6d))), word(probe << 27)), word(0x9e3779b1 | 0)), word(15)), word(heads!.mask));
+const setStart = ({ order, first, ways, setMask }: ProbePlan, vpnLo: number, vpnHi: Expr): Expr => {
+  const index = order === 0 ? local(vpnLo) : order < 32 ? or(shr(local(vpnLo), word(order)), shl(vpnHi, word(32 - order))) : shr(vpnHi, word(order - 32));
+  return add(word(first), mul(and(index, word(setMask)), word(ways)));
+};
+
+export class EmittedLevel {
+  private readonly code: Code;
+  private readonly level: LevelPlan;
+  private readonly page: PageLocals;
+  private readonly base: ProbePlan;
+  /** Local with the page's hash, where base pages are hashed. */
+  private readonly hash: number;
+
+  constructor(code: Code, level: LevelPlan, page: PageLocals) {
+    this.code = code;
+    this.level = level;
+    this.page = page;
+    this.base = level.probes.find(({ order }) => order === 0)!;
+    this.hash = code.local(Type.I32);
+  }
+
+  /** The entry that serves the page, or NO_WAY, into a local: base pages first, as tlb.ts's probes go. */
+  find(into: number, foundLarge: Expr): Expr {
+    const { level, base } = this;
+    const others = level.probes.filter((p) => p !== base);
+    return block(set(into, word(NO_WAY)), this.findIn(base, into), when(wordAt(level.nrLarge, word(0)), when(less(local(into), word(0)), block(
+      ...others.map((p) => block(this.findIn(p, into), when(atLeast(local(into), word(0)), foundLarge))),
+    ))));
+  }
+  private findIn(p: ProbePlan, into: number): Expr {
+    const { code, level, base, page: { vpnLo, vpnHi, asid } } = this;
+    const lo = tagLo(p.order, vpnLo), hi = tagHi(p.order, vpnHi), e = code.local(Type.I32), candidates = code.local(Type.I32);
+    const found = block(set(into, local(e)), set(candidates, word(0)));
+    // One branch each: they are all but always the same.
+    const test = when(eq(wordAt(level.probe, local(e)), word(p.probe)), when(eq(wordAt(level.tagHi, local(e)), hi), when(and(wordAt(level.pages, local(e)), word(1)),
+      when(eq(wordAt(level.asid, local(e)), local(asid)), found, when(eq(wordAt(level.asid, local(e)), word(GLOBAL)), found)))));
+    if (p.heads !== null) {
+      const head = code.local(Type.I32);
+      return block(
+        set(head, bucket(p, lo, hi)), ...(p === base ? [set(this.hash, local(head))] : []),
+        set(candidates, word(1)), set(e, wordAt(p.heads.at, local(head))),
+        loopWhile(either(local(candidates), atLeast(local(e), word(0)), word(0)), block(
+          when(eq(wordAt(level.tagLo, local(e)), lo), test), set(e, wordAt(level.next, local(e))),
+        )),
+      );
+    }
+    const start = setStart(p, vpnLo, local(vpnHi));
+    return block(set(candidates, matches(level.tagLo, start, p.ways, lo)), loopWhile(local(candidates), block(
+      set(e, add(start, trailingZeros(local(candidates)))), set(candidates, and(local(candidates), sub(local(candidates), word(1)))), test,
+    )));
+  }
+
+  /** The way for the page, into a local: a free one, else the oldest. */
+  victim(into: number): Expr {
+    const { code, level, base, page: { vpnLo } } = this;
+    const start = setStart(base, vpnLo, word(0));
+    const end = code.local(Type.I32);
+    /** The lowest free way, or NO_WAY. */
+    const findFree = block(
+      set(into, start), set(end, add(start, word(base.ways))),
+      loopWhile(either(less(local(into), local(end)), ne(wordAt(level.probe, local(into)), word(FREE)), word(0)), set(into, add(local(into), word(1)))),
+      when(eq(local(into), local(end)), set(into, word(NO_WAY))),
+    );
+    return when(
+      eq(wordAt(level.nrValid, word(0)), word(level.entries)), set(into, leastOf(level.stamp, start, base.ways)),
+      block(findFree, when(less(local(into), word(0)), set(into, leastOf(level.stamp, start, base.ways)))),
+    );
+  }
+  /** Does a way hold an entry that is not a base page's? */
+  holdsLarge(way: number): Expr {
+    const { level, base } = this;
+    return either(wordAt(level.nrLarge, word(0)), and(ne(wordAt(level.probe, local(way)), word(base.probe)), ne(wordAt(level.probe, local(way)), word(FREE))), word(0));
+  }
+
+  /** drop() of what the way holds, a base page, and write() of another. */
+  fill(way: number, { owner, flags, pages, ppn }: EntryLocals, stamp: Expr): Expr {
+    const { code, level, base, page: { vpnLo, vpnHi } } = this;
+    const at = code.local(Type.I32), head = code.local(Type.I32), before = code.local(Type.I32);
+    const hide = (table: number): Expr => when(
+      eq(load(table + Slot.Stamp, local(at)), add(word(level.stamp | 0), shl(local(way), word(3)))), store(table + Slot.Tag, local(at), word(-1)),
+    );
+    const { heads } = base;
+    const unlink = heads === null ? block() : block(
+      set(head, bucket(base, wordAt(level.tagLo, local(way)), wordAt(level.tagHi, local(way)))),
+      set(before, wordAt(heads.at, local(head))),
+      when(eq(local(before), local(way)), setWord(heads.at, local(head), wordAt(level.next, local(way))), block(
+        loopWhile(ne(wordAt(level.next, local(before)), local(way)), set(before, wordAt(level.next, local(before)))),
+        setWord(level.next, local(before), wordAt(level.next, local(way))),
+      )),
+    );
+    const link = heads === null ? block() : block(
+      set(before, word(FREE)), set(at, wordAt(heads.at, local(this.hash))),
+      loopWhile(either(ne(local(at), word(FREE)), less(local(at), local(way)), word(0)), block(set(before, local(at)), set(at, wordAt(level.next, local(at))))),
+      setWord(level.next, local(way), local(at)),
+      when(eq(local(before), word(FREE)), setWord(heads.at, local(this.hash), local(way)), setWord(level.next, local(before), local(way))),
+    );
+    return block(
+      when(eq(wordAt(level.probe, local(way)), word(FREE)), block(
+        addWord(level.nrValid, word(0), 1), addWord(level.live, word(base.probe), 1), setWord(level.probe, local(way), word(base.probe)),
+        // These an entry of a base page has for good.
+        setWord(level.sub, local(way), word(0)), setWord(level.touchedFirst, local(way), word(0x7fffffff)), setWord(level.touchedLast, local(way), word(-1)),
+      ), block(set(at, and(shl(wordAt(level.tagLo, local(way)), word(12 - SLOT_SHIFT)), word(SLOT_MASK))), ...level.shown.map(hide), unlink)),
+      setWord(level.tagLo, local(way), local(vpnLo)), setWord(level.tagHi, local(way), local(vpnHi)), setWord(level.asid, local(way), local(owner)),
+      setWord(level.flags, local(way), local(flags)), setWord(level.pages, local(way), local(pages)), setDouble(level.ppn, local(way), ppn), setWord(level.leaf, local(way), word(0)),
+      setDouble(level.stamp, local(way), stamp), count(level.clock), setDouble(level.filled, local(way), doubleAt(level.clock, word(0))),
+      link,
+    );
+  }
+}
+
+/** Words at a place plus an offset of bytes. */
+const load = (place: number, offset: Expr): Expr => (c) => {
+  offset(c);
+  c.mem(Mem.i32_load, place);
+};
+const store = (place: number, offset: Expr, value: Expr): Expr => (c) => {
+  offset(c);
+  value(c);
+  c.mem(Mem.i32_store, place);
+};
