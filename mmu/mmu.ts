@@ -42,6 +42,26 @@ export interface MmuOptions {
 /** An entry of a level, of 2^order pages. `touched` is that level's time of its last use: in L1 of any use, in L2 of one that missed L1. */
 export interface CachedEntry { readonly level: 'l1d' | 'l1i' | 'l2' | 'l2i'; readonly order: number; readonly touched: number }
 
+/** One valid entry of a TLB, for those who look. Pages and bits are by the entry's own pages, the first one lowest; entries of order 4 and more have one. */
+export interface TlbEntry {
+  readonly level: CachedEntry['level'];
+  readonly order: number;
+  /** null: global. */
+  readonly asid: number | null;
+  /** First page number of its aligned group. */
+  readonly vpn: number;
+  /** Bits of pages that it serves, of which A, of which D are known to be set. */
+  readonly pages: number;
+  readonly accessed: number;
+  readonly dirty: number;
+  /** The frame of its first valid page. */
+  readonly frame: number;
+  /** PTE bits 5:0. */
+  readonly flags: number;
+  /** log2 pages of the page-table leaf behind it. */
+  readonly leaf: number;
+}
+
 /** Somebody who watches which frames are used. */
 export interface AccessObserver { used(pfn: Pfn): void }
 
@@ -515,14 +535,20 @@ export class Mmu {
     this.counters.add(Count.Collateral, collateral);
   }
 
+  /** Every valid entry, level by level. For those who look from outside: nothing is touched or counted. */
+  entries(): TlbEntry[] {
+    return this.levelsByName().flatMap(([name, level]) => level?.valid().map((e) => ({ level: name, ...level.show(e) })) ?? []);
+  }
+  private levelsByName(): readonly (readonly [CachedEntry['level'], TlbLevel | null])[] {
+    return [['l1d', this.l1d], ['l1i', this.l1i], ['l2', this.l2d], ['l2i', this.l2i === this.l2d ? null : this.l2i]];
+  }
   /** The entries that serve a page of an address space, L1 first, and when each was last touched. For those who look from outside: nothing is touched
    *  or counted. @param vpn a page number of a program */
   cachedEntries(vpn: number, asid: number): CachedEntry[] {
     const vpnLo = vpn | 0;
     const vpnHi = Math.floor(vpn / 0x1_0000_0000);
     const found: CachedEntry[] = [];
-    const levels = [['l1d', this.l1d], ['l1i', this.l1i], ['l2', this.l2d], ['l2i', this.l2i === this.l2d ? null : this.l2i]] as const;
-    for (const [name, level] of levels) {
+    for (const [name, level] of this.levelsByName()) {
       const e = level?.find(vpnLo, vpnHi, asid) ?? -1;
       if (e >= 0) found.push({ level: name, order: level!.orderOf(e), touched: level!.stamp[e]! });
     }

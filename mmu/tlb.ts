@@ -593,6 +593,19 @@ export class TlbLevel {
   orderOf(e: number): number {
     return this.probeOrder[this.probe[e]!]!;
   }
+  /** Places of valid entries. */
+  valid(): number[] {
+    return Array.from(this.probe.keys()).filter((e) => this.isValid(e));
+  }
+  /** An entry as mmu.ts's TlbEntry has it. */
+  show(e: number): { order: number; asid: number | null; vpn: number; pages: number; accessed: number; dirty: number; frame: number; flags: number; leaf: number } {
+    const pages = this.pages[e]!;
+    const asid = this.ownerOf(e);
+    return {
+      order: this.orderOf(e), asid: asid === GLOBAL ? null : asid, vpn: this.startOf(e), pages: pages & 0xff, accessed: (pages >> 8) & 0xff, dirty: (pages >> 16) & 0xff,
+      frame: this.frameOf(e, this.firstPageLo(e), this.firstPageHi(e)), flags: this.flags[e]!, leaf: this.leaf[e]!,
+    };
+  }
   /** Removes from the filter whatever stands on an entry's stamp. */
   private hide(e: number, p: number): void {
     if (this.shown.length === 0) return;

@@ -112,12 +112,9 @@ export class CacheWatch {
     this.gather();
     const { system } = this.session.kernel;
     const { cacheLog, mapping, waits, disks } = system;
-    const files = cachedFiles(system).map(({ space, pages, foliosByOrder, dirtyPages, writebackPages, mappedPages, backEnd, xarrayNodes }): CacheFileReport => {
+    const files = fileReports(this.session, (space, pages, mappedPages) => {
       const before = this.before.get(space);
-      return {
-        path: this.nameOf(space), device: `${space.host.devMajor}:${space.host.devMinor}`, ino: space.host.ino, sizeBytes: space.sizeBytes, pages, folios: foliosByOrder, dirtyPages, writebackPages, mappedPages, backEnd,
-        xarrayNodes, isUsed: before === undefined || before.opens !== space.nrOpens || before.pages !== pages || mappedPages > 0,
-      };
+      return before === undefined || before.opens !== space.nrOpens || before.pages !== pages || mappedPages > 0;
     });
     const sum = (of: (file: CacheFileReport) => number): number => files.reduce((all, file) => all + of(file), 0);
     const nodes = sum((file) => file.xarrayNodes);
@@ -137,24 +134,33 @@ export class CacheWatch {
     };
   }
   private listed(): CacheReport['listed'] {
-    const { path } = this;
-    const { system } = this.session.kernel;
-    if (path === null) return null;
-    const space = [...system.addressSpaces.values()].find((each) => this.nameOf(each) === path);
-    if (space === undefined) return null;
-    const folios = cachedFolios(space).map(({ folio, index, order, isUptodate, isDirty, isWriteback, isLocked, isMarked, mappedPages }) => ({
-      index, order, mappedPages,
-      flags: [isUptodate ? 'uptodate' : 'not up to date', ...(isDirty ? ['dirty'] : []), ...(isWriteback ? ['writeback'] : []), ...(isLocked ? ['locked'] : []), ...(isMarked ? ['readahead'] : [])],
-      reasons: system.cacheLog.birthOf(folio)?.reasons ?? [],
-    }));
-    return { path, folios };
+    const folios = this.path === null ? null : folioReports(this.session, this.path);
+    return folios === null ? null : { path: this.path!, folios };
   }
-  private nameOf(space: AddressSpace): string {
-    if (space.openedAs !== null) return pathOf(space.openedAs);
-    const disk = this.session.kernel.system.disks.find(({ cache }) => cache === space);
-    if (disk !== undefined) return `/dev/${disk.name}`;
-    return space.kind === 'shmem' ? '/dev/zero (deleted)' : `[inode ${space.host.ino}]`;
-  }
+}
+/** Every file with pages in memory, as it is now. @param isUsed what to say of it: opened, grown or mapped since the start */
+export function fileReports(session: Session, isUsed: (space: AddressSpace, pages: number, mappedPages: number) => boolean = () => true): CacheFileReport[] {
+  return cachedFiles(session.kernel.system).map(({ space, pages, foliosByOrder, dirtyPages, writebackPages, mappedPages, backEnd, xarrayNodes }) => ({
+    path: nameOfFile(session, space), device: `${space.host.devMajor}:${space.host.devMinor}`, ino: space.host.ino, sizeBytes: space.sizeBytes, pages, folios: foliosByOrder, dirtyPages, writebackPages, mappedPages, backEnd,
+    xarrayNodes, isUsed: isUsed(space, pages, mappedPages),
+  }));
+}
+/** The folios of one file; null: no page of such a file is in memory. */
+export function folioReports(session: Session, path: string): CacheFolioReport[] | null {
+  const { system } = session.kernel;
+  const space = [...system.addressSpaces.values()].find((each) => nameOfFile(session, each) === path);
+  return space === undefined ? null : cachedFolios(space).map(({ folio, index, order, isUptodate, isDirty, isWriteback, isLocked, isMarked, mappedPages }) => ({
+    index, order, mappedPages,
+    flags: [isUptodate ? 'uptodate' : 'not up to date', ...(isDirty ? ['dirty'] : []), ...(isWriteback ? ['writeback'] : []), ...(isLocked ? ['locked'] : []), ...(isMarked ? ['readahead'] : [])],
+    reasons: system.cacheLog.birthOf(folio)?.reasons ?? [],
+  }));
+}
+/** The name by which a file was last opened. */
+function nameOfFile({ kernel: { system } }: Session, space: AddressSpace): string {
+  if (space.openedAs !== null) return pathOf(space.openedAs);
+  const disk = system.disks.find(({ cache }) => cache === space);
+  if (disk !== undefined) return `/dev/${disk.name}`;
+  return space.kind === 'shmem' ? '/dev/zero (deleted)' : `[inode ${space.host.ino}]`;
 }
 export type Listing = Omit<CacheReport, 'schema' | 'tool' | 'config' | 'program'>;
 
@@ -211,7 +217,7 @@ export function cacheText(r: CacheReport): string {
   ].map((line) => line.trimEnd()).join('\n') + '\n';
 }
 /** A line a folio; neighbours alike together. */
-function listedText({ path, folios }: NonNullable<CacheReport['listed']>): string[] {
+export function listedText({ path, folios }: NonNullable<CacheReport['listed']>): string[] {
   const lines = ['', ` Folios of ${path}`, `   ${'pages'.padEnd(20)}folios  order  mapped  flags; why`];
   const tell = (f: CacheFolioReport): string => `${`${f.order}`.padStart(7)}${`${f.mappedPages}`.padStart(8)}  ${f.flags.join(' ')}${f.reasons.length === 0 ? '' : `; ${f.reasons.join(', ')}`}`;
   for (let i = 0, next: number; i < folios.length; i = next) {

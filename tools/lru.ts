@@ -64,14 +64,18 @@ export function lruReport(session: Session, outcome: Outcome, tool: string, list
   const { argv, programSha256 } = session.config.inputs;
   return { schema: LRU_SCHEMA, tool, config: configReport(session.config.machine, session, outcome.stdinSha256), program: { argv, sha256: programSha256 }, ...listing };
 }
-export function lruText({ program, groups, instructions, cycles, unevictablePages, scannedPages, reclaimedPages }: LruReport): string {
+/** The lists of one group. */
+export function groupText({ path, currentBytes, maxBytes, policy, lists }: GroupLists): string[] {
   const count = (n: number): string => (n === 0 ? '.' : thousands(n));
-  const table = groups.flatMap(({ path, currentBytes, maxBytes, policy, lists }) => [
-    '', ` ${path}: ${showSize(currentBytes)} in use${maxBytes === null ? '' : ` of ${showSize(maxBytes)}`}, ${policy}`,
+  return [
+    ` ${path}: ${showSize(currentBytes)} in use${maxBytes === null ? '' : ` of ${showSize(maxBytes)}`}, ${policy}`,
     `   ${'from old to young'.padEnd(22)}${'age'.padStart(10)}${'anon pages'.padStart(12)}${'folios'.padStart(9)}${'file pages'.padStart(12)}${'folios'.padStart(9)}`,
     ...lists.map(({ name, ageMs, anonPages, anonFolios, filePages, fileFolios }) =>
       `   ${name.padEnd(22)}${(ageMs === null ? '-' : `${thousands(ageMs)} ms`).padStart(10)}${count(anonPages).padStart(12)}${count(anonFolios).padStart(9)}${count(filePages).padStart(12)}${count(fileFolios).padStart(9)}`),
-  ]);
+  ];
+}
+export function lruText({ program, groups, instructions, cycles, unevictablePages, scannedPages, reclaimedPages }: LruReport): string {
+  const table = groups.flatMap((group) => ['', ...groupText(group)]);
   return [
     ` What reclaim works on, of ${program.argv.join(' ')}, at instruction ${thousands(instructions)}, cycle ${thousands(cycles)}`, ...table, '',
     `${thousands(unevictablePages).padStart(12)}  pages are locked in memory`, `${thousands(scannedPages).padStart(12)}  pages scanned so far`, `${thousands(reclaimedPages).padStart(12)}  pages reclaimed so far`,

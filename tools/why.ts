@@ -129,23 +129,12 @@ export class WhyLog {
   /** Takes over the fault records made since the last call. To be called now and then, so that they do not pile up. */
   gather(): void {
     for (const record of this.session.kernel.system.faults.take()) this.note(record);
-    for (const decision of this.session.kernel.system.cacheLog.take()) this.decisions.push(this.readaheadStory(decision));
+    for (const decision of this.session.kernel.system.cacheLog.take()) this.decisions.push(readaheadStory(decision));
   }
   /** What read-ahead has decided so far. */
   readahead(): readonly ReadaheadStory[] {
     this.gather();
     return this.decisions;
-  }
-  private readaheadStory({ space, number, cycle, kind, reason, index, request, start, size, asyncSize, order, pages }: ReadaheadDecision): ReadaheadStory {
-    return { number, cycle, path: space.openedAs === null ? `[inode ${space.host.ino}]` : pathOf(space.openedAs), kind, reason, index, request, start, size, asyncSize, order, pages };
-  }
-  private cacheStory({ what, folio }: Backing): CacheStory | null {
-    if (what !== 'file page' || folio === 0) return null;
-    const { folios, cacheLog } = this.session.kernel.system;
-    const birth = cacheLog.birthOf(folio);
-    if (birth === null) return null;
-    const { cycle, wantedOrder, reasons: codes, decision } = birth;
-    return { cycle, index: folios.index(folio), order: folios.order(folio), wantedOrder, reasons: codes, readahead: decision === null ? null : this.readaheadStory(decision) };
   }
   private note(record: FaultRecord): void {
     const map = record.phases.findLast((phase) => phase.name === 'map');
@@ -174,7 +163,7 @@ export class WhyLog {
     if (where !== null) {
       const vma = mm.findVma(where);
       const [below, above] = [mm.vmas.findLast(({ end }) => end <= where), mm.vmas.find(({ start }) => start > where)];
-      this.neighbours = { below: below === undefined ? null : this.viewOf(mm, below), above: above === undefined ? null : this.viewOf(mm, above), addressSpaceEnd: mm.taskSize };
+      this.neighbours = { below: below === undefined ? null : vmaViewOf(mm, below), above: above === undefined ? null : vmaViewOf(mm, above), addressSpaceEnd: mm.taskSize };
       return vma === null ? [] : [this.pieceAt(mm, Math.floor(where / PAGE_SIZE), vma.start, vma.end)];
     }
     const pieces: Piece[] = [];
@@ -206,19 +195,16 @@ export class WhyLog {
     const vma = mm.findVma(vpn * PAGE_SIZE)!;
     const backing = backingOf(mm, start);
     return {
-      start: start * PAGE_SIZE, pages: end - start, vma: this.viewOf(mm, vma), filePage: vma.file === null ? null : vma.pgoff + start - vma.start / PAGE_SIZE, backing,
+      start: start * PAGE_SIZE, pages: end - start, vma: vmaViewOf(mm, vma), filePage: vma.file === null ? null : vma.pgoff + start - vma.start / PAGE_SIZE, backing,
       mappedBy: backing.folio === 0 ? [] : mappersOf(mm, backing.folio).map(({ mmId, address, pages }) => ({ pids: this.pidsOf(mmId), address, pages })),
       // What happened before the fault that brought the page is another page's history.
-      fault, cache: this.cacheStory(backing), changes: this.changesAt(mm, start, end).filter(({ cycle }) => cycle >= (fault?.cycle ?? 0))
+      fault, cache: cacheStoryOf(this.session, backing), changes: this.changesAt(mm, start, end).filter(({ cycle }) => cycle >= (fault?.cycle ?? 0))
         .map(({ cycle, address, pages, reason }) => ({ cycle, address, pages, reason })),
       eviction: evictionAt(this.session, mm, vpn),
     };
   }
   private changesAt(mm: Mm, start: number, end: number): (ChangeStory & { mmId: number })[] {
     return this.changes.filter((c) => c.mmId === mm.id && c.address < end * PAGE_SIZE && c.address + c.pages * PAGE_SIZE > start * PAGE_SIZE);
-  }
-  private viewOf(mm: Mm, vma: VmaView): Piece['vma'] {
-    return { start: vma.start, end: vma.end, name: nameOf(mm, vma), rights: rightsOf(vma) };
   }
   /** The latest fault that mapped the page in this address space; null also when a collapse has brought another one since. */
   private faultOf(mm: Mm, vpn: number): FaultStory | null {
@@ -236,8 +222,21 @@ export class WhyLog {
   }
 }
 
+export const vmaViewOf = (mm: Mm, vma: VmaView): Piece['vma'] => ({ start: vma.start, end: vma.end, name: nameOf(mm, vma), rights: rightsOf(vma) });
+function readaheadStory({ space, number, cycle, kind, reason, index, request, start, size, asyncSize, order, pages }: ReadaheadDecision): ReadaheadStory {
+  return { number, cycle, path: space.openedAs === null ? `[inode ${space.host.ino}]` : pathOf(space.openedAs), kind, reason, index, request, start, size, asyncSize, order, pages };
+}
+/** How a page of a file came into memory; null: it is none, or nobody recorded it. */
+export function cacheStoryOf({ kernel: { system: { folios, cacheLog } } }: Session, { what, folio }: Backing): CacheStory | null {
+  if (what !== 'file page' || folio === 0) return null;
+  const birth = cacheLog.birthOf(folio);
+  if (birth === null) return null;
+  const { cycle, wantedOrder, reasons: codes, decision } = birth;
+  return { cycle, index: folios.index(folio), order: folios.order(folio), wantedOrder, reasons: codes, readahead: decision === null ? null : readaheadStory(decision) };
+}
+
 /** 'rw-p', as /proc/PID/maps has it. */
-const rightsOf = ({ flags }: VmaView): string => ['r', 'w', 'x'].map((letter, i) => ((flags & (1 << i)) !== 0 ? letter : '-')).join('') + ((flags & VmFlag.Shared) !== 0 ? 's' : 'p');
+export const rightsOf = ({ flags }: VmaView): string => ['r', 'w', 'x'].map((letter, i) => ((flags & (1 << i)) !== 0 ? letter : '-')).join('') + ((flags & VmFlag.Shared) !== 0 ? 's' : 'p');
 
 function nextMapped(mm: Mm, from: number, end: number): number {
   for (let vpn = mm.tables.skipAbsent(from, end); vpn < end; vpn = mm.tables.skipAbsent(vpn + 1, end)) if (backingOf(mm, vpn).what !== 'nothing') return vpn;
@@ -245,7 +244,7 @@ function nextMapped(mm: Mm, from: number, end: number): number {
 }
 
 /** A fault's choice of an order, read off its phases. */
-function storyOf(record: FaultRecord, pages: number, vpn: number): FaultStory {
+export function storyOf(record: FaultRecord, pages: number, vpn: number): FaultStory {
   const choices = record.phases.filter((phase) => phase.name === 'order choice');
   const enabled = choices.map((phase) => Number(phase.facts['enabled'] ?? 0)).reduce((a, b) => a | b, 0);
   const huge = choices.find((phase) => phase.facts['wanted'] === LARGEST_ORDER);
@@ -274,6 +273,14 @@ function windowFits(record: FaultRecord, vpn: number): boolean {
 const sizeOf = (order: number): string => (order >= 8 ? `${2 ** (order - 8)}M` : `${4 * 2 ** order}K`);
 const entryWords = { none: 'no entry', pte: 'entries of their own', folded: 'folded by Svnapot, sixteen pages an entry', pmd: 'one PMD entry' } as const;
 export const vmaText = ({ name, rights, start, end }: Piece['vma']): string => `${name} ${rights} ${hex(start)}-${hex(end)}`;
+
+/** What there is instead of a mapping. */
+export function emptyText(where: number, around: Neighbours | null): string {
+  if (around !== null && where >= around.addressSpaceEnd) return `programs\' addresses end at ${hex(around.addressSpaceEnd)}; what lies above is the kernel\'s, which has no page table of its own here.`;
+  const near = [around?.below == null ? null : `below it ends ${vmaText(around.below)}`, around?.above == null ? null : `above it begins ${vmaText(around.above)}`].filter((text) => text !== null);
+  return `nothing is mapped at this address${near.length === 0 ? '' : `; ${near.join(', ')}`}.`;
+}
+
 
 /** The long answer for one piece. */
 export function pieceText(piece: Piece): string[] {

@@ -44,7 +44,7 @@ export interface FaultRecord {
   readonly from: 'user' | 'kernel';
   readonly ip: number;
   readonly phases: FaultPhase[];
-  /** FaultResult; -1 while the fault is under way. */
+  /** FaultResult; -1 until the last phase. */
   result: number;
   kind: FaultKind;
   endCycle: number;
@@ -102,10 +102,14 @@ export class FaultLog {
   pteChanged(table: Pfn, index: number, oldLow: number, oldHigh: number, newLow: number, newHigh: number): void {
     this.changes.push({ table, index, oldLow, oldHigh, newLow, newHigh });
   }
-  end(result: number, kind: FaultKind): void {
+  /** What the fault has come to is known; its last phase is still to be closed. */
+  settle(result: number, kind: FaultKind): void {
     if (this.current === null) return;
     this.current.result = result;
     this.current.kind = kind;
+  }
+  end(): void {
+    if (this.current === null) return;
     this.current.endCycle = this.clock.clockCycles;
     this.records.push(this.current);
     this.last = this.current;

@@ -83,8 +83,9 @@ export function handlePageFault(mm: Mm, counts: FaultCounts, va: number, access:
     isMajor = fault.isMajor;
   }
   if (faults.current !== null) {
+    faults.settle(result, kind);
     faults.phase('return', { result }, result === FaultResult.Done ? 'retry the access' : result === FaultResult.Retry ? 'sleep, then the same fault again' : 'signal', result === FaultResult.BusError ? 'beyond-eof' : result === FaultResult.OutOfMemory ? 'out-of-memory' : null);
-    faults.end(result, kind);
+    faults.end();
   }
   if (faultReturn.enabled) faultReturn.emit(mm.id, va, faultKinds.indexOf(kind), result, isMajor ? 1 : 0);
   return result;

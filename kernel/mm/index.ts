@@ -34,13 +34,14 @@
 //   remote.ts        other programs' memory, whatever its rights
 //   cache-record.ts  why folios of files have their orders, what read-ahead decided: recorded while somebody asks; cache-inspect.ts what is cached
 //   inspect.ts       the numbers of smaps, pagemap, kpageflags; clear-refs.ts forgetting what smaps calls referenced
+//   table-walk.ts    the entries on the way to a page, and what they mean: for those who look
 //   backing.ts       what lies behind one page, and who else maps it: for those who explain
 //   check.ts         invariants, for tests and fuzzers; check-mm.ts those of one address space
 export * from './reasons.ts';
 export * from './events.ts';
 export { FolioFlag, MemdescType } from './folio.ts';
 export type { FolioTable } from './folio.ts';
-export { MAX_PAGE_ORDER } from './buddy.ts';
+export { MAX_PAGE_ORDER, migrateTypeNames } from './buddy.ts';
 export type { AllocCounts, CompactAnswer, PressureHooks } from './page-alloc.ts';
 export { descriptorKinds, memmapLayouts, overheadBytes } from './memdesc.ts';
 export * from './thp.ts';
@@ -67,5 +68,6 @@ export { Madvise } from './madvise.ts';
 export { dupMm } from './fork.ts';
 export { UserMemory } from './uaccess.ts';
 export * from './inspect.ts';
+export * from './table-walk.ts';
 export { backingOf, mappersOf } from './backing.ts';
 export type { Backing } from './backing.ts';

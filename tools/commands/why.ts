@@ -1,5 +1,5 @@
 // quire why: runs a program and says of one address, or of every page, what folio backs it and why it has that size.
-import { hex, UserError } from '#base';
+import { UserError } from '#base';
 import { boot } from '../boot.ts';
 import { NO_TERMINAL } from '../config.ts';
 import { drive, showsProgress } from '../drive.ts';
@@ -9,7 +9,7 @@ import type { EvictionsReport } from '../evictions.ts';
 import { exitStatus, prepareRun } from '../guest.ts';
 import { toolVersion, writeResult } from '../host.ts';
 import { configReport } from '../report.ts';
-import { READAHEAD_SCHEMA, WHY_SCHEMA, WhyLog, pieceText, piecesText, readaheadText, vmaText } from '../why.ts';
+import { READAHEAD_SCHEMA, WHY_SCHEMA, WhyLog, emptyText, pieceText, piecesText, readaheadText } from '../why.ts';
 import { guestGroups, type Command } from './command.ts';
 
 export const why: Command = {
@@ -51,13 +51,6 @@ async function follow(log: WhyLog, where: number | null, run: () => Promise<Outc
   const { evictions } = log;
   log.end();
   return { outcome, pieces, evictions };
-}
-
-/** What there is instead of a mapping. */
-function emptyText(where: number, around: WhyLog['neighbours']): string {
-  if (around !== null && where >= around.addressSpaceEnd) return `programs\' addresses end at ${hex(around.addressSpaceEnd)}; what lies above is the kernel\'s, which has no page table of its own here.`;
-  const near = [around?.below == null ? null : `below it ends ${vmaText(around.below)}`, around?.above == null ? null : `above it begins ${vmaText(around.above)}`].filter((text) => text !== null);
-  return `nothing is mapped at this address${near.length === 0 ? '' : `; ${near.join(', ')}`}.`;
 }
 
 /** null: all. An address above what a double holds exactly is as good as any other that no program has. @throws UserError */

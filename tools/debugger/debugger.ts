@@ -1,0 +1,127 @@
+// A debugging session: a timeline, the points that stop it, the task that is looked at, and the moves between places. What is typed is read in commands/;
+// what a place looks like in views/. Nothing here prints.
+import { UserError } from '#base';
+import type { FaultRecord, Task } from '#kernel';
+import type { Session } from '../boot.ts';
+import { factsOf, counterFields, faultFields, scopeOf, taskFields } from './fields.ts';
+import type { Fields, Moment } from './fields.ts';
+import type { GuestCode } from './guest-code.ts';
+import { Points } from './points.ts';
+import type { Point } from './points.ts';
+import type { Place, Stop, Timeline, Until } from './timeline.ts';
+import { Words } from './words.ts';
+
+export type Direction = 'forward' | 'backward';
+/** Where a move ended, and why. */
+export interface Arrival { readonly stop: Stop; readonly points: readonly Point[] }
+
+/** A run that comes to the same condition over and over without its holding would never answer. */
+const MAX_TRIES = 1_000_000;
+
+export class Debugger {
+  readonly timeline: Timeline;
+  readonly points = new Points();
+  readonly words: Words;
+  /** What is known of a task's code. */
+  private readonly codeOf: (session: Session, task: Task | null) => GuestCode;
+  /** The thread that is looked at, by its number; null: the one that runs. Moves forget it. */
+  selected: number | null = null;
+  /** Where the last move came from: `seek -` goes there. */
+  previous: Place | null = null;
+  last: Arrival;
+
+  constructor(timeline: Timeline, codeOf: (session: Session, task: Task | null) => GuestCode) {
+    this.timeline = timeline;
+    this.codeOf = codeOf;
+    this.words = new Words(() => ({ session: this.session, task: this.task, code: this.code, scope: this.scope, facts: factsOf(this.moment({}), ...this.fields) }));
+    this.last = { stop: timeline.stop, points: [] };
+  }
+  get session(): Session {
+    return this.timeline.session;
+  }
+  /** The task that is looked at; null: none is there. */
+  get task(): Task | null {
+    const { kernel } = this.session;
+    if (this.selected !== null) return kernel.tasks.get(this.selected) ?? null;
+    return kernel.current ?? kernel.loadedTask ?? kernel.first?.leader ?? null;
+  }
+  get code(): GuestCode {
+    return this.codeOf(this.session, this.task);
+  }
+  get isInside(): boolean {
+    return this.timeline.place.phase >= 0;
+  }
+  /** Fields that `print` and addresses may name here. */
+  get fields(): readonly Fields[] {
+    return this.timeline.fault === null ? [taskFields, counterFields] : [taskFields, counterFields, faultFields];
+  }
+  get scope() {
+    return scopeOf(...this.fields);
+  }
+  moment(more: Partial<Moment>): Moment {
+    return { session: this.session, place: this.timeline.place, task: this.task, fault: this.timeline.fault, ...more };
+  }
+
+  // Moving.
+
+  /** To the first (last) place after (before) this one at which a point or `extra` holds. */
+  move(direction: Direction, extra: Until): Arrival {
+    this.leave();
+    this.points.problem = null;
+    const moment = (more: Partial<Moment>): Moment => this.moment(more);
+    const until = this.points.until(moment, extra);
+    for (let tries = 0; tries < MAX_TRIES; tries++) {
+      const stop = this.timeline[direction](until);
+      const points = this.points.at(stop, moment);
+      if (points.length > 0 || isWanted(stop, extra)) {
+        for (const point of points) point.hits++;
+        return (this.last = { stop, points });
+      }
+    }
+    throw new UserError(`after ${MAX_TRIES} tries no condition has held. Write a narrower one.`);
+  }
+  seek(place: Place): Arrival {
+    this.leave();
+    return (this.last = { stop: this.timeline.seek(place), points: [] });
+  }
+  stepInstructions(n: number): Arrival {
+    this.leave();
+    return (this.last = { stop: this.timeline.stepInstructions(n), points: [] });
+  }
+  private leave(): void {
+    this.previous = this.timeline.place;
+    this.selected = null;
+  }
+
+  /** Looks around elsewhere and comes back: nothing of it is seen by who asks next. */
+  excursion<T>(look: (timeline: Timeline) => T): T {
+    const { place } = this.timeline;
+    const { selected } = this;
+    try {
+      return look(this.timeline);
+    } finally {
+      this.timeline.seek(place);
+      this.selected = selected;
+    }
+  }
+  /** The fault under way, else the last one before this place, with all its phases up to here; null: there was none. */
+  recentFault(): FaultRecord | null {
+    if (this.timeline.fault !== null) return this.timeline.fault;
+    return this.excursion((timeline) => {
+      const stop = timeline.backward({ phases: (_, phase) => phase.name === 'return' });
+      return stop.kind === 'phase' ? stop.fault : null;
+    });
+  }
+}
+
+/** Did a move end where `extra` asked, rather than at a point's place? */
+function isWanted(stop: Stop, extra: Until): boolean {
+  switch (stop.kind) {
+    case 'pc': return extra.pcs?.addresses.has(stop.pc) === true && extra.pcs.at(stop.pc);
+    case 'event': return extra.events?.points.has(stop.point) === true && extra.events.at(stop.point, stop.values);
+    case 'phase': return extra.phases?.(stop.fault, stop.phase) === true;
+    case 'memory': return extra.memory?.some(({ id }) => id === stop.watch.id) === true;
+    case 'value': return extra.values?.some(({ id }) => id === stop.watch.id) === true;
+    default: return true;
+  }
+}
