@@ -3,14 +3,16 @@
 import { PAGE_SIZE, utf8Decode } from '#base';
 import type { Tracepoint } from '#base';
 import { xName } from '#cpu';
-import { FaultResult, VmStat } from '#kernel';
+import { CONTEXT_WORDS, FaultResult, VmStat } from '#kernel';
 import type { FaultPhase, FaultRecord, Mm, Task, VmaView, VmName } from '#kernel';
 import type { Session } from '../boot.ts';
 import { nameOf } from '../evictions.ts';
 import { currentTask } from '../trace/sink.ts';
-import { peekAt, peekString } from '../trace/peek.ts';
+import { peekString } from '../trace/peek.ts';
 import { rightsOf } from '../why.ts';
 import type { Facts, FieldType, Scope, Value } from './expression.ts';
+import { memoryAt } from './memory.ts';
+import { registersOf } from './programs.ts';
 import { syscallArguments } from './syscall-names.ts';
 import type { Place } from './timeline.ts';
 
@@ -38,13 +40,13 @@ export type Fields = Readonly<Record<string, Field>>;
 const number = (help: string, read: Field['read']): Field => ({ type: 'number', help, read });
 const text = (help: string, read: (moment: Moment) => string): Field => ({ type: 'text', help, read });
 
-/** Registers of a task: on the hart, or where it left them. */
-export function registersOf({ machine, kernel }: Session, task: Task | null): BigInt64Array {
-  const registers = new BigInt64Array(65);
-  if (task === null || kernel.loadedTask === task) machine.saveContext(registers);
-  else registers.set(task.context);
-  return registers;
-}
+/** Registers of a task, or of the hart where there is none. */
+const words = ({ session, task }: Moment): readonly bigint[] => {
+  if (task !== null) return registersOf(session, task);
+  const all = new BigInt64Array(CONTEXT_WORDS);
+  session.machine.saveContext(all);
+  return [...all];
+};
 const ACCESSES = ['read', 'write', 'execute'] as const;
 const resultNames: Readonly<Record<number, string>> = Object.fromEntries(Object.entries(FaultResult).map(([name, value]) => [value, name.toLowerCase()]));
 export const accessName = (access: number): string => ACCESSES[access] ?? 'read';
@@ -57,8 +59,8 @@ export const taskFields: Fields = {
   pid: number('process of the task that runs', ({ task }) => task?.tgid ?? 0),
   tid: number('thread that runs', ({ task }) => task?.tid ?? 0),
   comm: text('its name', ({ session, task }) => task?.comm ?? currentTask(session).comm),
-  pc: number('program counter', ({ session, task }) => registersOf(session, task)[0]!),
-  ...Object.fromEntries(Array.from({ length: 31 }, (_, i) => [xName(i + 1), number(`register x${i + 1}`, ({ session, task }) => registersOf(session, task)[i + 1]!)])),
+  pc: number('program counter', (moment) => words(moment)[0]!),
+  ...Object.fromEntries(Array.from({ length: 31 }, (_, i) => [xName(i + 1), number(`register x${i + 1}`, (moment) => words(moment)[i + 1]!)])),
 };
 
 const fact = (fault: FaultRecord, phase: string, name: string): number | null => {
@@ -144,7 +146,7 @@ export function factsOf(moment: Moment, ...tables: readonly Fields[]): Facts {
     memory(address, lenBytes, isSigned) {
       const va = Number(address);
       if (address < 0n || !Number.isSafeInteger(va) || moment.task?.hasMm !== true) return null;
-      const bytes = peekAt(moment.session, moment.task.mm, va, lenBytes);
+      const bytes = memoryAt(moment.task.mm, va, lenBytes);
       if (bytes.length < lenBytes) return null;
       const value = bytes.reduceRight((sum, byte) => (sum << 8n) | BigInt(byte), 0n);
       return isSigned ? BigInt.asIntN(8 * lenBytes, value) : value;

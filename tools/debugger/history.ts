@@ -4,7 +4,7 @@ import { asPfn, hex, PAGE_SIZE } from '#base';
 import { MemdescType, syscallName } from '#kernel';
 import type { FaultRecord } from '#kernel';
 import type { Debugger } from './debugger.ts';
-import { registersOf } from './fields.ts';
+import { registersOf } from './programs.ts';
 import type { MemoryWatch, Place, Stop, Timeline, ValueWatch } from './timeline.ts';
 import type { PtLevel, Writer } from './views/page-table.ts';
 
@@ -51,7 +51,8 @@ function tell(d: Debugger, timeline: Timeline, stop: Stop & { kind: 'memory' | '
   const isTable = stop.kind === 'memory' && stop.watch.space === 'physical' && system.folios.typeOf(asPfn(Math.floor(stop.address / PAGE_SIZE))) === MemdescType.PageTable;
   // The stop is behind the instruction.
   timeline.stepInstructions(-1);
-  const pc = Number(BigInt.asUintN(64, registersOf(session, session.kernel.current)[0]!));
+  const task = session.kernel.current;
+  const pc = task === null ? 0 : Number(BigInt.asUintN(64, registersOf(session, task)[0]!));
   const source = d.code.lineAt(pc);
   const symbol = d.code.symbolAt(pc);
   const where = source !== null ? `${source.file}:${source.line}` : `${hex(pc)}${symbol === null ? '' : ` ${symbol.name}+${hex(symbol.offset)}`}`;

@@ -70,8 +70,12 @@ export class Words {
       throw new UserError(`${word}: no code of such a line. ${code.hasLines ? 'Write FILE:LINE of a line that has code, as list shows them.' : 'The program has no line table: compile it with -g.'}`);
     }
     const plus = /^([A-Za-z_.$][\w.$]*)\+(0x[\da-f]+|\d+)$/i.exec(word);
-    const symbol = code.addressOf(plus === null ? word : plus[1]!);
-    if (symbol !== null) return [symbol + (plus === null ? 0 : Number(plus[2]))];
+    if (plus !== null) {
+      const symbol = code.addressOf(plus[1]!);
+      if (symbol !== null) return [symbol + Number(plus[2])];
+    }
+    const entries = code.entriesOf(word);
+    if (entries.length > 0) return entries;
     if (/^[*$]|^[\d(]/.test(word)) return [this.number(word.replace(/^\*/, ''), 'address')];
     const near = didYouMean(word, [...code.names, ...others]);
     throw new UserError(`${word}: neither an address, a symbol, FILE:LINE nor a tracepoint.${near}${near === '' && code.names.length === 0 ? ' The program is stripped: write an address, as in *0x10400.' : ''}`);

@@ -1,22 +1,16 @@
 // Reading a program's memory without touching it: no fault, no A bit, no count. A page that is not mapped cannot be read.
 import { asPfn, PAGE_SIZE } from '#base';
 import { napotPfn, Pte, PteHigh, pteIsLeaf, ptePfn } from '#mmu';
-import type { Mm } from '#kernel';
 import type { Session } from '../boot.ts';
 
 const LEVELS = { 39: 3, 48: 4, 57: 5 } as const;
 
 /** Bytes at `va` of the task on the hart; fewer where a page is not mapped; none when nothing is. */
 export function peek(session: Session, va: number, lenBytes: number): Uint8Array {
-  const { current } = session.kernel;
-  return current?.hasMm === true ? peekAt(session, current.mm, va, lenBytes) : new Uint8Array(0);
-}
-/** The same of any address space. */
-export function peekAt(session: Session, mm: Mm, va: number, lenBytes: number): Uint8Array {
   const bytes = new Uint8Array(Math.max(0, lenBytes));
   let at = 0;
   while (at < bytes.length) {
-    const frame = frameOf(session, mm, Math.floor((va + at) / PAGE_SIZE));
+    const frame = frameOf(session, Math.floor((va + at) / PAGE_SIZE));
     if (frame === null) break;
     const offset = (va + at) % PAGE_SIZE;
     const n = Math.min(PAGE_SIZE - offset, bytes.length - at);
@@ -27,8 +21,9 @@ export function peekAt(session: Session, mm: Mm, va: number, lenBytes: number): 
 }
 
 /** Walks the page table as the hart would. */
-function frameOf({ machine }: Session, mm: Mm, vpn: number): number | null {
-  if (vpn < 0) return null;
+function frameOf({ machine, kernel }: Session, vpn: number): number | null {
+  const mm = kernel.current?.hasMm ? kernel.current.mm : null;
+  if (mm === null || vpn < 0) return null;
   let table = mm.root;
   for (let level = LEVELS[machine.sv] - 1; level >= 0; level--) {
     const pages = 512 ** level;

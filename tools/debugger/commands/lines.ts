@@ -1,13 +1,12 @@
 // Stepping by lines of the program's source, and out of functions. Not here: lines themselves (guest-code.ts).
 import { UserError } from '#base';
 import type { Debugger, Direction } from '../debugger.ts';
-import { registersOf } from '../fields.ts';
 import type { GuestFrame } from '../guest-code.ts';
 
 /** The call that the task stands in. @throws UserError without a task */
 function here(d: Debugger): GuestFrame {
-  const task = d.words.task('step');
-  return d.code.frames(registersOf(d.session, task), 1)[0]!;
+  d.words.task('step');
+  return d.code.frames(1)[0]!;
 }
 const isSame = (a: GuestFrame, b: { readonly file: string; readonly line: number } | null): boolean => b !== null && a.line === b.line && a.file === b.file;
 
@@ -30,7 +29,7 @@ export function stepLine(d: Debugger, direction: Direction, over: boolean): void
 /** Forward: until the function has returned. Backward: to the instruction that called it. @throws UserError where no caller can be told */
 export function finish(d: Debugger, direction: Direction): void {
   const task = d.words.task('finish');
-  const [inner, caller] = d.code.frames(registersOf(d.session, task), 2);
+  const [inner, caller] = d.code.frames(2).filter(({ isInlined }) => !isInlined);
   if (caller === undefined) throw new UserError('finish: no caller can be told from here. Write break *ADDRESS for where it returns to, and continue.');
   const { tid } = task;
   const { sp } = inner!;

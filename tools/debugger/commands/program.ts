@@ -8,7 +8,9 @@ import { thousands } from '../../text.ts';
 import type { Debugger } from '../debugger.ts';
 import { expression, memoryReads } from '../expression.ts';
 import type { Value } from '../expression.ts';
-import { counterNames, factsOf, registersOf } from '../fields.ts';
+import { counterNames, factsOf } from '../fields.ts';
+import type { GuestFrame } from '../guest-code.ts';
+import { registersOf } from '../programs.ts';
 import { disassembly, memoryText, memoryView } from '../views/code.ts';
 import type { MemoryFormat } from '../views/code.ts';
 import { columns } from '../views/text.ts';
@@ -36,6 +38,10 @@ function readFormat(text: string): { nr: number; format: MemoryFormat; sizeBytes
 function valueOf(d: Debugger, text: string): Value {
   return expression(text, d.scope).evaluate(factsOf(d.moment({}), ...d.fields));
 }
+const framesOf = (d: Debugger, max: number): GuestFrame[] => {
+  d.words.task('bt');
+  return d.code.frames(max);
+};
 const asJson = (value: Value): string | boolean | number => (typeof value === 'bigint' ? (value >= -(2n ** 53n) && value <= 2n ** 53n ? Number(value) : `${value}`) : value);
 
 const stateNames: Readonly<Record<number, string>> = Object.fromEntries(Object.entries(TaskState).map(([name, state]) => [state, name.toLowerCase()]));
@@ -45,8 +51,8 @@ export const programCommands: readonly DebugCommand[] = [
   {
     name: 'bt', aliases: ['backtrace'], usage: '[N]', group: 'program', summary: 'the calls that led here',
     run(d, rest) {
-      const frames = d.code.frames(registersOf(d.session, d.words.task('bt')), rest === '' ? 32 : d.words.number(rest, 'bt'));
-      return answer('bt', { frames }, (ink) => frames.map((f, i) => `${i === 0 ? ink.head(`#${i}`) : `#${i}`}  ${hex(f.pc)} ${f.name ?? '??'}${f.line === null ? '' : ink.faint(` at ${f.file}:${f.line}`)}`));
+      const frames = framesOf(d, rest === '' ? 32 : Math.min(1000, d.words.number(rest, 'bt')));
+      return answer('bt', { frames }, (ink) => frames.map((f, i) => `${i === 0 ? ink.head(`#${i}`) : `#${i}`}  ${hex(f.pc)} ${f.name ?? '??'}${f.line === null ? '' : ink.faint(` at ${f.file}:${f.line}`)}${f.isInlined ? ink.faint(' (inlined)') : ''}`));
     },
   },
   {
@@ -71,7 +77,7 @@ export const programCommands: readonly DebugCommand[] = [
       const pc = Number(BigInt.asUintN(64, registersOf(d.session, task)[0]!));
       const from = place === '' ? pc : d.words.codeAddresses(place)[0]!;
       const nr = count === undefined ? 10 : Math.min(1000, d.words.number(count, 'disas'));
-      const instructions = disassembly(d.session, task, from, nr).map((i) => ({ ...i, symbol: d.code.symbolAt(i.address) }));
+      const instructions = disassembly(task, from, nr).map((i) => ({ ...i, symbol: d.code.symbolAt(i.address) }));
       if (instructions.length === 0) throw new UserError(`disas ${hex(from)}: nothing is mapped there, or it is not in memory. vmas lists what is.`);
       return answer('disas', { pc, instructions }, (ink) => instructions.flatMap((i) => [
         ...(i.symbol !== null && i.symbol.offset === 0 ? [ink.head(`${i.symbol.name}:`)] : []), `${i.address === pc ? ink.mark('>') : ' '} ${hex(i.address)}  ${i.word.padStart(8)}  ${i.text}`,
@@ -79,14 +85,14 @@ export const programCommands: readonly DebugCommand[] = [
     },
   },
   {
-    name: 'x', usage: '[/COUNT FORMAT SIZE] ADDRESS', group: 'program', summary: 'memory of the program, as gdb\'s x: x/8xw sp', details: ['Looking faults nothing in: what is not in memory cannot be read.'],
+    name: 'x', usage: '[/COUNT FORMAT SIZE] ADDRESS', group: 'program', summary: 'memory of the program, as gdb\'s x: x/8xw sp', details: ['Looking faults nothing in; what is in swap or in the page cache is read there.'],
     run(d, rest) {
       const match = /^(\/\S*)\s*(.*)$/.exec(rest);
       const { nr, format, sizeBytes } = match === null ? readFormat('/1xg') : readFormat(match[1]!);
       const address = d.words.address((match === null ? rest : match[2]!).trim(), 'x');
-      const view = memoryView(d.session, d.words.task('x'), address, nr, sizeBytes, format);
-      if (view.values.length === 0) throw new UserError(`x ${hex(address)}: not in memory. pt ${hex(address)} shows why.`);
-      return answer('memory', { ...view }, () => [...memoryText(view), ...(view.isWhole ? [] : ['(the next page is not in memory)'])]);
+      const view = memoryView(d.words.task('x'), address, nr, sizeBytes, format);
+      if (view.values.length === 0) throw new UserError(`x ${hex(address)}: nothing can be read there. pt ${hex(address)} and vmas show why.`);
+      return answer('memory', { ...view }, () => [...memoryText(view), ...(view.isWhole ? [] : ['(the next page cannot be read)'])]);
     },
   },
   {
@@ -136,8 +142,8 @@ export const programCommands: readonly DebugCommand[] = [
     name: 'info registers', aliases: ['info r', 'registers'], usage: '[all]', group: 'program', summary: 'pc and x1 to x31; all: f0 to f31 and fcsr, too',
     run(d, rest) {
       const words = registersOf(d.session, d.words.task('info registers'));
-      const shown = [...words.subarray(0, 32)].map((word, i) => ({ name: registerNames[i]!, value: unsigned(word) }));
-      if (rest === 'all') shown.push(...[...words.subarray(F0, F0 + 32)].map((word, i) => ({ name: fName(i), value: unsigned(word) })), { name: 'fcsr', value: unsigned(words[64]!) });
+      const shown = [...words.slice(0, 32)].map((word, i) => ({ name: registerNames[i]!, value: unsigned(word) }));
+      if (rest === 'all') shown.push(...[...words.slice(F0, F0 + 32)].map((word, i) => ({ name: fName(i), value: unsigned(word) })), { name: 'fcsr', value: unsigned(words[64]!) });
       else if (rest !== '') throw new UserError(`info registers ${rest}: write info registers, or info registers all.`);
       const cells = shown.map(({ name, value }) => [name.padEnd(4), value] as const);
       return answer('registers', Object.fromEntries(shown.map(({ name, value }) => [name, value])), () => {

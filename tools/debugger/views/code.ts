@@ -1,16 +1,15 @@
-// A program's code and memory as text: disassembly, hex dumps. Read without touching anything (trace/peek.ts).
+// A program's code and memory as text: disassembly, hex dumps. Read without touching anything (memory.ts).
 import { hex } from '#base';
 import { disassemble, isCompressed } from '#cpu';
 import type { Task } from '#kernel';
-import type { Session } from '../../boot.ts';
-import { peekAt } from '../../trace/peek.ts';
+import { memoryAt } from '../memory.ts';
 
 export interface InstructionView { readonly address: number; readonly lenBytes: number; readonly word: string; readonly text: string }
 
 /** null: nothing is mapped there */
-export function instructionAt(session: Session, task: Task, pc: number): InstructionView | null {
+export function instructionAt(task: Task, pc: number): InstructionView | null {
   if (!task.hasMm || !Number.isSafeInteger(pc) || pc < 0) return null;
-  const bytes = peekAt(session, task.mm, pc, 4);
+  const bytes = memoryAt(task.mm, pc, 4);
   if (bytes.length < 2) return null;
   const half = bytes[0]! | (bytes[1]! << 8);
   if (!isCompressed(half) && bytes.length < 4) return null;
@@ -18,10 +17,10 @@ export function instructionAt(session: Session, task: Task, pc: number): Instruc
   const lenBytes = isCompressed(half) ? 2 : 4;
   return { address: pc, lenBytes, word: (word >>> 0).toString(16).padStart(2 * lenBytes, '0'), text: disassemble(word, BigInt(pc)).replace(/\t/g, ' ') };
 }
-export function disassembly(session: Session, task: Task, from: number, nr: number): InstructionView[] {
+export function disassembly(task: Task, from: number, nr: number): InstructionView[] {
   const found: InstructionView[] = [];
   for (let at = from; found.length < nr;) {
-    const instruction = instructionAt(session, task, at);
+    const instruction = instructionAt(task, at);
     if (instruction === null) break;
     found.push(instruction);
     at += instruction.lenBytes;
@@ -34,12 +33,12 @@ export interface MemoryView { readonly address: number; readonly sizeBytes: numb
 const PER_LINE: Readonly<Record<number, number>> = { 1: 8, 2: 8, 4: 4, 8: 2 };
 const MAX_STRING = 4096;
 
-export function memoryView(session: Session, task: Task, address: number, nr: number, sizeBytes: number, format: MemoryFormat): MemoryView {
+export function memoryView(task: Task, address: number, nr: number, sizeBytes: number, format: MemoryFormat): MemoryView {
   if (format === 's') {
     const values: string[] = [];
     let at = address;
     for (let i = 0; i < nr; i++) {
-      const bytes = peekAt(session, task.mm, at, MAX_STRING);
+      const bytes = memoryAt(task.mm, at, MAX_STRING);
       const end = bytes.indexOf(0);
       if (bytes.length === 0) break;
       values.push(JSON.stringify(String.fromCharCode(...bytes.subarray(0, end < 0 ? bytes.length : end))));
@@ -47,7 +46,7 @@ export function memoryView(session: Session, task: Task, address: number, nr: nu
     }
     return { address, sizeBytes: 1, format, values, isWhole: values.length === nr };
   }
-  const bytes = peekAt(session, task.mm, address, nr * sizeBytes);
+  const bytes = memoryAt(task.mm, address, nr * sizeBytes);
   const values: string[] = [];
   for (let i = 0; i + sizeBytes <= bytes.length; i += sizeBytes) {
     const word = bytes.subarray(i, i + sizeBytes).reduceRight((sum, byte) => (sum << 8n) | BigInt(byte), 0n);

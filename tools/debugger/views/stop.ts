@@ -6,8 +6,9 @@ import type { FaultPhase, FaultRecord } from '#kernel';
 import { eventFields } from '../../trace/ftrace.ts';
 import { thousands } from '../../text.ts';
 import type { Arrival, Debugger } from '../debugger.ts';
-import { accessName, registersOf, resultName } from '../fields.ts';
+import { accessName, resultName } from '../fields.ts';
 import type { Ink } from '../ink.ts';
+import { registersOf } from '../programs.ts';
 import type { Stop } from '../timeline.ts';
 import { pteChangeText } from './phases.ts';
 import { instructionAt } from './code.ts';
@@ -34,7 +35,7 @@ export function stopView(d: Debugger, { stop, points }: Arrival = d.last): StopV
   return {
     place: { insn: place.instret, event: place.event, phase: place.phase }, cycle: session.machine.clockCycles,
     task: task === null ? null : { pid: task.tgid, tid: task.tid, comm: task.comm }, pc, symbol: symbol === null ? null : symbol.offset === 0 ? symbol.name : `${symbol.name}+${hex(symbol.offset)}`,
-    source, instruction: pc === null || task === null ? null : instructionAt(session, task, pc)?.text ?? null,
+    source, instruction: pc === null || task === null ? null : instructionAt(task, pc)?.text ?? null,
     why: problem ?? whyText(d, stop, points.map(({ text }) => text)), points: points.map(({ id }) => id), stop: stopData(stop),
   };
 }
