@@ -4,6 +4,7 @@ import { Bug, UserError } from '#base';
 import { cc } from './commands/cc.ts';
 import type { Command } from './commands/command.ts';
 import { compare } from './commands/compare.ts';
+import { debug } from './commands/debug.ts';
 import { doctor } from './commands/doctor.ts';
 import { explain } from './commands/explain.ts';
 import { helpCommand } from './commands/help.ts';
@@ -20,7 +21,7 @@ import { commandHelp, overview } from './help-text.ts';
 import { parseCommandLine } from './options.ts';
 import { didYouMean } from './suggest.ts';
 
-const commands: readonly Command[] = [run, stat, compare, mm, trace, why, cc, mkfsCommand, presetsCommand, explain, doctor];
+const commands: readonly Command[] = [run, stat, compare, mm, trace, why, debug, cc, mkfsCommand, presetsCommand, explain, doctor];
 /** 128 + SIGPIPE: the reader of our output has gone. */
 const PIPE_STATUS = 141;
 

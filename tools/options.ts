@@ -88,7 +88,7 @@ const words: Kind<string[]> = {
 };
 
 /** Commands that run a guest share the machine's options. */
-export type OptionGroup = 'machine' | 'kernel' | 'inputs' | 'result' | 'trace' | 'cache' | 'lists' | 'sweep' | 'image' | 'general';
+export type OptionGroup = 'machine' | 'kernel' | 'inputs' | 'result' | 'trace' | 'cache' | 'lists' | 'sweep' | 'image' | 'debug' | 'general';
 export interface OptionRow<T = unknown> {
   readonly kind: Kind<T>;
   readonly help: string;
@@ -146,6 +146,8 @@ export const options = {
 
   'mem-sweep': { kind: sizes, group: 'sweep', help: 'with --lru A,B: a run for each policy under each of these limits' },
   svg: { kind: text('FILE', 'curves.svg'), group: 'sweep', help: 'with --mem-sweep: the curves of misses over memory, as a picture' },
+
+  script: { kind: text('FILE', 'steps.txt'), short: 'x', group: 'debug', help: 'commands from FILE, one a line, instead of the prompt' },
 
   at: { kind: count, group: 'lists', help: 'look after N instructions, and end the run there; default: as the program ends' },
 

@@ -11,10 +11,13 @@ import type { Point } from './points.ts';
 import type { Place, Stop, Timeline, Until } from './timeline.ts';
 import { Words } from './words.ts';
 
+export const START: Place = { instret: 0, event: 0, phase: -1 };
 export type Direction = 'forward' | 'backward';
 /** Where a move ended, and why. */
 export interface Arrival { readonly stop: Stop; readonly points: readonly Point[] }
 
+/** Between two looks at whether a person wants it to stop. */
+const PATIENCE_MS = 200;
 /** A run that comes to the same condition over and over without its holding would never answer. */
 const MAX_TRIES = 1_000_000;
 
@@ -29,6 +32,8 @@ export class Debugger {
   /** Where the last move came from: `seek -` goes there. */
   previous: Place | null = null;
   last: Arrival;
+  /** Asked now and then on a long way forward; null: nobody can want that. */
+  wantsStop: (() => boolean) | null = null;
 
   constructor(timeline: Timeline, codeOf: (session: Session, task: Task | null) => GuestCode) {
     this.timeline = timeline;
@@ -69,9 +74,11 @@ export class Debugger {
     this.leave();
     this.points.problem = null;
     const moment = (more: Partial<Moment>): Moment => this.moment(more);
-    const until = this.points.until(moment, extra);
+    const { wantsStop } = this;
+    const until: Until = { ...this.points.until(moment, extra), ...(direction === 'forward' && wantsStop !== null ? { patienceMs: PATIENCE_MS } : {}) };
     for (let tries = 0; tries < MAX_TRIES; tries++) {
       const stop = this.timeline[direction](until);
+      if (stop.kind === 'interrupted' && wantsStop?.() === false) continue;
       const points = this.points.at(stop, moment);
       if (points.length > 0 || isWanted(stop, extra)) {
         for (const point of points) point.hits++;
@@ -83,6 +90,11 @@ export class Debugger {
   seek(place: Place): Arrival {
     this.leave();
     return (this.last = { stop: this.timeline.seek(place), points: [] });
+  }
+  /** To an event, inside the kernel; beyond the last one: to the end. */
+  seekEvent(event: number): Arrival {
+    this.leave();
+    return (this.last = { stop: event <= 0 ? this.timeline.seek(START) : this.timeline.seekEvent(event), points: [] });
   }
   stepInstructions(n: number): Arrival {
     this.leave();

@@ -1,20 +1,19 @@
-// Places as they are typed: #120, #120.3, 1M, start, end, -. Here: reading them, going there. A place by its event alone is looked for along the way.
+// Places as they are typed: #120, #120.3, 1M, start, end, -. Here: reading them; going there asks no points.
 import { UserError } from '#base';
+import { START } from './debugger.ts';
 import type { Debugger } from './debugger.ts';
-import { countedPoints } from './events.ts';
 import type { Place } from './timeline.ts';
 
-const START: Place = { instret: 0, event: 0, phase: -1 };
 const END: Place = { instret: Number.MAX_SAFE_INTEGER, event: Number.MAX_SAFE_INTEGER, phase: Number.MAX_SAFE_INTEGER };
 const units: Readonly<Record<string, number>> = { '': 1, k: 1e3, m: 1e6, g: 1e9 };
 
-/** Reads a place; the answer goes there. @throws UserError */
+/** Reads a place; the answer goes there. Breakpoints on the way are passed over. @throws UserError */
 export function readPlace(d: Debugger, word: string, command: string): () => void {
   const event = /^#(\d{1,15})(?:\.(\d{1,6}))?$/.exec(word);
   if (event !== null) {
     return () => {
-      atEvent(d, Number(event[1]));
-      for (let phase = 0; phase < Number(event[2] ?? 0); phase++) d.move('forward', { phases: () => true });
+      d.seekEvent(Number(event[1]));
+      if (event[2] !== undefined) d.seek({ ...d.timeline.place, phase: Number(event[2]) });
     };
   }
   const insn = /^(\d[\d,]*)([kKmMgG]?)$/.exec(word);
@@ -25,7 +24,7 @@ export function readPlace(d: Debugger, word: string, command: string): () => voi
   }
   switch (word) {
     case 'start': return () => { d.seek(START); };
-    case 'end': return () => { d.move('forward', { place: END }); };
+    case 'end': return () => { d.seek(END); };
     case '-': {
       const { previous } = d;
       if (previous === null) throw new UserError(`${command} -: nothing has moved yet.`);
@@ -33,16 +32,4 @@ export function readPlace(d: Debugger, word: string, command: string): () => voi
     }
   }
   throw new UserError(`${command}${word === '' ? ': a place is missing' : ` ${word}: not a place`}. Write #120 (an event), 1M (instructions), start, end, or - (where the last move began).`);
-}
-
-/** To the event of a number, inside the kernel; beyond the last one: to the end. */
-export function atEvent(d: Debugger, event: number): void {
-  if (event <= 0) {
-    d.seek(START);
-    return;
-  }
-  const { timeline } = d;
-  const wanted = { events: { points: new Set(countedPoints()), at: () => timeline.place.event === event } };
-  if (event > timeline.place.event) d.move('forward', wanted);
-  else if (event < timeline.place.event || !d.isInside) d.move('backward', wanted);
 }

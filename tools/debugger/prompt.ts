@@ -1,4 +1,5 @@
 // The debugger's prompt: lines with history and completion. An empty line repeats the last move. Not here: what commands do (commands/).
+import { readSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { UserError } from '#base';
 import { commandOf, completionsOf } from './commands/index.ts';
@@ -21,6 +22,12 @@ export async function talk(d: Debugger, ink: Ink, write: (text: string) => void)
     lines.write(null, { ctrl: true, name: 'u' });
     lines.prompt();
   });
+  let ahead = '';
+  d.wantsStop = () => {
+    const keys = keysNow();
+    ahead += keys.replaceAll(CTRL_C, '');
+    return keys.includes(CTRL_C);
+  };
   let last = '';
   lines.prompt();
   for await (const typed of lines) {
@@ -38,6 +45,19 @@ export async function talk(d: Debugger, ink: Ink, write: (text: string) => void)
       }
     }
     lines.prompt();
+    if (ahead !== '') lines.write(ahead);
+    ahead = '';
   }
   lines.close();
+}
+
+const CTRL_C = '\x03';
+/** What was typed while nobody read. The terminal is raw, so that Ctrl-C is a character; and whoever runs a machine hears no event of Node's. */
+function keysNow(): string {
+  const bytes = new Uint8Array(256);
+  try {
+    return new TextDecoder().decode(bytes.subarray(0, readSync(process.stdin.fd, bytes)));
+  } catch {
+    return ''; // EAGAIN: nothing
+  }
 }

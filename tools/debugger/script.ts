@@ -39,12 +39,12 @@ export function outputText(output: readonly { readonly fd: 1 | 2; readonly bytes
 export const PROMPT = '(quire) ';
 /** Runs a script. @param name of the file, for errors  @param write called with each answer, and before it with the command as it was typed
  *  @throws UserError 'FILE:LINE: ...' */
-export function runScript(d: Debugger, name: string, text: string, isJson: boolean, write: (text: string) => void): void {
+export function runScript(d: Debugger, name: string, text: string, isJson: boolean, write: (text: string) => void, ink: Ink = plainInk): void {
   for (const { line, number } of scriptLines(text)) {
-    if (!isJson) write(`${PROMPT}${line}\n`);
+    if (!isJson) write(`${ink.faint(PROMPT)}${line}\n`);
     let answered: Answered;
     try {
-      answered = answerLine(d, line, isJson);
+      answered = answerLine(d, line, isJson, ink);
     } catch (error) {
       if (!(error instanceof UserError)) throw error;
       if (isJson) write(`${JSON.stringify({ schema: 'quire.debug.error/1', command: line, file: name, line: number, message: error.message })}\n`);

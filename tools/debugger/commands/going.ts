@@ -2,7 +2,7 @@
 import { UserError } from '#base';
 import { sysEnter } from '#kernel';
 import type { Debugger, Direction } from '../debugger.ts';
-import { atEvent, readPlace } from '../places.ts';
+import { readPlace } from '../places.ts';
 import type { Until } from '../timeline.ts';
 import { faultHead, phaseText, stopText, stopView } from '../views/stop.ts';
 import type { StopView } from '../views/stop.ts';
@@ -83,7 +83,7 @@ export const goingCommands: readonly DebugCommand[] = [
   }),
   ...both({ name: 'event', usage: '[N]', summary: 'to the next event, or the Nth from here' }, { forward: ['e'], backward: ['re'] }, 'back to the event before', (d, direction, name, rest) => {
     const n = steps(d, name, rest);
-    atEvent(d, d.timeline.place.event + (direction === 'forward' ? n : -n));
+    d.seekEvent(d.timeline.place.event + (direction === 'forward' ? n : -n));
     return arrived(d);
   }),
   {

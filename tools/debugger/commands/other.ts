@@ -2,11 +2,11 @@
 import { tracepoints, UserError } from '#base';
 import { thousands } from '../../text.ts';
 import { didYouMean } from '../../suggest.ts';
+import { START } from '../debugger.ts';
 import type { Debugger } from '../debugger.ts';
 import { countedPoints } from '../events.ts';
 import { counterFields, eventFieldsOf, faultFields, phaseFields, syscallFields, taskFields, watchFields } from '../fields.ts';
 import type { Fields } from '../fields.ts';
-import { atEvent } from '../places.ts';
 import { pointNamed } from '../points.ts';
 import { syscallNumber } from '../syscall-names.ts';
 import { eventText } from '../views/stop.ts';
@@ -69,7 +69,8 @@ function eventsBefore(d: Debugger, n: number): { event: number; insn: number; te
       found.push({ event: timeline.place.event, insn: timeline.session.instructions, text: eventText(d, point, values) });
       return false;
     };
-    atEvent(d, Math.max(0, here.event - n));
+    timeline.seek(START);
+    if (here.event > n) timeline.seekEvent(here.event - n);
     timeline.forward({ events: { points: new Set(countedPoints()), at: note }, place: here });
   });
   d.last = last;

@@ -186,8 +186,8 @@ export const programCommands: readonly DebugCommand[] = [
     name: 'info counters', aliases: ['counters'], usage: '[PREFIX]', group: 'kernel', summary: 'lines of /proc/vmstat that are not 0, and faults by kind', complete: () => counterNames,
     run(d, rest) {
       const { vmstat } = d.session.kernel.system;
-      const counters = Object.fromEntries([...vmstat.entries(), ...Object.entries(d.session.kernel.system.faultsByKind()).map(([kind, n]) => [`fault ${kind}`, n] as const)].filter(([name, n]) => (rest === '' ? n !== 0 : name.startsWith(rest))));
-      if (rest !== '' && Object.keys(counters).length === 0) throw new UserError(`info counters ${rest}: no counter begins so. quire explain vmstat lists them.`);
+      const counters = Object.fromEntries([...vmstat.entries(), ...Object.entries(d.session.kernel.system.faultsByKind()).map(([kind, n]) => [`fault ${kind}`, n] as const)].filter(([name, n]) => name === rest || (n !== 0 && name.startsWith(rest))));
+      if (rest !== '' && !counterNames.some((name) => name.startsWith(rest)) && !rest.startsWith('fault')) throw new UserError(`info counters ${rest}: no counter begins so. quire explain vmstat lists them.`);
       return answer('counters', { counters }, () => columns(Object.entries(counters).map(([name, n]) => [thousands(n), name]), new Set([1])));
     },
   },

@@ -49,18 +49,18 @@ function stopData(stop: Stop): Record<string, unknown> {
     default: return { kind: stop.kind };
   }
 }
+/** What is said of stops that have no more to them. */
+const plainStops: Readonly<Record<string, string>> = {
+  start: 'The beginning of the run.', deadlock: 'Every task sleeps, and nothing could wake one.', input: 'The program waits for input: write input TEXT, or input alone for its end.',
+  interrupted: 'Interrupted.', budget: 'The budget of --max-insn is used up.',
+};
 function whyText(d: Debugger, stop: Stop, texts: readonly string[]): string {
   switch (stop.kind) {
-    case 'place': case 'instruction': case 'pc': return '';
-    case 'start': return 'The beginning of the run.';
     case 'exited': return `The program has ended${exitText(d)}.`;
-    case 'deadlock': return 'Every task sleeps, and nothing could wake one.';
-    case 'input': return 'The program waits for input: write input TEXT, or input alone for its end.';
-    case 'interrupted': return 'Interrupted.';
     case 'memory': return `${texts[0] ?? hex(stop.address)}: ${stop.isWrite ? 'written' : 'read'} at ${hex(stop.address)} by ${byText(stop.line)}`;
     case 'value': return `${texts[0] ?? 'the number'}: ${stop.before} -> ${stop.after}, by ${byText(stop.line)}`;
     case 'event': return eventText(d, stop.point, stop.values);
-    case 'phase': return '';
+    default: return plainStops[stop.kind] ?? '';
   }
 }
 export const byText = (line: string | null): string => line ?? 'the program';

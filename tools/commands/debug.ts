@@ -1,0 +1,70 @@
+// quire debug: a program, or a recording, gone through forwards and backwards.
+import { inflateSync } from 'node:zlib';
+import { readFileSync } from 'node:fs';
+import { UserError } from '#base';
+import { NO_TERMINAL } from '../config.ts';
+import { Debugger } from '../debugger/debugger.ts';
+import { codeOf } from '../debugger/guest-code.ts';
+import { inkFor, plainInk } from '../debugger/ink.ts';
+import { Programs } from '../debugger/programs.ts';
+import { talk } from '../debugger/prompt.ts';
+import { openTimeline } from '../debugger/replay.ts';
+import { runScript } from '../debugger/script.ts';
+import { prepareRun } from '../guest.ts';
+import { openResult, readHostFile, writeOut } from '../host.ts';
+import { guestGroups, type Command } from './command.ts';
+
+/** A script that a shell pipes in without an end is no script. */
+const MAX_SCRIPT_BYTES = 2 ** 24;
+
+export const debug: Command = {
+  name: 'debug',
+  usage: '[OPTIONS] -- PROG [ARGS] | [OPTIONS] FILE.qrec',
+  summary: 'go through a run, forwards and backwards, into the kernel\'s page faults and out',
+  details: 'Stops before the first instruction and asks what to do: break fault anon, continue, into, phases, why, last-write, reverse-continue ...\n`help` lists the commands, `help COMMAND` tells of one. -x FILE takes them from a file, one a line (# begins a comment), as does a pipe;\nwith --json each answer is one JSON object on a line. A script ends at its first error, with exit status 2.\nDisks are not changed, even with :rw.',
+  groups: [...guestGroups, 'debug', 'result'],
+  async run({ values, rest }) {
+    const scriptName = values.script ?? null;
+    const scriptBytes = scriptName === null ? null : readHostFile(scriptName, `-x ${scriptName}`);
+    const isTalk = scriptName === null && process.stdin.isTTY === true;
+    if (isTalk && values.json) throw new UserError('--json: answers are for programs here. Write the commands to a file, and name it with -x FILE.');
+    const timeline = openTimeline(await prepareRun(values, rest, NO_TERMINAL));
+    const programs = new Programs((bytes) => inflateSync(bytes));
+    const d = new Debugger(timeline, (session, task) => codeOf(programs, session, task, readSource));
+    const out = openResult(values.output);
+    const isTerminal = values.output === undefined && process.stdout.isTTY === true;
+    try {
+      if (isTalk) {
+        const ink = inkFor(isTerminal, process.env);
+        writeOut(1, `${ink.head(rest.join(' '))}: stands before its first instruction. help lists the commands.\n`);
+        await talk(d, ink, (text) => { writeOut(1, text); });
+      } else {
+        const text = new TextDecoder().decode(scriptBytes ?? readPipe());
+        runScript(d, scriptName ?? 'standard input', text, values.json === true, (piece) => { out.write(piece); }, isTerminal ? inkFor(true, process.env) : plainInk);
+      }
+    } finally {
+      out.close();
+      timeline.close();
+    }
+    return 0;
+  },
+};
+
+function readPipe(): Uint8Array {
+  const bytes = readFileSync(0);
+  if (bytes.length > MAX_SCRIPT_BYTES) throw new UserError('standard input: too long for a script of commands.');
+  return bytes;
+}
+const sources = new Map<string, string | null>();
+function readSource(path: string): string | null {
+  let text = sources.get(path);
+  if (text === undefined) {
+    try {
+      text = readFileSync(path, 'utf8');
+    } catch {
+      text = null; // another machine's path
+    }
+    sources.set(path, text);
+  }
+  return text;
+}
