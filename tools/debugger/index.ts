@@ -12,6 +12,8 @@
 //   memory.ts       a program's memory, read without touching it; programs.ts: which executable a process runs
 //   expression.ts   conditions over named fields
 //   commands/       what can be typed, a file a subject; views/: page tables, VMAs, folios, lists as text and as JSON
+//   fields.ts       what can be named; points.ts: breakpoints and watches; words.ts, places.ts: what is typed after a command
+//   debugger.ts     a session: moves, points, the task that is looked at; history.ts: who wrote something last; guest-code.ts: its code
 //   prompt.ts       the terminal: history, completion; script.ts: -x and --json
 //   gdb/            the remote protocol: packets.ts, target.ts (registers), stub.ts, files.ts (vFile, qXfer), monitor.ts
 export * from './timeline.ts';

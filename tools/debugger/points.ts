@@ -85,8 +85,8 @@ export class Points {
       ...(pcs.size === 0 ? {} : { pcs: { addresses: pcs, at: (pc: number) => (extra.pcs?.addresses.has(pc) === true && extra.pcs.at(pc)) || some({ kind: 'pc', pc }) } }),
       ...(events.size === 0 ? {} : { events: { points: events, at: (point: Tracepoint, values: readonly number[]) => (extra.events?.points.has(point) === true && extra.events.at(point, values)) || some({ kind: 'event', point, values }) } }),
       ...(asksPhases ? { phases: (fault: FaultRecord, phase: FaultPhase) => extra.phases?.(fault, phase) === true || some({ kind: 'phase', fault, phase }) } : {}),
-      memory: [...(extra.memory ?? []), ...this.all.flatMap(({ target }) => (target.kind === 'memory' ? [target.watch] : []))],
-      values: [...(extra.values ?? []), ...this.all.flatMap(({ target }) => (target.kind === 'value' ? [target.watch] : []))],
+      memory: [...(extra.memory ?? []), ...this.all.flatMap((point) => (point.target.kind === 'memory' ? [{ ...point.target.watch, accepts: (address: number) => this.holds(point, moment({ address })) }] : []))],
+      values: [...(extra.values ?? []), ...this.all.flatMap((point) => (point.target.kind === 'value' ? [{ ...point.target.watch, accepts: (before: number, after: number) => this.holds(point, moment({ before, after })) }] : []))],
     };
   }
   /** The points that a stop belongs to. */

@@ -47,7 +47,11 @@ class Replay implements Timeline {
 
   constructor(config: RunConfig, { inputs = [], ringBytes = DEFAULT_RING_BYTES }: TimelineOptions) {
     const disks = config.inputs.disks.map((disk) => ({ ...disk, image: new SparseImage(disk.image.sizeBytes, disk.image) }));
-    this.session = boot({ machine: config.machine, inputs: { ...config.inputs, disks } });
+    // Why folios of files have their orders, and why pages went, is asked afterwards: it is recorded from the beginning.
+    this.session = boot({ machine: config.machine, inputs: { ...config.inputs, disks } }, ({ kernel: { system } }) => {
+      system.lru.evictions.start();
+      return null;
+    }, true);
     this.runner = new Runner(this.session, inputs, config.inputs.disks.map(({ image }) => image));
     this.runner.onSlice = () => this.keepNowAndThen();
     this.ring = new CheckpointRing(ringBytes);

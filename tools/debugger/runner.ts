@@ -279,6 +279,7 @@ export class Runner {
     if (this.insideImage !== null) this.standInside();
     this.collectOutput();
     kernel.system.faults.take();
+    kernel.system.cacheLog.take();
     if (result === 'breakpoint' && !this.stopped && !this.isAtBound) this.asksPc(this.programPlace, toPc(machine));
     return result;
   }
@@ -389,6 +390,7 @@ export class Runner {
       const after = watch.read(this.session);
       if (after === before) continue;
       this.watched.set(watch, after);
+      if (watch.accepts?.(before, after) === false) continue;
       if (this.hit(place, { kind: 'value', watch, before, after, line: null })) return true;
     }
     return false;

@@ -5,6 +5,7 @@ import { runLine } from './commands/index.ts';
 import type { Debugger } from './debugger.ts';
 import { plainInk } from './ink.ts';
 import type { Ink } from './ink.ts';
+import { wrapLine } from './views/text.ts';
 
 export interface Answered {
   /** Text with its line ends, or one line of JSON. */
@@ -26,7 +27,7 @@ export function answerLine(d: Debugger, line: string, isJson: boolean, ink: Ink 
     const outputs = output.map(({ fd, bytes }) => ({ fd, text: utf8Decode(bytes) }));
     return { text: `${JSON.stringify({ schema: answer.schema, command: line, at: { insn: instret, event, phase }, ...answer.data, ...(outputs.length === 0 ? {} : { output: outputs }) })}\n`, isEnd };
   }
-  const lines = answer.text(ink).filter((each, _, all) => each !== '' || all.length > 1).map((each) => `${each.trimEnd()}\n`).join('');
+  const lines = answer.text(ink).filter((each, _, all) => each !== '' || all.length > 1).flatMap(wrapLine).map((each) => `${each.trimEnd()}\n`).join('');
   return { text: `${outputText(output, ink)}${lines}`, isEnd };
 }
 /** What the program has printed, on lines of its own. */

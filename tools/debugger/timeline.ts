@@ -27,9 +27,16 @@ export interface MemoryWatch {
   readonly start: number;
   readonly lenBytes: number;
   readonly on: 'read' | 'write' | 'access' | 'change';
+  /** Asked at each; false: as if it had not been. Absent: all are wanted. */
+  readonly accepts?: (address: number, isWrite: boolean) => boolean;
 }
 /** A number that is looked at after every event and phase, and every call into the kernel: a field of a folio, a counter. */
-export interface ValueWatch { readonly id: number; readonly read: (session: Session) => number }
+export interface ValueWatch {
+  readonly id: number;
+  readonly read: (session: Session) => number;
+  /** Asked at each change; false: as if there had been none. Absent: all are wanted. */
+  readonly accepts?: (before: number, after: number) => boolean;
+}
 
 /** Where a run shall stop. All that is given is asked at once; the first that holds stops it. */
 export interface Until {

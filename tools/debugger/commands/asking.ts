@@ -89,7 +89,7 @@ function whyFault(d: Debugger): Answer {
 
 export const askingCommands: readonly DebugCommand[] = [
   {
-    name: 'last-write', aliases: ['lw'], usage: 'TARGET', group: 'asking', summary: 'who changed a PTE, a folio\'s field, a counter or memory last',
+    name: 'last-write', aliases: ['lw'], usage: 'TARGET', group: 'asking', summary: 'who changed a PTE, folio field, counter or memory last',
     details: ['TARGET: pte ADDRESS, folio FRAME.FIELD, counter NAME, or ADDRESS [LENGTH]. The answer has the event and the line: of the kernel\'s TypeScript, or of the program\'s source.'],
     complete: (_, before) => (before.length === 0 ? ['pte', 'folio', 'counter'] : before[0] === 'counter' ? counterNames : []),
     run(d, rest) {
@@ -99,7 +99,7 @@ export const askingCommands: readonly DebugCommand[] = [
     },
   },
   {
-    name: 'why', usage: '[ADDRESS|folio FRAME]', group: 'asking', summary: 'why a page has the folio it has; alone: why the last fault went as it did',
+    name: 'why', usage: '[ADDRESS|folio FRAME]', group: 'asking', summary: 'why a page has its folio; alone: why the last fault went so',
     run(d, rest) {
       if (rest === '' || rest === 'fault') return whyFault(d);
       const [first = '', second = '', ...more] = rest.split(/\s+/);
@@ -113,8 +113,8 @@ export const askingCommands: readonly DebugCommand[] = [
     },
   },
   {
-    name: 'diff', usage: 'A [B]', group: 'asking', summary: 'what changed between two places: mappings, PTEs, folios, lists, TLBs, counters',
-    details: ['Places as for seek: diff #120 #140, diff 1M 2M, diff - (where the last move began, and here).'],
+    name: 'diff', usage: 'A [B]', group: 'asking', summary: 'what changed between two places, from PTEs to counters',
+    details: ['Mappings, page-table entries, folios, lists of reclaim, TLB entries, counters.', 'Places as for seek: diff #120 #140, diff 1M 2M, diff - (where the last move began, and here).'],
     run(d, rest) {
       const [a = '', b, ...more] = rest.split(/\s+/);
       if (more.length > 0) throw new UserError(`diff ${rest}: too many places. Write diff A B, or diff A for A and here.`);

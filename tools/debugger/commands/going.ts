@@ -64,7 +64,7 @@ export const goingCommands: readonly DebugCommand[] = [
     return arrived(d);
   }),
   ...both({
-    name: 'into', usage: '', summary: 'into the kernel: the next fault\'s first phase, or the next system call',
+    name: 'into', usage: '', summary: 'into the kernel: the next fault, or the next system call',
     details: ['At an instruction that faults that is this fault. phases shows what it has come to; step phase goes on in it, out leaves it.'],
   }, { forward: [], backward: [] }, 'back to where the kernel was entered last', (d, direction, name, rest) => {
     none(name, rest);
@@ -76,7 +76,7 @@ export const goingCommands: readonly DebugCommand[] = [
     d.move(direction, { phases: () => true });
     return arrived(d);
   }),
-  ...both({ name: 'out', usage: '', summary: 'out of the kernel: to the next instruction of a program' }, { forward: ['user'], backward: [] }, 'back to the instruction before which the kernel was entered', (d, direction, name, rest) => {
+  ...both({ name: 'out', usage: '', summary: 'out of the kernel: to the next instruction of a program' }, { forward: ['user'], backward: [] }, 'back to the instruction at which the kernel was entered', (d, direction, name, rest) => {
     none(name, rest);
     d.move(direction, anyInstruction);
     return arrived(d);
@@ -87,7 +87,7 @@ export const goingCommands: readonly DebugCommand[] = [
     return arrived(d);
   }),
   {
-    name: 'seek', usage: '#EVENT|INSN|start|end|-', group: 'going', summary: 'to an event, an instruction, the start, the end, or where the last move began',
+    name: 'seek', usage: '#EVENT|INSN|start|end|-', group: 'going', summary: 'to an event, an instruction, the start, the end; - is back',
     details: ['seek #120: the event of that number, inside the kernel. seek 1M: when a million instructions have retired (k, M, G: thousand, million, billion).',
       'seek #120.3: the third phase of the fault at event 120. seek -: back to where the last move began.'],
     complete: () => ['start', 'end', '-'],
@@ -104,7 +104,8 @@ export const goingCommands: readonly DebugCommand[] = [
     },
   },
   {
-    name: 'phases', aliases: ['ph'], usage: '', group: 'kernel', summary: 'the phases of the fault under way, or of the last one: inputs, decision, reason, words changed',
+    name: 'phases', aliases: ['ph'], usage: '', group: 'kernel', summary: 'phases of the fault under way, or of the last one',
+    details: ['Of each phase its inputs, what was decided, why, and the page-table words that changed.'],
     run(d, rest) {
       none('phases', rest);
       const fault = d.recentFault();
@@ -113,7 +114,7 @@ export const goingCommands: readonly DebugCommand[] = [
     },
   },
   {
-    name: 'input', usage: '[TEXT]', group: 'other', summary: 'what the program reads next from standard input; alone: its end', details: ['TEXT may be in quotes, with \\n in it; a line end is added to what is not quoted.'],
+    name: 'input', usage: '[TEXT]', group: 'other', summary: 'what the program reads next; alone: the input\'s end', details: ['TEXT may be in quotes, with \\n in it; a line end is added to what is not quoted.'],
     run(d, rest) {
       let text = `${rest}\n`;
       if (rest.startsWith('"')) {

@@ -20,7 +20,7 @@ const cachePaths = (d: Debugger): string[] => cacheView(d.session).files.map(({ 
 
 export const kernelCommands: readonly DebugCommand[] = [
   {
-    name: 'pt', usage: 'ADDRESS [nowriters]', group: 'kernel', summary: 'the walk to an address: every level\'s entry, its bits, who wrote it last',
+    name: 'pt', usage: 'ADDRESS [nowriters]', group: 'kernel', summary: 'the walk to an address: entries, bits, who wrote them last',
     details: ['Looking for writers goes back in time; nowriters leaves it out.'], complete: (d) => [...d.code.names, 'nowriters'],
     run(d, rest) {
       const [word = '', option, ...more] = rest.split(/\s+/);
@@ -31,14 +31,14 @@ export const kernelCommands: readonly DebugCommand[] = [
     },
   },
   {
-    name: 'tlb', usage: '[ADDRESS|all]', group: 'kernel', summary: 'entries of the TLBs: of this address space, those that serve an address, or all', complete: () => ['all'],
+    name: 'tlb', usage: '[ADDRESS|all]', group: 'kernel', summary: 'TLB entries: of the program, for an address, or all', complete: () => ['all'],
     run(d, rest) {
       const view = tlbView(d.session, rest === 'all' ? null : d.words.mm('tlb').asid, rest === '' || rest === 'all' ? null : d.words.address(rest, 'tlb'));
       return answer('tlb', { ...view }, (ink) => tlbText(view, ink));
     },
   },
   {
-    name: 'vmas', usage: '', group: 'kernel', summary: 'the mappings of the program, with what is in memory of each',
+    name: 'vmas', usage: '', group: 'kernel', summary: 'the program\'s mappings, with what is in memory of each',
     run(d, rest) {
       nothingAfter('vmas', rest);
       const view = vmasView(d.words.mm('vmas'));

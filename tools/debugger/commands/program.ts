@@ -56,7 +56,7 @@ export const programCommands: readonly DebugCommand[] = [
     },
   },
   {
-    name: 'list', aliases: ['l'], usage: '[FUNCTION|FILE:LINE]', group: 'program', summary: 'lines of the program\'s source around here, or around a place', complete: (d) => d.code.names,
+    name: 'list', aliases: ['l'], usage: '[FUNCTION|FILE:LINE]', group: 'program', summary: 'lines of the program\'s source, here or around a place', complete: (d) => d.code.names,
     run(d, rest) {
       const pc = rest === '' ? Number(BigInt.asUintN(64, registersOf(d.session, d.words.task('list'))[0]!)) : d.words.codeAddresses(rest)[0]!;
       const at = d.code.lineAt(pc);
@@ -160,7 +160,7 @@ export const programCommands: readonly DebugCommand[] = [
     },
   },
   {
-    name: 'info processes', aliases: ['processes'], usage: '', group: 'program', summary: 'all processes: parents, threads, address spaces, what is resident',
+    name: 'info processes', aliases: ['processes'], usage: '', group: 'program', summary: 'all processes: parents, threads, resident pages',
     run(d) {
       const processes = [...d.session.kernel.processes.values()].map((p) => ({
         pid: p.tgid, parent: p.parentPid, threads: p.threads.length, comm: p.leader.comm, mm: p.leader.hasMm ? p.leader.mm.id : null, rssPages: p.leader.hasMm ? p.leader.mm.rssPages : 0,
@@ -170,7 +170,7 @@ export const programCommands: readonly DebugCommand[] = [
     },
   },
   {
-    name: 'thread', usage: '[TID]', group: 'program', summary: 'look at another task\'s registers and memory, until something moves', complete: (d) => [...d.session.kernel.tasks.keys()].map((tid) => `${tid}`),
+    name: 'thread', usage: '[TID]', group: 'program', summary: 'look at another task, until something moves', complete: (d) => [...d.session.kernel.tasks.keys()].map((tid) => `${tid}`),
     run(d, rest) {
       if (rest === '') d.selected = null;
       else {

@@ -17,7 +17,7 @@ const added = (point: Point): Answer => said('point', pointData(point), pointTex
 
 export const stoppingCommands: readonly DebugCommand[] = [
   {
-    name: 'break', aliases: ['b'], usage: 'WHAT [if CONDITION]', group: 'stopping', summary: 'stop at code, a fault, a phase, a system call, a tracepoint',
+    name: 'break', aliases: ['b'], usage: 'WHAT [if CONDITION]', group: 'stopping', summary: 'stop at code, faults, phases, system calls, tracepoints',
     details: [
       'WHAT:', '  *0x10400, main, main+8, file.c:12   before the instruction', '  fault [KIND]      anon, file, cow, swap ...: all is known (its last phase); without KIND and CONDITION: its first phase',
       '  phase [NAME]      each end of that phase of a fault', '  syscall [NAME]    as it is entered', '  mm_page_alloc     a tracepoint (quire explain events)',
@@ -33,7 +33,7 @@ export const stoppingCommands: readonly DebugCommand[] = [
     run: (d, rest) => added(readBreak(d.points, rest, d.words)),
   },
   {
-    name: 'watch', usage: 'WHAT [if CONDITION]', group: 'stopping', summary: 'stop when memory, a PTE, a folio\'s field or a counter is changed',
+    name: 'watch', usage: 'WHAT [if CONDITION]', group: 'stopping', summary: 'stop when memory, a PTE, a folio or a counter is changed',
     details: [
       'WHAT:', '  ADDRESS [LENGTH] [r|w|rw|change]   memory of the program, 8 bytes, written; change: only if the bytes differ', '  pte ADDRESS                        the entry that maps it, whoever writes it: kernel or walker',
       `  folio FRAME.FIELD                  ${folioFields.slice(0, 6).join(', ')} ...`, '  counter NAME                       a line of /proc/vmstat', 'CONDITION: before and after of numbers, address of memory: watch counter pgfault if after % 100 == 0',

@@ -25,3 +25,21 @@ export function runs<T>(items: readonly T[], alike: (a: T, b: T) => boolean): { 
   }
   return found;
 }
+
+export const COLUMNS = 80;
+const ANSI = /\x1b\[\d+m/g;
+/** Breaks a line at blanks, so that each piece fits the columns; the later ones stand further right than it begins. Colours take no column. */
+export function wrapLine(line: string): string[] {
+  const widthOf = (text: string): number => text.replace(ANSI, '').length;
+  if (widthOf(line) <= COLUMNS) return [line];
+  const indent = ' '.repeat(Math.min(20, /^ */.exec(line)![0].length + 4));
+  const pieces: string[] = [];
+  let at = '';
+  for (const word of line.split(/(?<=\S)(?= )/)) {
+    if (at !== '' && widthOf(at) + widthOf(word) > COLUMNS) {
+      pieces.push(at);
+      at = indent + word.trimStart();
+    } else at += word;
+  }
+  return [...pieces, at];
+}
