@@ -99,7 +99,7 @@ export const askingCommands: readonly DebugCommand[] = [
     },
   },
   {
-    name: 'why', usage: '[ADDRESS|folio FRAME]', group: 'asking', summary: 'why a page has its folio; alone: why the last fault went so',
+    name: 'why', usage: '[ADDRESS|folio FRAME]', group: 'asking', summary: 'why a page has its folio; alone: why the last fault did',
     run(d, rest) {
       if (rest === '' || rest === 'fault') return whyFault(d);
       const [first = '', second = '', ...more] = rest.split(/\s+/);
