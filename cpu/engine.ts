@@ -62,7 +62,7 @@ export class EmittedEngine implements Core {
       ...(table === null ? {} : { table }),
       ...(refill === null ? {} : { refill }),
     };
-    this.step = instantiate(compile(emitInterpreter(this.layout, pages, hotness === null ? null : hotness.blockStarts, refill !== null)), env)['run'] as () => void;
+    this.step = instantiate(compile(emitInterpreter(this.layout, pages, hotness, refill !== null)), env)['run'] as () => void;
   }
 
   /** As ReferenceEngine.run. */

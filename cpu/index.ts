@@ -13,13 +13,13 @@
 //   reference/loop.ts   the readable engine: fetch, dispatch, the common loads and stores, exact budget and fetch counts
 //   reference/core.ts   what instructions outside that loop are given, and how they answer
 //   reference/integer.ts, memory.ts, atomic.ts, float.ts (doubles.ts, hostfloat.ts, softfloat.ts), system.ts   what each instruction means
-//   emit/wasm.ts        WebAssembly as bytes: instructions, structure, modules; emit/expr.ts: expressions over it
+//   emit/wasm.ts        WebAssembly as bytes: instructions, structure, modules; emit/expr.ts: expressions over it; emit/text.ts: read back as text
 //   emit/lower.ts, float.ts   what each computing instruction means as WebAssembly, written once for the two engines below
 //   emit/memory.ts      the TLB probe inline; emit/layout.ts: where emitted code finds the columns
 //   emit/refill.ts      the common misses, with emit/level.ts (a TLB level), pointers.ts (a page-walk cache), scan.ts (searching a set at once)
 //   interp.ts           the emitted interpreter: one loop over decoded records, the same steps as reference/loop.ts
 //   jit/region.ts       which instructions are translated together; jit/groups.ts: accesses that share a probe
-//   jit/translate.ts    a region as one function; jit/cache.ts, hotness.ts: when it is made, kept, dropped
+//   jit/translate.ts    a region as one function; jit/cache.ts, hotness.ts: when it is made, kept, dropped; jit/dump.ts: how it reads
 //   engine.ts           the TypeScript side of interpreter and regions
 //   image.ts            what is needed to put the machine back to a moment: columns, and frames shared between images
 //   machine.ts          arena, RAM, MMU and hart put together: run(budget) -> Exit; fits kernel/machine.ts by shape
@@ -35,4 +35,5 @@ export { columnBytes } from './image.ts';
 export type { MachineImage } from './image.ts';
 export * from './machine.ts';
 export * from './jit/hotness.ts';
+export type { WatchedRegion } from './jit/dump.ts';
 export { hostFuses } from './wasm-host.ts';

@@ -15,11 +15,10 @@ import { REFILL } from './emit/refill.ts';
 import { Code, Mem, ModuleWriter, Op, Type } from './emit/wasm.ts';
 import type { Label } from './emit/wasm.ts';
 import { opOf } from './isa/table.ts';
+import type { Hotness } from './jit/hotness.ts';
 import { Packed, TABLE_SLOTS } from './reference/block.ts';
 import { Outcome } from './reference/core.ts';
 
-/** After so many stops of a region, a power of two, somebody is asked whether it should be made otherwise. */
-export const STOPS_ASKED = 1024;
 const word1 = numberOf(1);
 
 /** What a region answers: why control left it, at the pc that it wrote. Odd ones: the instruction there needs the interpreter. */
@@ -50,16 +49,16 @@ export const SIGNATURES = {
   find: { params: [Type.I32, Type.F64], results: [Type.I32] },
   /** One instruction: row, twice its tick. @returns Outcome */
   slow: { params: [Type.I32, Type.F64], results: [Type.I32] },
-  /** A region that has stopped once more in so many times: its number, twice the tick. */
+  /** A region that has stopped another hotness.stopsAsked times: its number, twice the tick. */
   restless: { params: [Type.I32, Type.F64], results: [] },
   /** A block that has become hot: row. */
   hot: { params: [Type.I32], results: [] },
   run: { params: [], results: [] },
 } as const;
 
-/** @param pages of the arena's memory. @param hotAfter how often a block begins before a region is asked for; null: there are no regions.
+/** @param pages of the arena's memory. @param hotness when regions are asked for; null: there are none.
  *  @param refills whether there is a function for common misses (emit/refill.ts). @returns the module's bytes: it exports `run` */
-export function emitInterpreter(layout: Layout, pages: number, hotAfter: number | null, refills: boolean): Uint8Array {
+export function emitInterpreter(layout: Layout, pages: number, hotness: Hotness | null, refills: boolean): Uint8Array {
   const module = new ModuleWriter();
   const fetch = module.importFunction('fetch', SIGNATURES.fetch);
   const find = module.importFunction('find', SIGNATURES.find);
@@ -67,7 +66,7 @@ export function emitInterpreter(layout: Layout, pages: number, hotAfter: number 
   const hot = module.importFunction('hot', SIGNATURES.hot);
   const restless = module.importFunction('restless', SIGNATURES.restless);
   const refill = refills ? module.importFunction('refill', REFILL) : null;
-  if (hotAfter !== null) module.importTable();
+  if (hotness !== null) module.importTable();
   const region = module.type(SIGNATURES.region);
 
   const c = new Code(SIGNATURES.run);
@@ -146,7 +145,7 @@ export function emitInterpreter(layout: Layout, pages: number, hotAfter: number 
   c.get(start);
   c.end();
   c.i32(2).op(Op.i32_shl).tee(start).mem(Mem.i32_load, layout.operations - 4).set(count);
-  if (hotAfter !== null) {
+  if (hotness !== null) {
     // ---- A region begins here? Not where one has just given up.
     c.get(isCold).op(Op.i32_eqz);
     c.if();
@@ -165,7 +164,7 @@ export function emitInterpreter(layout: Layout, pages: number, hotAfter: number 
     c.get(outcome).i32(1).op(Op.i32_and).tee(isCold);
     c.if();
     setWord(layout.stops.byteOffset, local(before), add(wordAt(layout.stops.byteOffset, local(before)), word1))(c);
-    and(wordAt(layout.stops.byteOffset, local(before)), numberOf(STOPS_ASKED - 1))(c);
+    and(wordAt(layout.stops.byteOffset, local(before)), numberOf(hotness.stopsAsked - 1))(c);
     c.op(Op.i32_eqz);
     c.if();
     c.get(before).get(tick).call(restless);
@@ -176,7 +175,7 @@ export function emitInterpreter(layout: Layout, pages: number, hotAfter: number 
     c.end();
     c.else();
     c.get(start).get(outcome).i32(1).op(Op.i32_add).tee(outcome).mem(Mem.i32_store, layout.heat);
-    c.get(outcome).i32(hotAfter).op(Op.i32_eq);
+    c.get(outcome).i32(hotness.blockStarts).op(Op.i32_eq);
     c.if();
     storePc();
     c.get(start).i32(2).op(Op.i32_shr_u).call(hot);
@@ -195,7 +194,7 @@ export function emitInterpreter(layout: Layout, pages: number, hotAfter: number 
   c.i32(0).mem(Mem.i32_load, layout.fetched.byteOffset + 4).set(counted);
   slotOfPc(layout.exec + Slot.Stamp, Mem.i32_load);
   c.set(stampAt);
-  if (hotAfter !== null) c.i32(0).set(isCold);
+  if (hotness !== null) c.i32(0).set(isCold);
   c.end();
 
   // ---- Go through the block.

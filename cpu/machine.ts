@@ -8,7 +8,8 @@ import type { Clocks } from './csr.ts';
 import { Hart } from './hart.ts';
 import { ReferenceEngine } from './reference/loop.ts';
 import { BLOCK_BYTES } from './reference/block.ts';
-import type { ExitCounts, TranslationCounts } from './jit/cache.ts';
+import type { ExitCounts, Regions, TranslationCounts } from './jit/cache.ts';
+import type { WatchedRegion } from './jit/dump.ts';
 import { DEFAULT_HOTNESS } from './jit/hotness.ts';
 import type { Hotness } from './jit/hotness.ts';
 import { EmittedEngine } from './engine.ts';
@@ -114,8 +115,25 @@ export class Machine implements Clocks {
 
   /** What the translator has done so far, and how often control left what it made; null: this machine has none. Nothing of it is part of the state. */
   get translation(): TranslationCounts & { readonly exits: ExitCounts } | null {
-    const regions = this.engine instanceof EmittedEngine ? this.engine.regions : null;
+    const { regions } = this;
     return regions === null ? null : { ...regions.counts, exits: regions.exits() };
+  }
+  private get regions(): Regions | null {
+    return this.engine instanceof EmittedEngine ? this.engine.regions : null;
+  }
+
+  /** Of the translated regions that hold an address, text is kept from now on. False: this machine translates nothing. */
+  watchTranslation(pc: bigint): boolean {
+    this.regions?.watch(pc);
+    return this.regions !== null;
+  }
+  /** Those that stand; if none does, the last one that was dropped. */
+  watchedTranslations(): WatchedRegion[] {
+    return this.regions?.watcher?.regions() ?? [];
+  }
+  /** The translated regions that are entered most, at most `nr`. */
+  busiestTranslations(nr: number): { readonly pc: bigint; readonly entries: number }[] {
+    return this.regions?.busiest(nr) ?? [];
   }
 
   /** Runs in U mode until a trap, or until exactly `budgetInstrs` have retired; run(1) is one step. The answer is one record, reused. */

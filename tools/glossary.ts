@@ -257,6 +257,9 @@ export function glossary(): Entry[] {
   return entries;
 }
 
+/** The topic of a word: 'engines', and 'engine', too. */
+export const topicNamed = (word: string): Topic | undefined => [word, `${word}s`].find((name): name is Topic => name in topics);
+
 /** Entries that a word names: by the whole name, by its last part ('misses' for tlb.l2.misses), or without its dashes. */
 export function lookUp(word: string, entries: readonly Entry[]): Entry[] {
   const wanted = word.toLowerCase();

@@ -3,7 +3,7 @@ import type { Command } from './commands/command.ts';
 import { optionHelp, type OptionGroup } from './options.ts';
 
 const titles: Readonly<Record<OptionGroup, string>> = {
-  machine: 'Machine', kernel: 'Kernel', inputs: 'What the program is given', result: 'Result', trace: 'What is traced', cache: 'The page cache (mm cache)', lists: 'The lists (mm lru)', sweep: 'Policies over memory sizes', image: 'The image', debug: 'Debugging', general: 'General',
+  machine: 'Machine', kernel: 'Kernel', inputs: 'What the program is given', result: 'Result', trace: 'What is traced', cache: 'The page cache (mm cache)', lists: 'The lists (mm lru)', sweep: 'Policies over memory sizes', image: 'The image', debug: 'Debugging', translator: 'The translator', general: 'General',
 };
 export const exitStatuses = [
   ['0 to 123', 'the program\'s own exit status'], ['2', 'wrong usage'], ['124', 'the instruction budget (--max-insn) is used up'],

@@ -40,6 +40,11 @@ const count: Kind<number> = {
     return Number.isSafeInteger(n) ? n : null;
   },
 };
+/** 0x10234, or 66100: below 2^53. */
+const address: Kind<bigint> = {
+  form: 'PC', problem: 'not an address', instead: 'Write an address, as in 0x10234',
+  read: (t) => (/^(0x[0-9a-f]+|[0-9]+)$/i.test(t) && BigInt(t) < 2n ** 53n ? BigInt(t) : null),
+};
 const choice = <const C extends readonly string[]>(...words: C): Kind<C[number]> => ({
   form: words.join('|'), problem: 'not one of the choices', instead: `Write ${words.slice(0, -1).join(', ')} or ${words.at(-1)!}`,
   read: (t) => (words.includes(t) ? t : null),
@@ -88,7 +93,7 @@ const words: Kind<string[]> = {
 };
 
 /** Commands that run a guest share the machine's options. */
-export type OptionGroup = 'machine' | 'kernel' | 'inputs' | 'result' | 'trace' | 'cache' | 'lists' | 'sweep' | 'image' | 'debug' | 'general';
+export type OptionGroup = 'machine' | 'kernel' | 'inputs' | 'result' | 'trace' | 'cache' | 'lists' | 'sweep' | 'image' | 'debug' | 'translator' | 'general';
 export interface OptionRow<T = unknown> {
   readonly kind: Kind<T>;
   readonly help: string;
@@ -163,6 +168,8 @@ export const options = {
   'uuid-seed': { kind: count, group: 'image', byDefault: '1', help: 'seed of the UUID; the same input gives the same image' },
   time: { kind: count, group: 'image', byDefault: '0', help: 'every time stamp, in seconds since 1970' },
   force: { kind: flag, group: 'image', help: 'write over a file that is there' },
+
+  'dump-region': { kind: address, group: 'translator', help: 'at the end, the translated region that holds PC: guest code and WebAssembly' },
 
   help: { kind: flag, short: 'h', group: 'general', help: 'this text' },
 } as const satisfies Record<string, OptionRow>;

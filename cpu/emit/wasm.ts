@@ -233,6 +233,8 @@ export class Code {
   }
 
   get lenBytes(): number { return this.body.length; }
+  /** The instructions so far, live. */
+  get bytes(): Uint8Array { return this.body.take(); }
 
   /** Appends the function as the code section has it. */
   writeTo(out: Bytes): void {

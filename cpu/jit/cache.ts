@@ -7,10 +7,9 @@ import { PAGE_SIZE } from '#base';
 import { slotOf } from '#mmu';
 import type { Layout } from '../emit/layout.ts';
 import { MAX_REGIONS } from '../emit/layout.ts';
-import { RegionExit, STOPS_ASKED } from '../interp.ts';
+import { RegionExit } from '../interp.ts';
 import { REFILL } from '../emit/refill.ts';
 import { ModuleWriter } from '../emit/wasm.ts';
-import type { Code } from '../emit/wasm.ts';
 import { decode, isCompressed } from '../isa/decode.ts';
 import type { Decoded } from '../isa/decode.ts';
 import type { Core } from '../reference/core.ts';
@@ -21,12 +20,14 @@ import type { Hotness } from './hotness.ts';
 import { buildRegion } from './region.ts';
 import type { CodeSource, Region } from './region.ts';
 import { translate } from './translate.ts';
+import type { Translated } from './translate.ts';
+import { Watcher } from './dump.ts';
 
 interface Standing { readonly number: number; readonly row: number; readonly pc: bigint; readonly frames: readonly number[]; readonly form: Form; readonly module: Module; stoppedAt: number; isAskedAnew: boolean }
 /** With the numbers of its regions that stand. */
 interface Module { readonly lenBytes: number; readonly numbers: Set<number> }
 /** How a region takes an access that the filter does not answer: it stops, and accesses share questions (groups.ts); or it calls (../emit/refill.ts). */
-type Form = 'stops' | 'calls';
+export type Form = 'stops' | 'calls';
 interface Wish { readonly row: number; readonly pcHi: number; readonly pcLo: number; readonly form: Form; readonly instead: Standing | null }
 
 export interface TranslationCounts {
@@ -75,6 +76,7 @@ export class Regions {
   private work = 0;
   private lastTick = 0;
   private ranBefore = 0;
+  watcher: Watcher | null = null;
   private readonly hostMs: () => number;
   readonly counts: TranslationCounts = { regions: 0, remade: 0, dropped: 0, refused: 0, modules: 0, instrs: 0, bytes: 0, standingBytes: 0, peakBytes: 0, milliseconds: 0 };
 
@@ -94,6 +96,15 @@ export class Regions {
     return Object.fromEntries(Object.entries(RegionExit).map(([cause, index]) => [cause, exits[index]!])) as unknown as ExitCounts;
   }
 
+  /** Regions that hold an address are recorded from now on. */
+  watch(pc: bigint): void {
+    this.watcher = new Watcher(pc, this.layout);
+  }
+  /** The regions that are entered most of those that stand: heads, and how often. */
+  busiest(nr: number): { readonly pc: bigint; readonly entries: number }[] {
+    return [...this.standing.values()].map(({ pc, number }) => ({ pc, entries: this.layout.entries[number]! })).sort((a, b) => b.entries - a.entries).slice(0, nr);
+  }
+
   /** The block at hart.pc has become hot. */
   ask(row: number, tick: number): void {
     if (this.isRestlessPage() || !this.hasWorkLeft(tick)) {
@@ -104,12 +115,13 @@ export class Regions {
     if (this.wishes.length === 0) this.firstWish = tick;
     this.wishes.push({ row, pcHi: this.core.hart.pcHi, pcLo: this.core.hart.pcLo, form: 'stops', instead: null });
   }
-  /** A region has stopped another STOPS_ASKED times. */
+  /** A region has stopped another hotness.stopsAsked times. */
   restless(number: number, tick: number): void {
     const region = this.standing.get(number)!;
+    const { stopsAsked, calmInstrs } = this.hotness;
     const instrs = tick - region.stoppedAt;
     region.stoppedAt = tick;
-    if (this.refill === null || region.form === 'calls' || region.isAskedAnew || instrs > STOPS_ASKED * this.hotness.calmInstrs || !this.hasWorkLeft(tick)) return;
+    if (this.refill === null || region.form === 'calls' || region.isAskedAnew || instrs > stopsAsked * calmInstrs || !this.hasWorkLeft(tick)) return;
     region.isAskedAnew = true;
     if (this.wishes.length === 0) this.firstWish = tick;
     this.wishes.push({ row: region.row, pcHi: Number(region.pc >> 32n), pcLo: Number(BigInt.asIntN(32, region.pc)), form: 'calls', instead: region });
@@ -144,7 +156,7 @@ export class Regions {
     const { blocks } = this.core;
     const module = new ModuleWriter();
     const refill = this.refill === null ? null : module.importFunction('refill', REFILL);
-    const batch: { wish: Wish; row: number; pc: bigint; code: Code; frames: number[]; nrInstrs: number }[] = [];
+    const batch: { wish: Wish; row: number; pc: bigint; region: Region; translated: Translated; frames: number[] }[] = [];
     for (const wish of this.wishes) {
       const { row, pcHi, pcLo, form, instead } = wish;
       if (instead !== null && !this.stands(instead)) continue;
@@ -164,13 +176,13 @@ export class Regions {
       const frames = this.hold(region, source);
       if (instead === null) this.coolDown(region, source);
       this.work += translationWork(region.nrInstrs);
-      batch.push({ wish, row, pc, code: translate(region, pc, this.layout, source, form === 'calls' ? refill : null), frames, nrInstrs: region.nrInstrs });
+      batch.push({ wish, row, pc, region, translated: translate(region, pc, this.layout, source, form === 'calls' ? refill : null), frames });
     }
     this.wishes = [];
     if (batch.length === 0) return;
     if (this.standing.size + batch.length > MAX_REGIONS) this.dropAll();
 
-    batch.forEach(({ code }, i) => module.add(code, `r${i}`));
+    batch.forEach(({ translated }, i) => module.add(translated.code, `r${i}`));
     const bytes = module.finish(this.pages);
     const made = instantiate(compile(bytes), { memory: this.core.ram.arena.memory, ...(refill === null ? {} : { refill: this.refill }) });
     const inModule: Module = { lenBytes: bytes.length, numbers: new Set() };
@@ -180,7 +192,7 @@ export class Regions {
     counts.bytes += bytes.length;
     counts.standingBytes += bytes.length;
     counts.peakBytes = Math.max(counts.peakBytes, counts.standingBytes);
-    batch.forEach(({ wish: { form, instead }, row, pc, frames, nrInstrs }, i) => {
+    batch.forEach(({ wish: { form, instead }, row, pc, region, translated, frames }, i) => {
       if (instead !== null) {
         if (this.stands(instead)) this.drop(instead.number);
         counts.remade++;
@@ -199,7 +211,8 @@ export class Regions {
       }
       blocks.heat[row] = ~number;
       counts.regions++;
-      counts.instrs += nrInstrs;
+      counts.instrs += region.nrInstrs;
+      this.watcher?.made({ number, pc, form, region, translated });
     });
   }
   /** Blocks within a new region count anew: they have become hot with its head, and are entered by themselves no longer. */
@@ -253,6 +266,7 @@ export class Regions {
   private drop(number: number): void {
     const { row, frames, module } = this.standing.get(number)!;
     this.standing.delete(number);
+    this.watcher?.dropped(number);
     for (const frame of frames) this.byFrame.get(frame)!.delete(number);
     if (this.core.blocks.heat[row] === ~number) this.core.blocks.heat[row] = 0;
     this.table.set(number, null);

@@ -11,7 +11,9 @@ export interface Hotness {
   readonly batch: number;
   /** And what has waited for so many instructions goes with what there is. */
   readonly patienceInstrs: number;
-  /** A region that stops for the interpreter more often than once in so many instructions is made anew, with misses as calls. */
+  /** After so many stops of a region, a power of two, it is asked whether it should be made otherwise: */
+  readonly stopsAsked: number;
+  /** one that has stopped for the interpreter more often than once in so many instructions is made anew, with misses as calls. */
   readonly calmInstrs: number;
   /** Work that may be done on translations for each instruction that has been run. */
   readonly workShare: number;
@@ -21,9 +23,9 @@ export interface Hotness {
   readonly maxBytes: number;
 }
 
-export const DEFAULT_HOTNESS: Hotness = { blockStarts: 200, batch: 12, patienceInstrs: 300_000, calmInstrs: 1000, workShare: 0.15, workInAdvance: 30e6, maxBytes: 16e6 };
+export const DEFAULT_HOTNESS: Hotness = { blockStarts: 200, batch: 12, patienceInstrs: 300_000, stopsAsked: 1024, calmInstrs: 1000, workShare: 0.15, workInAdvance: 30e6, maxBytes: 16e6 };
 /** Everything at once: for tests. */
-export const EAGER: Hotness = { blockStarts: 2, batch: 1, patienceInstrs: 0, calmInstrs: 1000, workShare: 0, workInAdvance: Infinity, maxBytes: Infinity };
+export const EAGER: Hotness = { blockStarts: 2, batch: 1, patienceInstrs: 0, stopsAsked: 16, calmInstrs: 1000, workShare: 0, workInAdvance: Infinity, maxBytes: Infinity };
 
 /** What a region of so many instructions costs: 0.1 ms and 1.4 microseconds an instruction, where the interpreter does 250 million a second. */
 export const translationWork = (nrInstrs: number): number => 25_000 + 350 * nrInstrs;

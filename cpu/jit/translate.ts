@@ -18,6 +18,7 @@ import { conditions, lowerings } from '../emit/lower.ts';
 import { Code, Mem, Op, Type } from '../emit/wasm.ts';
 import type { Label } from '../emit/wasm.ts';
 import { RegionExit, SIGNATURES } from '../interp.ts';
+import { fName, xName } from '../isa/disasm.ts';
 import { INSTRUCTIONS, opOf } from '../isa/table.ts';
 import { findGroups } from './groups.ts';
 import type { Group, Member } from './groups.ts';
@@ -32,13 +33,18 @@ interface Pending { instrs: number; loads: number; stores: number }
 /** Where the region's pages lie: an offset's page address, and the filter's delta for it. */
 export interface PagePlaces { pageVa(page: number): bigint; delta(page: number): number }
 
-/** @param refill the number of the function for common misses in the region's module, or null */
-export function translate(region: Region, headPc: bigint, layout: Layout, places: PagePlaces, refill: number | null): Code {
-  return new Translation(region, headPc, layout, places, refill).code;
-}
+/** From a byte of the body on, up to the next mark: a guest instruction, or what else the code is for. */
+export interface Mark { readonly at: number; readonly of: Row | 'entry' | 'loop' | 'exit' }
+/** A region as code, with what a reader wants to know of it (dump.ts). */
+export interface Translated { readonly code: Code; readonly marks: readonly Mark[]; localNames(): Map<number, string> }
 
-class Translation {
+/** @param refill the number of the function for common misses in the region's module, or null */
+export const translate = (region: Region, headPc: bigint, layout: Layout, places: PagePlaces, refill: number | null): Translated =>
+  new Translation(region, headPc, layout, places, refill);
+
+class Translation implements Translated {
   readonly code = new Code(SIGNATURES.region);
+  readonly marks: Mark[] = [];
   private readonly region: Region;
   private readonly headPc: bigint;
   private readonly layout: Layout;
@@ -93,8 +99,21 @@ class Translation {
     this.emit();
   }
 
+  localNames(): Map<number, string> {
+    const { tick, budgetEnd, tickBefore, lastStart, counts, pcOut, status, address, slot, stampAt, pageTick, fcsr } = this;
+    return new Map<number, string>([
+      ...Object.entries({ tick, budgetEnd, tickBefore, lastStart, counts, pcOut, status, address, slot, stampAt, pageTick, fcsr }).map(([name, local]) => [local, name] as const),
+      ...[...this.integers].map(([x, local]) => [local, xName(x)] as const),
+      ...[...this.floats].map(([f, local]) => [local, fName(f)] as const),
+    ]);
+  }
+  private mark(of: Mark['of']): void {
+    this.marks.push({ at: this.code.lenBytes, of });
+  }
+
   private emit(): void {
     const { code: c, layout, region } = this;
+    this.mark('entry');
     // The longest way to the next loop's head or out passes every instruction once.
     c.get(this.budgetEnd).f64(2 * region.nrInstrs).op(Op.f64_sub).tee(this.lastStart).get(this.tick).op(Op.f64_lt);
     c.if();
@@ -108,6 +127,7 @@ class Translation {
 
     this.exit = c.block();
     this.emitNode(region.head);
+    this.mark('exit');
     c.end();
 
     for (const x of this.written.integers) c.i32(0).get(this.integers.get(x)!).mem(Mem.i64_store, layout.registers + 8 * x);
@@ -172,6 +192,7 @@ class Translation {
     const { code: c } = this;
     const merges = node.children.filter((child) => child.forwardEdges > 1).sort((a, b) => b.order - a.order);
     if (node.isLoop) {
+      this.mark('loop');
       this.labels.set(node, c.loop());
       c.get(this.tick).get(this.lastStart).op(Op.f64_gt);
       c.if();
@@ -202,6 +223,7 @@ class Translation {
       if (i < rows.length - 1 || ending.kind === 'goto' || ending.kind === 'stop') this.emitRow(row, this.members.get(i));
     });
     const last = rows[rows.length - 1];
+    if (ending.kind !== 'goto' && ending.kind !== 'stop') this.mark(last!);
     switch (ending.kind) {
       case 'goto':
         this.go(node, ending.to);
@@ -328,6 +350,7 @@ class Translation {
     const access = accesses.get(d.op);
     const lowering = lowerings.get(d.op);
     const float = floatLowerings.get(d.op);
+    this.mark(row);
     if (access !== undefined) {
       if (member === undefined) this.emitAccess(row, access);
       else this.emitMember(row, access, member);

@@ -169,6 +169,25 @@ describe('quire trace', () => {
   });
 });
 
+describe('--dump-region', () => {
+  test('prints the region that holds an address behind the run, guest code beside WebAssembly; the most entered ones are named where none does', () => {
+    const nowhere = quire(['stat', '--dump-region', '1', '--', 'compute', 'core', '3']);
+    expect(nowhere.status).toBe(2);
+    expect(nowhere.stdout).toContain('TLB');
+    const heads = [.../(0x[0-9a-f]+) \([\d,]+\)/.exec(nowhere.stderr) ?? []];
+    expect(nowhere.stderr).toMatch(/--dump-region 0x1: never translated: .* Entered most, and how often: 0x[0-9a-f]+ \([\d,]+\)/);
+    const { status, stdout, stderr } = quire(['run', '--dump-region', heads[1]!, '--', 'compute', 'core', '3']);
+    expect([status, stdout]).toEqual([0, expect.stringMatching(/^compute: core/)]);
+    expect(stderr).toMatch(new RegExp(`^region at ${heads[1]}: \\d+ guest instructions, \\d+ bytes of WebAssembly; entered [\\d,]+ times$`, 'm'));
+    expect(stderr).toMatch(new RegExp(`^ +${heads[1]!.slice(2)}: [a-z]`, 'm'));
+    expect(stderr).toMatch(/^ +local\.get \$a0$/m);
+  });
+  test('wants an engine that translates', () => {
+    const { status, stderr } = quire(['run', '--engine', 'interp', '--dump-region', '0x10000', '--', 'hello']);
+    expect({ status, stderr }).toEqual({ status: 2, stderr: 'quire: --dump-region 0x10000: the engine interp translates nothing. Leave --engine out, or write --engine jit.\n' });
+  });
+});
+
 describe('what explains itself', () => {
   test('every command has help', () => {
     for (const command of ['run', 'stat', 'compare', 'trace', 'cc', 'presets', 'explain', 'doctor']) {
@@ -177,6 +196,11 @@ describe('what explains itself', () => {
     }
     expect(quire(['help']).stdout).toContain('usage: quire COMMAND');
     expect(quire(['help', 'programs']).stdout).toMatch(/^ {2}gups +GUPS: /m);
+  });
+  test('a topic may be named in the singular: explain engine tells of the option and of every engine', () => {
+    const { stdout } = quire(['explain', 'engine']);
+    for (const expected of [/^--engine \(option\)$/m, /^  jit +\S/m, /^  interp +\S/m, /^  reference +\S/m]) expect(stdout).toMatch(expected);
+    expect(quire(['explain', 'engines']).stdout).not.toContain('--engine (option)');
   });
   test.each([['pgfault'], ['tlb.l2.misses'], ['--mem'], ['skylake'], ['trap'], ['zero-page'], ['mmap'], ['mm_page_alloc'], ['anon_fault_alloc'], ['overcommit_memory'], ['124']])('explain %s', (name) => {
     const { status, stdout } = quire(['explain', name]);

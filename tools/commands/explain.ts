@@ -1,6 +1,6 @@
 // quire explain NAME: what a counter, option, preset, cost, reason, system call or event means. Its answers stand in the tables (glossary.ts).
 import { UserError } from '#base';
-import { glossary, lookUp, topics, type Entry, type Topic } from '../glossary.ts';
+import { glossary, lookUp, topicNamed, topics, type Entry, type Topic } from '../glossary.ts';
 import { commandHelp } from '../help-text.ts';
 import { writeOut, writeResult } from '../host.ts';
 import { parseCommandLine } from '../options.ts';
@@ -24,7 +24,9 @@ export const explain: Command = {
       return 0;
     }
     const entries = glossary();
-    const found = word === undefined ? [] : word in topics ? entries.filter((e) => e.topic === word) : lookUp(word, entries);
+    const topic = word === undefined ? undefined : topicNamed(word);
+    const named = word === undefined || word === topic ? [] : lookUp(word, entries);
+    const found = [...named, ...entries.filter((e) => e.topic === topic && !named.includes(e))];
     if (word === undefined) {
       writeResult(`${Object.entries(topics).map(([topic, what]) => `  ${topic.padEnd(12)}${what}`).join('\n')}\n\nWrite quire explain TOPIC for all of them, or quire explain NAME for one.\n`, values.output);
       return 0;
@@ -33,7 +35,7 @@ export const explain: Command = {
       const names = entries.flatMap((e) => [e.name, e.name.split(/[.:]/).at(-1)!]);
       throw new UserError(`explain ${word}: nothing has this name.${didYouMean(word, [...names, ...Object.keys(topics)])} quire explain lists the topics.`);
     }
-    writeResult(values.json ? `${JSON.stringify(found, null, 2)}\n` : found.map((e) => entryText(e, word in topics)).join(''), values.output);
+    writeResult(values.json ? `${JSON.stringify(found, null, 2)}\n` : found.map((e) => entryText(e, !named.includes(e))).join(''), values.output);
     return 0;
   },
 };

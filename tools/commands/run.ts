@@ -1,6 +1,7 @@
 // quire run: the guest's own output and exit status, and nothing else.
 import { boot } from '../boot.ts';
 import { drive } from '../drive.ts';
+import { watchRegion, writeRegion } from '../dump-region.ts';
 import { exitStatus, prepareRun } from '../guest.ts';
 import { guestGroups, type Command } from './command.ts';
 
@@ -8,12 +9,13 @@ export const run: Command = {
   name: 'run',
   usage: '[OPTIONS] -- PROG [ARGS]',
   summary: 'run a program: its own output, its own exit status',
-  groups: guestGroups,
+  groups: [...guestGroups, 'translator'],
   async run({ values, rest }) {
     const { stdin, stdout, stderr } = process;
     const terminal = { stdin: stdin.isTTY === true, stdout: stdout.isTTY === true, stderr: stderr.isTTY === true, rows: stdout.rows ?? 24, columns: stdout.columns ?? 80 };
-    const session = boot(await prepareRun(values, rest, terminal));
+    const session = boot(await prepareRun(values, rest, terminal), (created) => watchRegion(created, values));
     const { end } = await drive(session, { output: { 1: 1, 2: 2 }, stdin: 'lines', progress: false, passInterrupt: true });
+    writeRegion(session, values);
     return exitStatus(session, end, true);
   },
 };
