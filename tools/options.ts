@@ -153,6 +153,8 @@ export const options = {
   svg: { kind: text('FILE', 'curves.svg'), group: 'sweep', help: 'with --mem-sweep: the curves of misses over memory, as a picture' },
 
   script: { kind: text('FILE', 'steps.txt'), short: 'x', group: 'debug', help: 'commands from FILE, one a line, instead of the prompt' },
+  inspect: { kind: text('WHAT', '"fault anon"'), group: 'debug', help: 'stand still in Node\'s inspector: at #EVENT, or as after break' },
+  'inspect-port': { kind: count, group: 'debug', byDefault: '9229', help: 'where the inspector is to attach, on 127.0.0.1; 0: any' },
 
   at: { kind: count, group: 'lists', help: 'look after N instructions, and end the run there; default: as the program ends' },
 

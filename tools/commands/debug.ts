@@ -1,10 +1,11 @@
 // quire debug: a program, or a recording, gone through forwards and backwards.
-import { inflateSync } from 'node:zlib';
 import { readFileSync } from 'node:fs';
+import { inflateSync } from 'node:zlib';
 import { UserError } from '#base';
 import { NO_TERMINAL } from '../config.ts';
 import { Debugger } from '../debugger/debugger.ts';
 import { codeOf } from '../debugger/guest-code.ts';
+import { inspectRun } from '../debugger/inspect.ts';
 import { inkFor, plainInk } from '../debugger/ink.ts';
 import { Programs } from '../debugger/programs.ts';
 import { talk } from '../debugger/prompt.ts';
@@ -16,12 +17,13 @@ import { guestGroups, type Command } from './command.ts';
 
 /** A script that a shell pipes in without an end is no script. */
 const MAX_SCRIPT_BYTES = 2 ** 24;
+const MAX_PORT = 65535;
 
 export const debug: Command = {
   name: 'debug',
   usage: '[OPTIONS] -- PROG [ARGS] | [OPTIONS] FILE.qrec',
   summary: 'go through a run, forwards and backwards, into the kernel\'s page faults and out',
-  details: 'Stops before the first instruction and asks what to do: break fault anon, continue, into, phases, why, last-write, reverse-continue ...\n`help` lists the commands, `help COMMAND` tells of one. -x FILE takes them from a file, one a line (# begins a comment), as does a pipe;\nwith --json each answer is one JSON object on a line. A script ends at its first error, with exit status 2.\nDisks are not changed, even with :rw.',
+  details: 'Stops before the first instruction and asks what to do: break fault anon, continue, into, phases, why, last-write, reverse-continue ...\n`help` lists the commands, `help COMMAND` tells of one. -x FILE takes them from a file, one a line (# begins a comment), as does a pipe;\nwith --json each answer is one JSON object on a line. A script ends at its first error, with exit status 2.\nWith --inspect WHAT the run stands still in Node\'s inspector wherever WHAT holds, and the kernel\'s TypeScript can be stepped by line.\nDisks are not changed, even with :rw.',
   groups: [...guestGroups, 'debug', 'result'],
   async run({ values, rest }) {
     const scriptName = values.script ?? null;
@@ -31,6 +33,14 @@ export const debug: Command = {
     const timeline = openTimeline(await prepareRun(values, rest, NO_TERMINAL));
     const programs = new Programs((bytes) => inflateSync(bytes));
     const d = new Debugger(timeline, (session, task) => codeOf(programs, session, task, readSource));
+    if (values.inspect !== undefined) {
+      if (scriptName !== null || values.json) throw new UserError('--inspect: the inspector takes over, and no commands are read. Leave -x and --json out.');
+      if (values['inspect-port'] > MAX_PORT) throw new UserError(`--inspect-port ${values['inspect-port']}: not a port. Write 0 to ${MAX_PORT}.`);
+      inspectRun(d, values.inspect, values['inspect-port'], (text) => { writeOut(2, text); });
+      for (const { fd, bytes } of timeline.takeOutput()) writeOut(fd, bytes);
+      timeline.close();
+      return 0;
+    }
     const out = openResult(values.output);
     const isTerminal = values.output === undefined && process.stdout.isTTY === true;
     try {
