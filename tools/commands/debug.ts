@@ -66,15 +66,20 @@ function readPipe(): Uint8Array {
   return bytes;
 }
 const sources = new Map<string, string | null>();
+/** A source by the path that the compiler wrote down; where that is another machine's, by as much of its end as is a file below this folder. */
 function readSource(path: string): string | null {
   let text = sources.get(path);
   if (text === undefined) {
-    try {
-      text = readFileSync(path, 'utf8');
-    } catch {
-      text = null; // another machine's path
-    }
+    text = null;
+    for (let at = path; text === null && at !== ''; at = at.replace(/^\/*[^/]*\/*/, '')) text = tryRead(at);
     sources.set(path, text);
   }
   return text;
+}
+function tryRead(path: string): string | null {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return null; // not there, or no file
+  }
 }

@@ -21,6 +21,8 @@ export interface GuestCode {
   lineAt(pc: number): { readonly file: string; readonly line: number } | null;
   /** Does a line begin at this instruction? */
   isLineStart(pc: number): boolean;
+  /** Where the function of an address begins; null: not known. */
+  functionAt(pc: number): number | null;
   /** The calls that led to where the task stands, the innermost first; at least that one. */
   frames(max: number): GuestFrame[];
   /** Lines of a source file, from the first one on; null: it cannot be read. */
@@ -48,6 +50,7 @@ export function codeOf(programs: Programs, session: Session, task: Task | null, 
     }),
     lineAt,
     isLineStart: (pc) => at(pc, (s, linked) => s.blockAt(linked)?.start === linked) ?? false,
+    functionAt: (pc) => { const found = at(pc, (s, linked) => s.functionAt(linked)); return found === null ? null : found.start + bias; },
     frames(max) {
       if (task === null) return [];
       const stack = task.hasMm ? programs.stackOf(session, task, max) : [];

@@ -7,6 +7,7 @@ import type { Debugger } from './debugger.ts';
 import { registersOf } from './programs.ts';
 import type { MemoryWatch, Place, Stop, Timeline, ValueWatch } from './timeline.ts';
 import type { PtLevel, Writer } from './views/page-table.ts';
+import { baseName } from './views/stop.ts';
 
 export interface LastWrite extends Writer {
   readonly place: Place;
@@ -55,7 +56,7 @@ function tell(d: Debugger, timeline: Timeline, stop: Stop & { kind: 'memory' | '
   const pc = task === null ? 0 : Number(BigInt.asUintN(64, registersOf(session, task)[0]!));
   const source = d.code.lineAt(pc);
   const symbol = d.code.symbolAt(pc);
-  const where = source !== null ? `${source.file}:${source.line}` : `${hex(pc)}${symbol === null ? '' : ` ${symbol.name}+${hex(symbol.offset)}`}`;
+  const where = source !== null ? `${baseName(source.file)}:${source.line} (${hex(pc)})` : `${hex(pc)}${symbol === null ? '' : ` ${symbol.name}+${hex(symbol.offset)}`}`;
   return { ...about, by: `${isTable ? 'the page walker (A, D) for the access at' : 'the program at'} ${where}`, pc, source };
 }
 /** What the kernel is doing, in words; null: nothing for a program that is known of. */

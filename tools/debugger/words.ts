@@ -25,12 +25,12 @@ export class Words {
   /** The address space that is looked at. @throws UserError when nobody has one */
   mm(command: string): Mm {
     const { task } = this.around();
-    if (task === null || !task.hasMm) throw new UserError(`${command}: no program has memory here. Go to a place where one runs, as with seek 1.`);
+    if (task === null || !task.hasMm) throw new UserError(`${command}: no program has memory here. Go to a place where one runs, as with reverse-stepi or seek 1.`);
     return task.mm;
   }
   task(command: string): Task {
     const { task } = this.around();
-    if (task === null) throw new UserError(`${command}: no task is there. Go to a place where one runs, as with seek 1.`);
+    if (task === null) throw new UserError(`${command}: no task is there. Go to a place where one runs, as with reverse-stepi or seek 1.`);
     return task;
   }
   /** A number, or an expression without blanks: 4096, 4K, sp+8. @throws UserError */

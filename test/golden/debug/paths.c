@@ -2,7 +2,7 @@
 // The executable beside this file is committed, so that the test needs no compiler and every address is the same. To make it again, at the root of the
 // checkout, with gcc 12 for riscv64:
 //   riscv64-linux-gnu-gcc -O1 -g -march=rv64gc -mabi=lp64d -ffreestanding -fno-stack-protector -fno-pic -no-pie -nostdlib -static -Wl,--build-id=none \
-//     -fno-asynchronous-unwind-tables -fdebug-prefix-map=$PWD= -o test/golden/debug/paths test/golden/debug/paths.c
+//     -fno-asynchronous-unwind-tables -fdebug-prefix-map=$PWD=/quire -o test/golden/debug/paths test/golden/debug/paths.c
 typedef unsigned long word;
 
 static long call(long nr, word a, word b, word c, word d, word e, word f) {

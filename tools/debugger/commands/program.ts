@@ -13,6 +13,7 @@ import type { GuestFrame } from '../guest-code.ts';
 import { registersOf } from '../programs.ts';
 import { disassembly, memoryText, memoryView } from '../views/code.ts';
 import type { MemoryFormat } from '../views/code.ts';
+import { baseName } from '../views/stop.ts';
 import { columns } from '../views/text.ts';
 import { answer, said } from './command.ts';
 import type { DebugCommand } from './command.ts';
@@ -52,7 +53,7 @@ export const programCommands: readonly DebugCommand[] = [
     name: 'bt', aliases: ['backtrace'], usage: '[N]', group: 'program', summary: 'the calls that led here',
     run(d, rest) {
       const frames = framesOf(d, rest === '' ? 32 : Math.min(1000, d.words.number(rest, 'bt')));
-      return answer('bt', { frames }, (ink) => frames.map((f, i) => `${i === 0 ? ink.head(`#${i}`) : `#${i}`}  ${hex(f.pc)} ${f.name ?? '??'}${f.line === null ? '' : ink.faint(` at ${f.file}:${f.line}`)}${f.isInlined ? ink.faint(' (inlined)') : ''}`));
+      return answer('bt', { frames }, (ink) => frames.map((f, i) => `${i === 0 ? ink.head(`#${i}`) : `#${i}`}  ${hex(f.pc)} ${f.name ?? '??'}${f.line === null ? '' : ink.faint(` at ${baseName(f.file ?? '')}:${f.line}`)}${f.isInlined ? ink.faint(' (inlined)') : ''}`));
     },
   },
   {

@@ -63,6 +63,8 @@ function whyText(d: Debugger, stop: Stop, texts: readonly string[]): string {
     default: return plainStops[stop.kind] ?? '';
   }
 }
+/** Of a path the file: what fits a line. */
+export const baseName = (path: string): string => path.slice(path.lastIndexOf('/') + 1);
 export const byText = (line: string | null): string => line ?? 'the program';
 function exitText({ session }: Debugger): string {
   const { exitStatus } = session.kernel;
@@ -80,7 +82,7 @@ export function placeText({ place, cycle, task }: StopView): string {
 export function stopText(view: StopView, d: Debugger, ink: Ink): string[] {
   const { stop } = d.last;
   const where = view.pc === null ? [] : [`${view.place.phase >= 0 ? 'at ' : ''}${hex64(Math.floor(view.pc / 2 ** 32) | 0, view.pc | 0)}${view.symbol === null ? '' : ` ${view.symbol}`}${view.instruction === null ? '' : `: ${view.instruction}`}`];
-  const source = view.source === null ? [] : [ink.faint(`${view.source.file}:${view.source.line}${sourceLine(d, view)}`)];
+  const source = view.source === null ? [] : [ink.faint(`${baseName(view.source.file)}:${view.source.line}${sourceLine(d, view)}`)];
   return [
     ink.head(placeText(view)),
     ...(view.points.length === 0 ? [] : [`Point ${view.points.join(', ')}: ${d.last.points.map(({ text }) => text).join('; ')}`]),
