@@ -2,7 +2,7 @@
 // to tell, it writes to standard output as 64-bit words.
 import { utf8Decode } from '#base';
 import { DEFAULT_HOTNESS, Machine } from '#cpu';
-import type { EngineName, Hotness } from '#cpu';
+import type { EngineName, Hotness, MachineOptions } from '#cpu';
 import { Kernel, type HostInputs, type RunResult } from '#kernel/kernel.ts';
 import { Console } from '#kernel/fs/console.ts';
 import { defaultParams, type KernelParams } from '#kernel/params.ts';
@@ -11,6 +11,8 @@ import { call, DATA, go, guest, label, li, type Line, reg } from './guests.ts';
 
 export interface RigOptions {
   ramBytes?: number;
+  /** What the machine is, beside its RAM. */
+  machine?: Partial<Omit<MachineOptions, 'ramBytes'>>;
   engine?: EngineName;
   hotness?: Hotness;
   params?: (params: KernelParams) => void;
@@ -36,7 +38,7 @@ export interface Rig {
 /** Boots a kernel without a program. */
 export function bootKernel(options: RigOptions = {}): Rig {
   const { ramBytes = 16 << 20, engine = 'jit', hotness = DEFAULT_HOTNESS } = options;
-  const machine = new Machine({ ramBytes, tlb: presetNamed('4k-only'), engine, hotness });
+  const machine = new Machine({ ramBytes, tlb: presetNamed('4k-only'), engine, hotness, ...options.machine });
   const console = new Console({});
   const { input = new Uint8Array(0) } = options;
   if (input !== null) {
