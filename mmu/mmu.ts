@@ -84,7 +84,7 @@ LEAF_SIZES.forEach((name, i) => { sizeOfLeaf[ORDER_OF_SIZE[name]] = i; });
 /** Arena bytes that the MMU's columns take beside RAM, an upper bound. */
 export function mmuBytes(d: TlbDescription): number {
   const levels = [d.l1i, d.l1d, d.l2, d.l2i ?? null];
-  const pwc = Object.values(d.pwc).reduce((n, entries) => n + entries * 32 + 512, 0);
+  const pwc = Object.values(d.pwc).reduce((n, entries) => n + entries * 40 + 1024, 0);
   return 3 * FILTER_SLOTS * SLOT_WORDS * 4 + pwc + levels.reduce((n, l) => n + (l === null ? 0 : levelBytes(l)), 0) + 16384;
 }
 

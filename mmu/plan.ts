@@ -14,15 +14,22 @@ export interface ProbePlan {
   /** Where heads of hash chains lie, and how many less one; null: the set is scanned. */
   readonly heads: { readonly at: number; readonly mask: number } | null;
 }
-/** Neighbouring entries of which one with a value can be searched at once, at most; and of which the oldest can. */
+/** Neighbouring entries that are searched at once, at most. */
 export const MAX_SCAN = 32;
-export const MAX_OLDEST = 128;
+/** Many ways in the order of their age, as far as it is remembered: Oldest of replacement.ts. */
+export interface OldestPlan {
+  readonly ways: number;
+  readonly queue: number;
+  readonly stamps: number;
+}
 export interface LevelPlan {
   readonly probes: readonly ProbePlan[];
   /** The array of base pages: valid entries in it (one word) of how many. In the level, valid entries that are none of base pages (one word). */
   readonly nrValid: number;
   readonly entries: number;
   readonly nrLarge: number;
+  /** Of base pages' array, where its ways are more than MAX_SCAN or so. */
+  readonly oldest: OldestPlan | null;
   /** Columns of words, by entry. */
   readonly tagLo: number;
   readonly tagHi: number;
@@ -51,6 +58,7 @@ export interface PointerPlan {
   readonly entries: number;
   /** One word. */
   readonly nrValid: number;
+  readonly oldest: OldestPlan | null;
   readonly tagLo: number;
   readonly tagHi: number;
   readonly asid: number;

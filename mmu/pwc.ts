@@ -4,9 +4,12 @@
 import type { StateHash } from '#base';
 import type { Arena } from './arena.ts';
 import type { PointerPlan } from './plan.ts';
+import { Oldest } from './replacement.ts';
 
 export const GLOBAL = -1;
 const FREE = -2;
+/** More entries than these are not gone through for each victim. */
+const FEW_ENTRIES = 8;
 
 export class PointerCache {
   readonly level: number;
@@ -21,6 +24,8 @@ export class PointerCache {
   /** [0] uses so far, [1] the entry used last. */
   private readonly clock: Float64Array;
   private readonly nrValid: Int32Array;
+  /** The next victims, where there are many entries. */
+  private readonly oldest: Oldest | null;
 
   /** @param level of the pointer read: 1 points to the leaves' tables. */
   constructor(arena: Arena, level: number, entries: number) {
@@ -33,12 +38,13 @@ export class PointerCache {
     this.used = arena.float64(entries);
     this.clock = arena.float64(2);
     this.nrValid = arena.int32(1);
+    this.oldest = entries > FEW_ENTRIES ? new Oldest(arena, 0, entries) : null;
   }
 
   get plan(): PointerPlan {
-    const { shift, nrValid, tagLo, tagHi, asid, table, used, clock } = this;
+    const { shift, nrValid, oldest, tagLo, tagHi, asid, table, used, clock } = this;
     return {
-      shift, entries: table.length, nrValid: nrValid.byteOffset, tagLo: tagLo.byteOffset, tagHi: tagHi.byteOffset, asid: asid.byteOffset, table: table.byteOffset, used: used.byteOffset, clock: clock.byteOffset,
+      shift, entries: table.length, nrValid: nrValid.byteOffset, oldest: oldest?.plan ?? null, tagLo: tagLo.byteOffset, tagHi: tagHi.byteOffset, asid: asid.byteOffset, table: table.byteOffset, used: used.byteOffset, clock: clock.byteOffset,
     };
   }
 
@@ -78,15 +84,9 @@ export class PointerCache {
 
   /** Adds a pointer that find() did not have; the least recently used entry goes, a free one first. */
   insert(vpnLo: number, vpnHi: number, asid: number, table: number): void {
-    let victim = 0;
-    for (let i = 0; i < this.table.length; i++) {
-      if (this.asid[i] === FREE) {
-        victim = i;
-        break;
-      }
-      if (this.used[i]! < this.used[victim]!) victim = i;
-    }
-    if (this.asid[victim] === FREE) this.nrValid[0]!++;
+    const isFull = this.nrValid[0] === this.table.length;
+    const victim = !isFull ? this.asid.indexOf(FREE) : this.oldest === null ? leastUsed(this.used) : this.oldest.take(this.used);
+    if (!isFull) this.nrValid[0]!++;
     this.tagLo[victim] = this.lowTag(vpnLo);
     this.tagHi[victim] = this.highTag(vpnHi);
     this.asid[victim] = asid;
@@ -123,4 +123,10 @@ export class PointerCache {
     into.numbers(this.table);
     into.numbers(this.used);
   }
+}
+
+function leastUsed(used: Float64Array): number {
+  let at = 0;
+  for (let i = 1; i < used.length; i++) if (used[i]! < used[at]!) at = i;
+  return at;
 }

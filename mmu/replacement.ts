@@ -10,6 +10,7 @@
 // 0, 2, 1, 3 in which it will be replaced, and a cyclic walk over one page too many misses always, as the closed form says).
 import type { Prng } from '#base';
 import type { Arena } from './arena.ts';
+import type { OldestPlan } from './plan.ts';
 
 export const Policy = { Lru: 0, Plru: 1, Fifo: 2, Random: 3 } as const;
 export type Policy = (typeof Policy)[keyof typeof Policy];
@@ -42,57 +43,63 @@ function lowestFree(probe: Int32Array, free: number, first: number, ways: number
   return -1;
 }
 
-const KEPT = 8;
+/** More ways than these are not sorted by insertion. */
+const FEW_WAYS = 256;
 
-/** The oldest few of many ways, in order, so that a fully associative array is scanned once for eight victims instead of for each.
- *  Exact, because stamps only grow: an entry not among the oldest eight at the scan cannot be older than one of them that was not touched
- *  since. It is a cache of what a scan would say, and no part of the state. */
+/** Ways in the order of their stamps at some time, so that a fully associative array is not searched for each victim. Exact, because stamps only
+ *  grow: of the ways that were not touched since, the first is the oldest of all. When none is left they are put in order again, which costs little where
+ *  they were filled in turn: they are in order. It is a cache of what a search would say, and no part of the state. */
 export class Oldest {
-  private readonly first: number;
   private readonly ways: number;
-  /** [0] position of the next candidate; then the candidates. In the arena, so that they go back with the stamps when memory does. */
+  /** [0] position of the next candidate; then the ways. In the arena, so that they go back with the stamps when memory does. */
   private readonly queue: Int32Array;
+  /** By position: the stamp when they were put in order. */
   private readonly stamps: Float64Array;
 
   constructor(arena: Arena, first: number, ways: number) {
-    this.first = first;
     this.ways = ways;
-    this.queue = arena.int32(1 + KEPT).fill(first);
-    this.queue[0] = KEPT;
-    this.stamps = arena.float64(KEPT);
+    this.queue = arena.int32(1 + ways);
+    this.queue[0] = ways;
+    for (let i = 0; i < ways; i++) this.queue[1 + i] = first + i;
+    this.stamps = arena.float64(ways);
+  }
+
+  /** Where it keeps them, for an engine that looks ahead: see plan.ts. null: they are too many for it. */
+  get plan(): OldestPlan | null {
+    return this.ways > FEW_WAYS ? null : { ways: this.ways, queue: this.queue.byteOffset, stamps: this.stamps.byteOffset };
   }
 
   /** The oldest way; all are valid, and no two stamps of valid ways are equal. */
   take(stamps: Float64Array): number {
-    const { queue } = this;
+    const { queue, ways } = this;
     for (;;) {
-      for (let i = queue[0]!; i < KEPT; i++) {
+      for (let i = queue[0]!; i < ways; i++) {
         const e = queue[1 + i]!;
         if (stamps[e] === this.stamps[i]) {
           queue[0] = i + 1;
           return e;
         }
       }
-      this.scan(stamps);
+      this.putInOrder(stamps);
     }
   }
-  /** From behind the last candidate on: ways that are filled in turn are then met in the order of their stamps, so that few are moved on. */
-  private scan(stamps: Float64Array): void {
-    const { queue } = this;
-    const kept = this.stamps;
-    kept.fill(Infinity);
-    const end = this.first + this.ways;
-    for (let n = this.ways, e = queue[KEPT]! + 1; n > 0; n--, e++) {
-      if (e >= end) e = this.first;
-      const stamp = stamps[e]!;
-      if (stamp >= kept[KEPT - 1]!) continue;
-      let at = KEPT - 1;
-      for (; at > 0 && kept[at - 1]! > stamp; at--) {
-        kept[at] = kept[at - 1]!;
-        queue[1 + at] = queue[at]!;
+  private putInOrder(stamps: Float64Array): void {
+    const { queue, ways, stamps: sorted } = this;
+    if (ways > FEW_WAYS) {
+      queue.subarray(1).sort((a, b) => stamps[a]! - stamps[b]!);
+      for (let i = 0; i < ways; i++) sorted[i] = stamps[queue[1 + i]!]!;
+    } else {
+      for (let i = 0; i < ways; i++) {
+        const e = queue[1 + i]!;
+        const stamp = stamps[e]!;
+        let at = i;
+        for (; at > 0 && sorted[at - 1]! > stamp; at--) {
+          sorted[at] = sorted[at - 1]!;
+          queue[1 + at] = queue[at]!;
+        }
+        sorted[at] = stamp;
+        queue[1 + at] = e;
       }
-      kept[at] = stamp;
-      queue[1 + at] = e;
     }
     queue[0] = 0;
   }

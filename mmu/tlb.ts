@@ -17,7 +17,7 @@ import type { AdRule, CoalescingName, TlbLevelDescription } from './description.
 import { EMPTY_TAG, FILTER_SLOTS, SLOT_WORDS } from './filter.ts';
 import { NAPOT_ORDER, Pte } from './pte.ts';
 import { GLOBAL } from './pwc.ts';
-import { MAX_OLDEST, MAX_SCAN } from './plan.ts';
+import { MAX_SCAN } from './plan.ts';
 import type { LevelPlan } from './plan.ts';
 import { Oldest, Policy, freeWay, policyNamed, victimOf } from './replacement.ts';
 
@@ -179,13 +179,14 @@ export class TlbLevel {
   plan(): LevelPlan | null {
     const { baseArray: base, arrays } = this;
     if (arrays.some(({ model }) => model !== 'none' && model !== 'svnapot') || base.policy !== Policy.Lru || this.over.length !== 0) return null;
-    if (base.ways > MAX_OLDEST || this.probeArray.some(({ ways, heads }) => heads === null && ways > MAX_SCAN)) return null;
+    if (base.oldest !== null && base.oldest.plan === null) return null;
+    if (this.probeArray.some(({ ways, heads }) => heads === null && ways > MAX_SCAN)) return null;
     const offset = (column: Int32Array | Float64Array): number => column.byteOffset;
     return {
       probes: this.probeArray.map(({ first, ways, setMask, heads }, p) => ({
         probe: p, order: this.probeOrder[p]!, first, ways, setMask, heads: heads === null ? null : { at: heads.byteOffset, mask: heads.length - 1 },
       })),
-      nrValid: this.nrValid.byteOffset + 4 * base.index, entries: base.entries, nrLarge: this.large.byteOffset,
+      nrValid: this.nrValid.byteOffset + 4 * base.index, entries: base.entries, nrLarge: this.large.byteOffset, oldest: base.oldest?.plan ?? null,
       tagLo: offset(this.tagLo), tagHi: offset(this.tagHi), probe: offset(this.probe), asid: offset(this.asid), flags: offset(this.flags), pages: offset(this.pages),
       sub: offset(this.sub), leaf: offset(this.leaf), touchedFirst: offset(this.touchedFirst), touchedLast: offset(this.touchedLast), next: offset(this.next),
       ppn: offset(this.ppn), stamp: offset(this.stamp), filled: offset(this.filled), live: offset(this.live), clock: offset(this.clock), shown: this.shown.map(offset),
@@ -657,7 +658,7 @@ export class TlbLevel {
 }
 
 /** Bytes of arena that a level takes, an upper bound. */
-export const levelBytes = (d: TlbLevelDescription): number => d.arrays.reduce((n, a) => n + a.entries * 96, 0) + 4096;
+export const levelBytes = (d: TlbLevelDescription): number => d.arrays.reduce((n, a) => n + a.entries * 104, 0) + 4096;
 
 /** The orders of entry that an array holds: base pages in the model's shape, and larger sizes. */
 function ordersOf(model: CoalescingName, named: readonly number[], napot: boolean): number[] {
@@ -687,8 +688,8 @@ function pagesInto(order: number, vpnLo: number, vpnHi: number): number {
   return (vpnHi & ((1 << (order - 32)) - 1)) * 0x1_0000_0000 + (vpnLo >>> 0);
 }
 function bucketOf(lo: number, hi: number, probe: number, mask: number): number {
-  const mixed = Math.imul(lo ^ Math.imul(hi, 0x2c1b3c6d) ^ (probe << 27), 0x9e3779b1 | 0);
-  return (mixed >>> 15) & mask;
+  const mixed = lo ^ hi ^ (probe << 4);
+  return (mixed ^ (mixed >>> 9)) & mask;
 }
 export function countBits(mask: number): number {
   let n = 0;

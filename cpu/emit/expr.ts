@@ -66,7 +66,7 @@ export const setByte = (column: number, i: Expr, value: Expr): Expr => (c) => {
 const FIRST = word(0);
 /** The count of doubles at a place grows. */
 export const count = (place: number, by: Expr = double(1)): Expr => setDouble(place, FIRST, addDoubles(doubleAt(place, FIRST), by));
-export const addWord = (column: number, i: Expr, n: number): Expr => setWord(column, i, add(wordAt(column, i), word(n)));
+export const addWord = (column: number, i: Expr, n: Expr = word(1)): Expr => setWord(column, i, add(wordAt(column, i), n));
 
 export const set = (index: number, value: Expr): Expr => (c) => {
   value(c);

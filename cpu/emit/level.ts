@@ -2,13 +2,14 @@
 // Not here: in which order levels are asked, what is counted.
 import type { LevelPlan, ProbePlan } from '#mmu';
 import {
-  add, addWord, and, atLeast, block, count, doubleAt, either, eq, less, local, loopWhile, mul, ne, or, set, setDouble, setWord, shl, shr, sub, trailingZeros, when, word, wordAt, xor,
+  add, addDoubles, addWord, and, atLeast, block, double, doubleAt, either, eq, less, local, loopWhile, mul, ne, or, set, setDouble, setWord, shl, shr, sub, trailingZeros, when, word, wordAt, xor,
 } from './expr.ts';
 import type { Expr } from './expr.ts';
 import { SLOT_MASK, SLOT_SHIFT, Slot } from './memory.ts';
+import { EmittedOldest } from './oldest.ts';
 import { leastOf, matches } from './scan.ts';
 import { Mem, Type } from './wasm.ts';
-import type { Code } from './wasm.ts';
+import type { Code, ModuleWriter } from './wasm.ts';
 
 const NO_WAY = -1;
 const FREE = -1;
@@ -22,8 +23,10 @@ export interface EntryLocals { readonly owner: number; readonly flags: number; r
 /** Low half of a page number's high bits are words: its tag at an order. */
 const tagLo = (order: number, vpn: number): Expr => (order === 0 ? local(vpn) : order < 32 ? and(local(vpn), word(-1 << order)) : word(0));
 const tagHi = (order: number, vpn: number): Expr => (order < 32 ? local(vpn) : and(local(vpn), word(-1 << (order - 32))));
-const bucket = ({ probe, heads }: ProbePlan, lo: Expr, hi: Expr): Expr =>
-  and(shr(mul(xor(xor(lo, mul(hi, word(0x2c1b3c6d))), word(probe << 27)), word(0x9e3779b1 | 0)), word(15)), word(heads!.mask));
+const bucket = ({ probe, heads }: ProbePlan, lo: Expr, hi: Expr): Expr => {
+  const mixed = probe === 0 ? xor(lo, hi) : xor(xor(lo, hi), word(probe << 4));
+  return and(xor(mixed, shr(mixed, word(9))), word(heads!.mask));
+};
 const setStart = ({ order, first, ways, setMask }: ProbePlan, vpnLo: number, vpnHi: Expr): Expr => {
   const index = order === 0 ? local(vpnLo) : order < 32 ? or(shr(local(vpnLo), word(order)), shl(vpnHi, word(32 - order))) : shr(vpnHi, word(order - 32));
   return add(word(first), mul(and(index, word(setMask)), word(ways)));
@@ -36,8 +39,10 @@ export class EmittedLevel {
   private readonly base: ProbePlan;
   /** Local with the page's hash, where base pages are hashed. */
   private readonly hash: number;
+  private readonly oldest: EmittedOldest | null;
 
-  constructor(code: Code, level: LevelPlan, page: PageLocals) {
+  constructor(module: ModuleWriter, code: Code, level: LevelPlan, page: PageLocals) {
+    this.oldest = level.oldest === null ? null : new EmittedOldest(module, level.oldest, level.stamp);
     this.code = code;
     this.level = level;
     this.page = page;
@@ -87,9 +92,9 @@ export class EmittedLevel {
       loopWhile(either(less(local(into), local(end)), ne(wordAt(level.probe, local(into)), word(FREE)), word(0)), set(into, add(local(into), word(1)))),
       when(eq(local(into), local(end)), set(into, word(NO_WAY))),
     );
-    return when(
-      eq(wordAt(level.nrValid, word(0)), word(level.entries)), set(into, leastOf(level.stamp, start, base.ways)),
-      block(findFree, when(less(local(into), word(0)), set(into, leastOf(level.stamp, start, base.ways)))),
+    const findOldest = this.oldest === null ? set(into, leastOf(level.stamp, start, base.ways)) : this.oldest.find(into);
+    return block(
+      set(into, word(NO_WAY)), when(ne(wordAt(level.nrValid, word(0)), word(level.entries)), findFree), when(less(local(into), word(0)), findOldest),
     );
   }
   /** Does a way hold an entry that is not a base page's? */
@@ -101,7 +106,7 @@ export class EmittedLevel {
   /** drop() of what the way holds, a base page, and write() of another. */
   fill(way: number, { owner, flags, pages, ppn }: EntryLocals, stamp: Expr): Expr {
     const { code, level, base, page: { vpnLo, vpnHi } } = this;
-    const at = code.local(Type.I32), head = code.local(Type.I32), before = code.local(Type.I32);
+    const at = code.local(Type.I32), head = code.local(Type.I32), before = code.local(Type.I32), now = code.local(Type.F64);
     const hide = (table: number): Expr => when(
       eq(load(table + Slot.Stamp, local(at)), add(word(level.stamp | 0), shl(local(way), word(3)))), store(table + Slot.Tag, local(at), word(-1)),
     );
@@ -122,14 +127,15 @@ export class EmittedLevel {
     );
     return block(
       when(eq(wordAt(level.probe, local(way)), word(FREE)), block(
-        addWord(level.nrValid, word(0), 1), addWord(level.live, word(base.probe), 1), setWord(level.probe, local(way), word(base.probe)),
+        addWord(level.nrValid, word(0)), addWord(level.live, word(base.probe)), setWord(level.probe, local(way), word(base.probe)),
         // These an entry of a base page has for good.
         setWord(level.sub, local(way), word(0)), setWord(level.touchedFirst, local(way), word(0x7fffffff)), setWord(level.touchedLast, local(way), word(-1)),
       ), block(set(at, and(shl(wordAt(level.tagLo, local(way)), word(12 - SLOT_SHIFT)), word(SLOT_MASK))), ...level.shown.map(hide), unlink)),
       setWord(level.tagLo, local(way), local(vpnLo)), setWord(level.tagHi, local(way), local(vpnHi)), setWord(level.asid, local(way), local(owner)),
       setWord(level.flags, local(way), local(flags)), setWord(level.pages, local(way), local(pages)), setDouble(level.ppn, local(way), ppn), setWord(level.leaf, local(way), word(0)),
-      setDouble(level.stamp, local(way), stamp), count(level.clock), setDouble(level.filled, local(way), doubleAt(level.clock, word(0))),
-      link,
+      setDouble(level.stamp, local(way), stamp), set(now, addDoubles(doubleAt(level.clock, word(0)), double(1))),
+      setDouble(level.clock, word(0), local(now)), setDouble(level.filled, local(way), local(now)),
+      link, ...(this.oldest === null ? [] : [this.oldest.take(way)]),
     );
   }
 }

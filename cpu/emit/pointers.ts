@@ -4,9 +4,10 @@ import { addWord, and, apply, block, count, doubleAt, either, eq, lessDoubles, l
 import type { Expr } from './expr.ts';
 import { GLOBAL } from './level.ts';
 import type { PageLocals } from './level.ts';
+import { EmittedOldest } from './oldest.ts';
 import { leastOf, matches } from './scan.ts';
 import { Op, Type } from './wasm.ts';
-import type { Code } from './wasm.ts';
+import type { Code, ModuleWriter } from './wasm.ts';
 
 const NONE = -1;
 const FREE = -2;
@@ -15,8 +16,10 @@ export class EmittedPointers {
   private readonly code: Code;
   private readonly plan: PointerPlan;
   private readonly page: PageLocals;
+  private readonly oldest: EmittedOldest | null;
 
-  constructor(code: Code, plan: PointerPlan, page: PageLocals) {
+  constructor(module: ModuleWriter, code: Code, plan: PointerPlan, page: PageLocals) {
+    this.oldest = plan.oldest === null ? null : new EmittedOldest(module, plan.oldest, plan.used);
     this.code = code;
     this.plan = plan;
     this.page = page;
@@ -50,11 +53,12 @@ export class EmittedPointers {
     const { code, plan: p, page: { vpnLo, vpnHi } } = this;
     const victim = code.local(Type.I32);
     return block(
-      when(eq(wordAt(p.nrValid, word(0)), word(p.entries)), set(victim, leastOf(p.used, word(0), p.entries)), block(
-        set(victim, trailingZeros(matches(p.asid, word(0), p.entries, word(FREE)))), addWord(p.nrValid, word(0), 1),
+      when(eq(wordAt(p.nrValid, word(0)), word(p.entries)), this.oldest === null ? set(victim, leastOf(p.used, word(0), p.entries)) : this.oldest.find(victim), block(
+        set(victim, trailingZeros(matches(p.asid, word(0), p.entries, word(FREE)))), addWord(p.nrValid, word(0)),
       )),
       setWord(p.tagLo, local(victim), and(local(vpnLo), word(-1 << p.shift))), setWord(p.tagHi, local(victim), local(vpnHi)),
       setWord(p.asid, local(victim), owner), setDouble(p.table, local(victim), table), this.use(local(victim)),
+      ...(this.oldest === null ? [] : [this.oldest.take(victim)]),
     );
   }
   ownerOf(entry: Expr): Expr {

@@ -39,8 +39,8 @@ export function emitRefill(plan: MissPlan, layout: Layout, ram: Ram, pages: numb
   const e = c.local(W), e2 = c.local(W), slot = c.local(W), signShift = c.local(W), wide = c.local(Type.I64);
   /** What was found: rights, valid, A and D bits as entries have them, address space or GLOBAL, frame. */
   const flags = c.local(W), bits = c.local(W), owner = c.local(W), frame = c.local(W);
-  const l1 = new EmittedLevel(c, plan.l1, page);
-  const l2 = new EmittedLevel(c, plan.l2, page);
+  const l1 = new EmittedLevel(module, c, plan.l1, page);
+  const l2 = new EmittedLevel(module, c, plan.l2, page);
   const state = (place: number): Expr => wordAt(place, word(0));
   const giveUp = answer(word(0));
   const addressLo = apply(Op.i32_wrap_i64)(local(address));
@@ -76,7 +76,7 @@ export function emitRefill(plan: MissPlan, layout: Layout, ram: Ram, pages: numb
   const takeEntry = (level: { flags: number; pages: number; ppn: number }, of: number): Expr => block(
     set(flags, wordAt(level.flags, local(of))), set(bits, wordAt(level.pages, local(of))), demandUse, takeFrame(frame, doubleAt(level.ppn, local(of))), demandShowable,
   );
-  const countUnsettled = (place: number): Expr => addWord(place, local(isStore), 1);
+  const countUnsettled = (place: number): Expr => addWord(place, local(isStore));
   const entry: EntryLocals = { owner, flags, pages: bits, ppn: apply(Op.f64_convert_i32_s)(add(local(frame), word(RAM_FIRST_PFN))) };
 
   const foundInL2 = block(
@@ -98,14 +98,11 @@ export function emitRefill(plan: MissPlan, layout: Layout, ram: Ram, pages: numb
     l1.fill(e, entry, local(stamp)),
   );
 
+  const pageTag = c.local(Type.I64), delta = c.local(W), stampPlace = c.local(W);
   const show = (filter: number): Expr => (code) => {
-    code.get(slot).get(address).i64(-4096).op(Op.i64_and).mem(Mem.i64_store, filter + Slot.Tag);
-    code.get(slot);
-    sub(hostOf(local(frame)), and(addressLo, word(~4095)))(code);
-    code.mem(Mem.i32_store, filter + Slot.Delta);
-    code.get(slot);
-    add(word(plan.l1.stamp | 0), shl(local(e), word(3)))(code);
-    code.mem(Mem.i32_store, filter + Slot.Stamp);
+    code.get(slot).get(pageTag).mem(Mem.i64_store, filter + Slot.Tag);
+    code.get(slot).get(delta).mem(Mem.i32_store, filter + Slot.Delta);
+    code.get(slot).get(stampPlace).mem(Mem.i32_store, filter + Slot.Stamp);
   };
   block(
     when(isZero(state(plan.state.isOn)), giveUp),
@@ -122,6 +119,8 @@ export function emitRefill(plan: MissPlan, layout: Layout, ram: Ram, pages: numb
     // stored to next.
     setDouble(plan.l1.stamp, local(e), local(stamp)),
     set(slot, and(shr(addressLo, word(SLOT_SHIFT)), word(SLOT_MASK))),
+    set(pageTag, (code) => { code.get(address).i64(-4096).op(Op.i64_and); }),
+    set(delta, sub(hostOf(local(frame)), apply(Op.i32_wrap_i64)(local(pageTag)))), set(stampPlace, add(word(plan.l1.stamp | 0), shl(local(e), word(3)))),
     when(allows(state(plan.state.mayLoad)), show(layout.read)),
     when(and(local(bits), word(0x10000)), when(allows(state(plan.state.mayStore)), when(isZero(byteAt(ram.codeFrames.byteOffset, local(frame))),
       block(setByte(ram.writtenAt, local(frame), word(WRITTEN)), show(layout.write))))),
@@ -133,8 +132,8 @@ export function emitRefill(plan: MissPlan, layout: Layout, ram: Ram, pages: numb
   /** The walk, from a pointer to the leaves' table or to the table above. `find` changes nothing; `learn` is what the page-walk caches learn. */
   function emitWalk(): { find: Expr; learn: Expr } {
     if (plan.pointers === null) return { find: giveUp, learn: block() };
-    const pointers = new EmittedPointers(c, plan.pointers, page);
-    const upper = plan.upperPointers === null ? null : new EmittedPointers(c, plan.upperPointers, page);
+    const pointers = new EmittedPointers(module, c, plan.pointers, page);
+    const upper = plan.upperPointers === null ? null : new EmittedPointers(module, c, plan.upperPointers, page);
     const pointer = c.local(W), upperPointer = c.local(W), pointerOwner = c.local(W), table = c.local(W), low = c.local(W);
     /** A word of the PTE at an index of the table, whose frame is RAM. */
     const pteWord = (index: Expr, half: 0 | 1): Expr => (code) => {
@@ -170,7 +169,7 @@ export function emitRefill(plan: MissPlan, layout: Layout, ram: Ram, pages: numb
     const learn = block(
       when(less(local(pointer), word(0)), block(
         ...(upper === null ? [] : [upper.use(local(upperPointer))]),
-        addWord(plan.unsettled.pointerReads, word(0), 1),
+        addWord(plan.unsettled.pointerReads, word(0)),
         // What the pointer is inserted as: global if G stood on it or above.
         pointers.insert(either(eq(local(pointerOwner), word(GLOBAL)), word(GLOBAL), local(asid)), apply(Op.f64_convert_i32_s)(add(local(table), word(RAM_FIRST_PFN)))),
       ), pointers.use(local(pointer))),
@@ -196,7 +195,7 @@ export function emitRefill(plan: MissPlan, layout: Layout, ram: Ram, pages: numb
     return block(
       set(distance, sub(addressLo, state(lastAddress))), setWord(lastAddress, word(0), addressLo),
       when(ne(local(distance), state(lastDistance)), block(setWord(lastDistance, word(0), local(distance)), setWord(walksLeft, word(0), word(1))), block(
-        addWord(walksLeft, word(0), -1), when(isZero(state(walksLeft)), touchNext),
+        addWord(walksLeft, word(0), word(-1)), when(isZero(state(walksLeft)), touchNext),
       )),
     );
   }

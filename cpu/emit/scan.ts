@@ -28,50 +28,18 @@ export const matches = (column: number, first: Expr, n: number, value: Expr): Ex
   if (n < 4) c.i32((1 << n) - 1).op(Op.i32_and);
 };
 
-/** Doubles that are compared with the least one by one; among more, one of as many is chosen first. */
-const GROUP = 16;
-
-const emitLeast = (c: Code, at: number, column: number, n: number): void => {
-  stepsOver(n, 2).forEach((start, i) => {
-    c.get(at).loadVector(column + 8 * start);
-    if (i !== 0) c.simd(Simd.f64x2_pmin);
-  });
-};
-/** The lesser of the two in a local into both halves of it. */
-const spreadLesser = (c: Code, pair: number): void => {
-  c.get(pair).get(pair).simd(Simd.f64x2_extract_lane, 1).simd(Simd.f64x2_splat).simd(Simd.f64x2_pmin);
-  c.simd(Simd.f64x2_extract_lane, 0).simd(Simd.f64x2_splat).set(pair);
-};
-
 /** The number of the entry with the least double among `n` from `first` on; of several that have it, any. */
 export const leastOf = (column: number, first: Expr, n: number): Expr => (c) => {
   first(c);
   if (n === 1) return;
-  const least = c.local(Type.V128), at = offsetOf(c, first, 3);
-  if (n > GROUP) {
-    const groups = stepsOver(n, GROUP).map((start) => ({ start, least: c.local(Type.V128) }));
-    groups.forEach((group) => {
-      emitLeast(c, at, column + 8 * group.start, GROUP);
-      c.set(group.least);
-    });
-    groups.forEach((group, i) => {
-      c.get(group.least);
-      if (i !== 0) c.simd(Simd.f64x2_pmin);
-    });
-    c.set(least);
-    spreadLesser(c, least);
-    const start = c.local(Type.I32);
-    c.i32(0).set(start);
-    for (const group of groups.slice(1)) {
-      c.i32(group.start).get(start).get(group.least).get(least).simd(Simd.f64x2_eq).simd(Simd.v128_any_true).op(Op.select).set(start);
-    }
-    c.get(start).op(Op.i32_add).get(at).get(start).i32(3).op(Op.i32_shl, Op.i32_add).set(at);
-  } else {
-    emitLeast(c, at, column, n);
-    c.set(least);
-    spreadLesser(c, least);
-  }
-  stepsOver(Math.min(n, GROUP), 2).forEach((start, i) => {
+  const least = c.local(Type.V128), at = offsetOf(c, first, 3), steps = stepsOver(n, 2);
+  steps.forEach((start, i) => {
+    c.get(at).loadVector(column + 8 * start);
+    if (i !== 0) c.simd(Simd.f64x2_pmin);
+  });
+  c.tee(least).get(least).simd(Simd.f64x2_extract_lane, 1).simd(Simd.f64x2_splat).simd(Simd.f64x2_pmin);
+  c.simd(Simd.f64x2_extract_lane, 0).simd(Simd.f64x2_splat).set(least);
+  steps.forEach((start, i) => {
     c.get(at).loadVector(column + 8 * start).get(least).simd(Simd.f64x2_eq).simd(Simd.i64x2_bitmask);
     if (start !== 0) c.i32(start).op(Op.i32_shl);
     if (i !== 0) c.op(Op.i32_or);
