@@ -15,6 +15,7 @@ import { Outcome } from './reference/core.ts';
 import type { Core } from './reference/core.ts';
 import { fetchStraddling, meanings } from './reference/loop.ts';
 import { executeFloat, isFloatOp } from './reference/float.ts';
+import { settleWatch, stopsBefore } from './reference/stops.ts';
 import { Exit, ExitKind } from './trap.ts';
 import { compile, instantiate, memoryPages, functionTable } from './wasm-host.ts';
 
@@ -85,6 +86,7 @@ export class EmittedEngine implements Core {
     this.mmu.settle();
     hart.instret = ticks[0]! / 2 - this.traps;
     if (exit.kind === ExitKind.Trap) hart.traps = this.traps + 1;
+    else if (this.mmu.watch !== null && this.mmu.watch.hits.length > 0) exit.breakpoint();
     return exit;
   }
 
@@ -101,7 +103,7 @@ export class EmittedEngine implements Core {
     if (isShown()) {
       host = (pcLo + exec[slot + 2]!) | 0;
     } else {
-      if (this.stopsAt(tick)) return NO_HOST;
+      if (stopsBefore(this, pcHi, pcLo, tick, this.first)) return NO_HOST;
       mmu.tick = tick;
       host = mmu.lookup(pcHi, pcLo, Access.Fetch);
       counted = 1;
@@ -114,7 +116,7 @@ export class EmittedEngine implements Core {
     let count = 1;
     if ((pcLo & 4095) === 0xffe && !isCompressed(ram.arena.view.getUint16(host >>> 0, true))) {
       if (counted === 0) {
-        if (this.stopsAt(tick)) return NO_HOST;
+        if (stopsBefore(this, pcHi, pcLo, tick, this.first)) return NO_HOST;
         mmu.counters.lookups[Access.Fetch]!++;
         ram.arena.f64[exec[slot + 3]! >>> 3] = 2 * tick;
         counted = 1;
@@ -122,7 +124,7 @@ export class EmittedEngine implements Core {
       row = fetchStraddling(this, host, pcHi, pcLo, tick);
       if (row === NO_HOST) return NO_HOST;
     } else {
-      if (counted === 0 && this.stopsAt(tick)) return NO_HOST;
+      if (counted === 0 && stopsBefore(this, pcHi, pcLo, tick, this.first)) return NO_HOST;
       row = blocks.find(host);
       if (counted === 0 || isShown()) count = blocks.operations[row - 1]!;
     }
@@ -133,13 +135,7 @@ export class EmittedEngine implements Core {
 
   /** The block at a host offset, where the filter shows the page of hart.pc; NO_HOST: the run stops before it. */
   private find(host: number, tick: number): number {
-    return this.stopsAt(tick) ? NO_HOST : this.blocks.find(host);
-  }
-  /** Does the run stop before the instruction at hart.pc? Nothing is counted for it yet. */
-  private stopsAt(tick: number): boolean {
-    if (tick === this.first || !this.blocks.isStop(this.hart.pcHi, this.hart.pcLo)) return false;
-    this.exit.breakpoint();
-    return true;
+    return stopsBefore(this, this.hart.pcHi, this.hart.pcLo, tick, this.first) ? NO_HOST : this.blocks.find(host);
   }
 
   /** The instruction of a row, whole. hart.pc is the block's; counts of fetches are up to date. */
@@ -151,6 +147,6 @@ export class EmittedEngine implements Core {
     this.mmu.tick = tick;
     hart.instret = tick - this.traps;
     hart.pcLo = (hart.pcLo + blocks.starts[row]!) | 0;
-    return meanings[op]!(this, d);
+    return settleWatch(this, d, meanings[op]!(this, d));
   }
 }

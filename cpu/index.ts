@@ -12,6 +12,7 @@
 //   reference/block.ts  decoded blocks by host offset, dropped when their bytes change
 //   reference/loop.ts   the readable engine: fetch, dispatch, the common loads and stores, exact budget and fetch counts
 //   reference/core.ts   what instructions outside that loop are given, and how they answer
+//   reference/stops.ts  breakpoints and watched memory: where a run ends because somebody asked
 //   reference/integer.ts, memory.ts, atomic.ts, float.ts (doubles.ts, hostfloat.ts, softfloat.ts), system.ts   what each instruction means
 //   emit/wasm.ts        WebAssembly as bytes: instructions, structure, modules; emit/expr.ts: expressions over it; emit/text.ts: read back as text
 //   emit/lower.ts, float.ts   what each computing instruction means as WebAssembly, written once for the two engines below

@@ -2,8 +2,8 @@
 // registers, address spaces, the clock, the state hash. Not here: how instructions run (reference/loop.ts), what an access counts (#mmu).
 import { PAGE_SIZE, UserError, highHalf, lowHalf, showSize, toNumber } from '#base';
 import type { Asid, Pfn, StateHash, Vpn } from '#base';
-import { Arena, Mmu, Privilege, Ram, SatpMode, mmuBytes } from '#mmu';
-import type { TlbDescription } from '#mmu';
+import { Arena, Mmu, Privilege, Ram, SatpMode, Watch, mmuBytes } from '#mmu';
+import type { TlbDescription, WatchedRange } from '#mmu';
 import type { Clocks } from './csr.ts';
 import { Hart } from './hart.ts';
 import { ReferenceEngine } from './reference/loop.ts';
@@ -77,11 +77,13 @@ export class Machine implements Clocks {
   readonly xHalves: Int32Array;
   /** Asked whenever the hart is about to run in a program: true stops it before the first instruction. Changes nothing. */
   onEnter: (() => boolean) | null = null;
+  /** Told of everything that the kernel does to bytes of RAM, but for its reads of page tables: after a write, before a read. null: nobody asks. */
+  onTouch: ((pa: number, lenBytes: number, isWrite: boolean) => void) | null = null;
   /** While somebody is asked: where the hart stood when the last run() came back, of a trap the instruction that trapped. */
   lastPc = 0;
   private readonly engine: ReferenceEngine | EmittedEngine;
   /** The engine, and what knows images: caches, for whoever copies the objects of the machine. */
-  get caches(): readonly object[] { return [this.arena, this.arena.buffer, this.engine, this.imaging]; }
+  get caches(): readonly object[] { return [this.arena, this.arena.buffer, this.engine, this.imaging, this.ram.dirtyCode]; }
   private readonly imaging: Imaging;
   readonly timebaseHz: number;
   private readonly cyclesPerTick: number;
@@ -139,11 +141,12 @@ export class Machine implements Clocks {
   /** Runs in U mode until a trap, or until exactly `budgetInstrs` have retired; run(1) is one step. The answer is one record, reused. */
   run(budgetInstrs: number): Exit {
     const { engine } = this;
-    if (this.onEnter === null) return engine.run(budgetInstrs);
-    if (this.onEnter()) {
+    if (this.onEnter !== null && this.onEnter()) {
       engine.exit.breakpoint();
       return engine.exit;
     }
+    if (this.mmu.watch !== null) this.mmu.watch.hits = [];
+    if (this.onEnter === null) return engine.run(budgetInstrs);
     const exit = engine.run(budgetInstrs);
     this.lastPc = toNumber(this.hart.pcHi, this.hart.pcLo);
     return exit;
@@ -155,6 +158,11 @@ export class Machine implements Clocks {
    *  instruction that a run() begins at is not asked about: going on steps over it. */
   setBreakpoints(pcs: ReadonlySet<number>): void {
     this.engine.blocks.setStops(pcs);
+  }
+  /** Watches memory, or none: run() answers Breakpoint behind each instruction that touches it, and mmu.watch.hits says how. What was found must be
+   *  taken before the next run(); after a trap there may be something, too, for walks write page tables. */
+  setWatch(ranges: readonly WatchedRange[]): void {
+    this.mmu.setWatch(ranges.length === 0 ? null : new Watch(ranges));
   }
   /** What is needed to come back to this moment, but for the objects beside the arena. To be called between two runs. */
   takeImage(): MachineImage {
@@ -214,6 +222,7 @@ export class Machine implements Clocks {
     const at = (this.ram.hostOf(table) >>> 2) + 2 * index;
     this.arena.i32[at] = low;
     this.arena.i32[at + 1] = high;
+    if (this.onTouch !== null) this.onTouch(table * PAGE_SIZE + 8 * index, 8, true);
   }
   /** `nr` of them in a row, each low word `step` above the one before. */
   storePtes(table: Pfn, index: number, nr: number, low: number, high: number, step: number): void {
@@ -224,20 +233,24 @@ export class Machine implements Clocks {
       words[at] = word;
       words[at + 1] = high;
     }
+    if (this.onTouch !== null) this.onTouch(table * PAGE_SIZE + 8 * index, 8 * nr, true);
   }
   zeroFrames(first: Pfn, nr: number): void {
-    if (this.ram.isKnownZero(first, nr)) return;
-    this.ram.zero(first, nr, nr >= TRACKED_FRAMES && !this.mmu.mayStoreUnasked(first, nr));
+    if (!this.ram.isKnownZero(first, nr)) this.ram.zero(first, nr, nr >= TRACKED_FRAMES && !this.mmu.mayStoreUnasked(first, nr));
+    if (this.onTouch !== null) this.onTouch(first * PAGE_SIZE, nr * PAGE_SIZE, true);
   }
   holdsZeros(pfn: Pfn): boolean {
     return this.ram.isZero(pfn);
   }
   copyFrame(to: Pfn, from: Pfn): void {
+    if (this.onTouch !== null) this.onTouch(from * PAGE_SIZE, PAGE_SIZE, false);
     this.ram.copy(to, from);
+    if (this.onTouch !== null) this.onTouch(to * PAGE_SIZE, PAGE_SIZE, true);
   }
   /** Copies bytes out of a frame or a contiguous run; offset in bytes from the first frame's start. */
   readFrame(pfn: Pfn, offset: number, into: Uint8Array): void {
     const nr = framesOf(offset, into.length);
+    if (this.onTouch !== null) this.onTouch(pfn * PAGE_SIZE + offset, into.length, false);
     into.set(this.ram.bytes(pfn, nr).subarray(offset, offset + into.length));
   }
   writeFrame(pfn: Pfn, offset: number, from: Uint8Array): void {
@@ -245,6 +258,7 @@ export class Machine implements Clocks {
     const to = this.ram.bytes(pfn, nr);
     for (let i = 0; i < nr; i++) this.ram.willWrite((pfn + i) as Pfn);
     to.set(from, offset);
+    if (this.onTouch !== null) this.onTouch(pfn * PAGE_SIZE + offset, from.length, true);
   }
 
   // ---- Time: instructions, what look-ups cost, what the kernel charged. Exact whole numbers.

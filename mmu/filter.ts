@@ -37,6 +37,9 @@ export class Filter {
   clearWrite(): void {
     this.write.fill(EMPTY_TAG);
   }
+  clearExec(): void {
+    this.exec.fill(EMPTY_TAG);
+  }
   /** Enters one page into one table. @param pageLo low half of the page's address, 12 low bits zero */
   enter(table: Int32Array, pageHi: number, pageLo: number, hostPage: number, stampByte: number): void {
     const slot = slotOf(pageLo);

@@ -6,6 +6,7 @@
 //   pte.ts          page-table entry and satp, declared once
 //   filter.ts       the engine's fast path: which pages may be touched without asking
 //   mmu.ts          lookup(): one counted access; fences; satp
+//   watch.ts        memory that somebody watches: kept out of the filter, judged instruction by instruction
 //   tlb.ts          one level of recent translations, as columns; entries of any size, asid and global
 //   replacement.ts  which way a full set gives up: LRU, tree-PLRU, FIFO, random
 //   coalesce.ts     which neighbours of a walked entry join it: Svnapot, Zen, CoLT, clustered; A/D rules
@@ -23,6 +24,7 @@ export * from './ram.ts';
 export * from './pte.ts';
 export * from './filter.ts';
 export * from './mmu.ts';
+export * from './watch.ts';
 export * from './description.ts';
 export * from './parse.ts';
 export * from './presets.ts';

@@ -4,7 +4,7 @@
 // An address goes L1 -> L2 -> walk, and the answer comes back the same way. Two things can happen to a translation that was found: its
 // rights may refuse the access (raw rights are cached, so SUM and MXR act at once), and it may lack A or D; then the walk is done again on
 // memory (an *assist*), because cached PTEs may not be updated, and every level's entry follows what memory now says.
-import { asPfn, toNumber } from '#base';
+import { PAGE_SIZE, asPfn, toNumber } from '#base';
 import type { Asid, Pfn, StateHash } from '#base';
 import type { Arena } from './arena.ts';
 import { MissClasses } from './classes.ts';
@@ -20,6 +20,7 @@ import { GLOBAL } from './pwc.ts';
 import { NO_HOST } from './ram.ts';
 import type { Ram } from './ram.ts';
 import { TlbLevel, levelBytes } from './tlb.ts';
+import type { Watch } from './watch.ts';
 import { WalkStatus, Walker, isCanonical, rightsFor, signShiftOf } from './walker.ts';
 
 /** What an access is, as the counters tell them apart. LR is a Load, SC a Store. */
@@ -107,6 +108,8 @@ export class Mmu {
   /** Told of every look-up that finds its frame; an engine that may touch the page without asking (filter.ts) asks no more. Whoever wants to see each
    *  page once in a while empties the filter then. null: nobody. */
   observer: AccessObserver | null = null;
+  /** Memory that is watched: setWatch(). */
+  watch: Watch | null = null;
 
   private readonly walker: Walker;
   private readonly published: Int32Array;
@@ -190,6 +193,7 @@ export class Mmu {
     if (!this.ram.has(frame)) return this.accessFault(vaHi, vaLo, access);
     if (access >= Access.Store) this.ram.engineWrites(frame - this.ram.firstPfn);
     if (this.observer !== null) this.observer.used(asPfn(frame));
+    if (this.watch !== null && access !== Access.Fetch) this.watch.note(vaHi, vaLo, frame, access !== Access.Store, access !== Access.Load, second);
     const host = this.ram.hostOf(asPfn(frame));
     this.show(l1, e, vaHi, vaLo, access, frame, host);
     return (host + (vaLo & 4095)) | 0;
@@ -233,7 +237,7 @@ export class Mmu {
   }
   /** Brings plan().state up to date: to be called before such an engine runs. Nobody may be watching look-ups. */
   publish(): void {
-    const watched = this.classesL1 !== null || this.missesByPc !== null || this.walksByPc !== null || this.observer !== null;
+    const watched = this.classesL1 !== null || this.missesByPc !== null || this.walksByPc !== null || this.observer !== null || this.watch !== null;
     this.published[0] = this.translating && !watched ? 1 : 0;
     this.published[1] = this.signShift;
     this.published[2] = this.asid;
@@ -244,12 +248,23 @@ export class Mmu {
   /** Lets the engine touch the page without asking, until the entry goes. */
   private show(l1: TlbLevel, e: number, vaHi: number, vaLo: number, access: Access, frame: number, host: number): void {
     const pageLo = vaLo & ~4095;
-    if (this.classesL1 !== null) return;
+    if (this.classesL1 !== null || (this.watch !== null && this.isWatched(this.watch, vaHi, vaLo, access, frame))) return;
     if (access === Access.Load) this.filter.enter(this.filter.read, vaHi, pageLo, host, l1.stampByte(e));
     else if (access === Access.Fetch) this.filter.enter(this.filter.exec, vaHi, pageLo, host, l1.stampByte(e));
     else if (this.ram.codeFrames[frame - this.ram.firstPfn] === 0) this.filter.enter(this.filter.write, vaHi, pageLo, host, l1.stampByte(e));
     else return;
     l1.noteShown(e, pageLo >>> 12 | vaHi << 20);
+  }
+
+  /** Must the page stay out of the filter? Code must once something was found, so that the hart asks before the next instruction. */
+  private isWatched(watch: Watch, vaHi: number, vaLo: number, access: Access, frame: number): boolean {
+    return access === Access.Fetch ? watch.hits.length > 0 : watch.isWatched(toNumber(vaHi >> 12, (vaHi << 20) | (vaLo >>> 12)), frame);
+  }
+  /** Begins to watch memory, or ends it: null. No count depends on it. */
+  setWatch(watch: Watch | null): void {
+    if (watch === null && this.watch === null) return;
+    this.watch = watch;
+    this.filter.clear();
   }
 
   /** May the engine store to some of `nr` frames without a look-up? It may where an L1 entry is left, which a missing fence can do to frames
@@ -342,6 +357,7 @@ export class Mmu {
     const t = this.found;
     if (w.setA) this.counters.add(Count.Accessed);
     if (w.setD) this.counters.add(Count.Dirty);
+    if (this.watch !== null && (w.setA || w.setD)) this.watch.walkWrote(this.ram.pfnOfHost(w.pteWord << 2) * PAGE_SIZE + ((w.pteWord << 2) & (PAGE_SIZE - 1)));
     t.order = w.order;
     t.leaf = w.order;
     t.ppn = w.ppn;

@@ -162,11 +162,11 @@ export class Regions {
       if (instead !== null && !this.stands(instead)) continue;
       const source = new PageSource(this.core, pcHi, pcLo);
       const pc = (BigInt(pcHi) << 32n) | BigInt(pcLo >>> 0);
-      const host = source.hostAt(0);
+      const host = source.instruction(0) === null ? null : source.hostAt(0);
       // It may have been dropped, or be part of what has been made meanwhile: then it counts anew, and asks again if it is still entered.
       if (host !== null && (blocks.known(host) !== row || (instead === null && blocks.heat[row]! < this.hotness.blockStarts))) continue;
       if (host === null) {
-        // Not shown at the moment.
+        // Not shown at the moment, or somebody wants the hart to stop there.
         if (instead !== null) instead.isAskedAnew = false;
         else if (blocks.heat[row]! > 0) blocks.heat[row] = 0;
         continue;

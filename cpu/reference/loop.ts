@@ -26,6 +26,7 @@ import { addDoubles, areNumbers, divDoubles, fuseDoubles, mulDoubles, roundsToNe
 import { executeFloat, isFloatOp } from './float.ts';
 import * as integer from './integer.ts';
 import { memoryMeaning } from './memory.ts';
+import { settleWatch, stopsBefore } from './stops.ts';
 import { illegal, systemMeaning } from './system.ts';
 
 
@@ -89,10 +90,7 @@ export class ReferenceEngine implements Core {
       if (exec[slot] === page && exec[slot + 1] === pcHi) {
         host = (pcLo + exec[slot + 2]!) | 0;
       } else {
-        if (tick !== first && blocks.isStop(pcHi, pcLo)) {
-          exit.breakpoint();
-          break;
-        }
+        if (stopsBefore(this, pcHi, pcLo, tick, first)) break;
         mmu.tick = tick;
         host = mmu.lookup(pcHi, pcLo, Access.Fetch);
         counted = 1;
@@ -106,10 +104,7 @@ export class ReferenceEngine implements Core {
       let count = 1;
       if ((pcLo & 4095) === 0xffe && !isCompressed(u16[host >>> 1]!)) {
         if (counted === 0) {
-          if (tick !== first && blocks.isStop(pcHi, pcLo)) {
-            exit.breakpoint();
-            break;
-          }
+          if (stopsBefore(this, pcHi, pcLo, tick, first)) break;
           lookups[0 /* Access.Fetch */]!++;
           f64[stamp] = 2 * tick;
           counted = 1;
@@ -121,10 +116,7 @@ export class ReferenceEngine implements Core {
         if (tableKeys[known] === host) {
           start = tableRows[known]!;
         } else {
-          if (tick !== first && counted === 0 && blocks.isStop(pcHi, pcLo)) {
-            exit.breakpoint();
-            break;
-          }
+          if (counted === 0 && stopsBefore(this, pcHi, pcLo, tick, first)) break;
           start = blocks.find(host);
         }
         // Where the MMU does not vouch for the page beyond this fetch, the next instruction asks again.
@@ -331,7 +323,7 @@ export class ReferenceEngine implements Core {
           hart.instret = tick + before - traps;
           hart.pcLo = (pcLo + starts[k]!) | 0;
           hart.pcHi = pcHi;
-          const outcome = meanings[operation & 255]!(this, decoded[k]!);
+          const outcome = settleWatch(this, decoded[k]!, meanings[operation & 255]!(this, decoded[k]!));
           if (outcome === Outcome.Trap) {
             tick += before;
             pcLo = hart.pcLo;
@@ -362,6 +354,7 @@ export class ReferenceEngine implements Core {
     hart.pcHi = pcHi;
     hart.instret = tick - traps;
     if (exit.kind === ExitKind.Trap) hart.traps = traps + 1;
+    else if (mmu.watch !== null && mmu.watch.hits.length > 0) exit.breakpoint();
     return exit;
   }
 }

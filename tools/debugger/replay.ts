@@ -88,8 +88,9 @@ class Replay implements Timeline {
       this.seek(floor ?? START);
       return this.arrive({ place: this.place, stop: { kind: floor === null ? 'start' : 'place' } });
     }
-    this.seek(found.place);
-    return this.arrive(found);
+    // Gone through once more, so that what the stop shows belongs to the state.
+    this.returnTo(this.ring.strictlyBefore(found.place) ?? this.ring.before(START));
+    return this.arrive(this.run({ until, after: null, from: found.place, limit: null, want: 'first' })!);
   }
 
   seek(place: Place): Stop {
@@ -154,13 +155,13 @@ class Replay implements Timeline {
 
   /** What holds last before the present place, and not before `floor`: stretches between checkpoints, the last one first. */
   private findBack(until: Until, floor: Place | null): Found | null {
-    let limit = this.place;
-    for (;;) {
+    const here = this.place;
+    for (let limit = here; ;) {
       const from = this.ring.strictlyBefore(limit);
       if (from === null) return null;
       this.returnTo(from);
       const after = floor !== null && comparePlaces(floor, from.place) > 0 ? floor : null;
-      const found = this.run({ until, after, limit, want: 'last' });
+      const found = this.run({ until, after, limit, want: 'last', comesToLimit: limit !== here });
       if (found !== null) return found;
       if (floor !== null && comparePlaces(floor, from.place) >= 0) return null;
       limit = from.place;

@@ -12,8 +12,10 @@ import type { Session } from '../boot.ts';
 import { EventCounter } from './events.ts';
 import { putHeapBack, takeHeap } from './heap.ts';
 import type { HeapImage } from './heap.ts';
+import { kernelLine } from './kernel-line.ts';
+import { MemoryWatcher } from './watcher.ts';
 import { comparePlaces } from './timeline.ts';
-import type { Place, Stop, Until, ValueWatch } from './timeline.ts';
+import type { MemoryWatch, Place, Stop, Until, ValueWatch } from './timeline.ts';
 
 /** What came from outside, and where. */
 export type Input = { readonly place: Place } & (
@@ -26,10 +28,14 @@ export interface Stretch {
   readonly until: Until;
   /** What holds at or before this place is passed over. null: nothing is. */
   readonly after: Place | null;
+  /** What holds before this place is passed over. */
+  readonly from?: Place;
   /** No further. null: to the end. */
   readonly limit: Place | null;
   /** 'first': it ends where something holds. 'last': it goes on to the limit, and what held last is found. */
   readonly want: 'first' | 'last';
+  /** With 'last': what was done on the way to the limit is found, though the place behind it is the limit. */
+  readonly comesToLimit?: boolean;
   /** It also ends where an instruction that trapped is done, and the program goes on elsewhere; 'note': these places are noted. */
   readonly traps?: 'stop' | 'note';
   readonly patienceMs?: number;
@@ -84,10 +90,13 @@ export class Runner {
   private stretch: Stretch | null = null;
   private found: Found | null = null;
   private stopped = false;
-  /** The hart did not run on because of an input, or because it is far enough. */
-  private isAtBound = false;
+  /** The hart did not run on: onEnter() said so. */
+  private hasRefused = false;
   private insideImage: StateImage | null = null;
   private readonly watched = new Map<ValueWatch, number>();
+  private memory: MemoryWatcher | null = null;
+  /** Stores of the kernel to watched memory since the last event or phase. */
+  private stores = 0;
 
   /** @param outside what is the host's, and not part of the state */
   constructor(session: Session, inputs: readonly Input[], outside: readonly object[]) {
@@ -102,6 +111,7 @@ export class Runner {
   }
   close(): void {
     this.counter.close();
+    this.session.machine.onTouch = null;
     this.session.kernel.system.faults.onPhase = null;
     this.session.machine.onEnter = null;
   }
@@ -117,7 +127,8 @@ export class Runner {
     return { instret: this.session.machine.instret, event: this.counter.count, phase: -1 };
   }
   private get kernelPlace(): Place {
-    return { instret: this.session.machine.instret, event: this.counter.count, phase: this.session.kernel.system.faults.current?.phases.length ?? 0 };
+    const place = { instret: this.session.machine.instret, event: this.counter.count, phase: this.session.kernel.system.faults.current?.phases.length ?? 0 };
+    return this.stores === 0 ? place : { ...place, store: this.stores };
   }
   private get task(): number {
     return this.session.kernel.current?.tid ?? 0;
@@ -223,8 +234,9 @@ export class Runner {
     if (stretch.after !== null && comparePlaces(place, stretch.after) <= 0 && kernel.isInUser) this.pass(toPc(machine));
     machine.setBreakpoints(until.pcs?.addresses ?? NO_PCS);
     this.watched.clear();
+    this.watchMemory(until.memory ?? []);
     for (const watch of until.values ?? []) this.watched.set(watch, watch.read(this.session));
-    const wantsPhases = until.phases !== undefined || until.events !== undefined || until.values !== undefined || (stretch.limit?.phase ?? -1) >= 0;
+    const wantsPhases = until.phases !== undefined || until.events !== undefined || until.values !== undefined || until.memory !== undefined || (stretch.limit?.phase ?? -1) >= 0;
     if (wantsPhases) faults.start();
     else faults.stop();
     try {
@@ -232,6 +244,15 @@ export class Runner {
     } finally {
       this.stretch = null;
     }
+  }
+
+  private watchMemory(watches: readonly MemoryWatch[]): void {
+    const { machine } = this.session;
+    machine.onTouch = null;
+    this.stores = 0;
+    this.memory = watches.length === 0 ? null : new MemoryWatcher(this.session, watches);
+    machine.setWatch(this.memory?.ranges ?? []);
+    if (this.memory !== null) machine.onTouch = this.touched;
   }
 
   private loop(stretch: Stretch): Found | null {
@@ -263,8 +284,8 @@ export class Runner {
     const { session: { kernel, machine } } = this;
     const started = performance.now();
     const { instret } = machine;
-    this.isAtBound = false;
     this.isStep = false;
+    this.hasRefused = false;
     let result: string;
     try {
       result = kernel.run(budget);
@@ -272,7 +293,7 @@ export class Runner {
       if (this.insideImage === null) throw error;
       result = 'inside';
     }
-    if (machine.instret > instret && result === 'budget') this.isStep = true;
+    if (machine.instret > instret && !this.hasRefused) this.isStep = result === 'budget' || result === 'breakpoint';
     const spent = performance.now() - started;
     this.hostMs += spent;
     this.adapt(machine.instret - instret, spent);
@@ -280,7 +301,7 @@ export class Runner {
     this.collectOutput();
     kernel.system.faults.take();
     kernel.system.cacheLog.take();
-    if (result === 'breakpoint' && !this.stopped && !this.isAtBound) this.asksPc(this.programPlace, toPc(machine));
+    if (result === 'breakpoint' && !this.hasRefused && !this.asksMemory(this.programPlace) && this.stretch!.until.pcs !== undefined) this.asksPc(this.programPlace, toPc(machine));
     return result;
   }
   private adapt(instrs: number, spentMs: number): void {
@@ -299,9 +320,10 @@ export class Runner {
 
   /** Does it end here? Something asked for holds at a place. */
   private hit(place: Place, stop: Stop): boolean {
-    const { after, want, limit } = this.stretch!;
+    const { after, from, want, limit, comesToLimit } = this.stretch!;
     if (after !== null && comparePlaces(place, after) <= 0) return false;
-    if (want === 'last' && isAt(place, limit)) return false;
+    if (from !== undefined && comparePlaces(place, from) < 0) return false;
+    if (want === 'last' && isAt(place, limit) && !(comesToLimit === true && isBehind(stop) && comparePlaces(place, limit!) === 0)) return false;
     this.found = { place, stop };
     if (want === 'last') return false;
     this.stopped = true;
@@ -314,24 +336,22 @@ export class Runner {
 
   /** The hart is about to run in a program. @returns true: it does not */
   private onEnter(): boolean {
-    const { stretch, session: { machine } } = this;
-    if (stretch === null || this.insideImage !== null) return false;
-    const place = this.programPlace;
-    const isTrapEnd = this.isElsewhere(toPc(machine));
-    const next = this.inputs[this.nextInput];
-    if (isAt(place, next?.place) || isAt(place, stretch.limit)) {
-      this.isAtBound = true;
+    if (this.stretch === null || this.insideImage !== null) return false;
+    this.stores = 0;
+    const isTrapEnd = this.isElsewhere(toPc(this.session.machine));
+    if (this.endsHere(this.stretch, this.programPlace, isTrapEnd)) {
+      this.hasRefused = true;
       this.isStep = isTrapEnd;
       return true;
     }
-    if (isTrapEnd && this.atTrapEnd(place)) {
-      this.isStep = true;
-      return true;
-    }
-    if (stretch.until.pcs !== undefined && this.asksPc(place, toPc(machine))) return true;
-    if (this.watched.size !== 0 && this.asksValues(place)) return true;
     this.lastTask = this.task;
     return false;
+  }
+  private endsHere({ limit, until }: Stretch, place: Place, isTrapEnd: boolean): boolean {
+    const next = this.inputs[this.nextInput];
+    if (isAt(place, next?.place) || isAt(place, limit)) return true;
+    return (isTrapEnd && this.atTrapEnd(place)) || (until.pcs !== undefined && this.asksPc(place, toPc(this.session.machine)))
+      || (this.watched.size !== 0 && this.asksValues(place)) || this.asksMemory(place);
   }
   /** Does the program go on where it was not before the trap? */
   private isElsewhere(pc: number): boolean {
@@ -363,6 +383,7 @@ export class Runner {
   private onEvent(point: Tracepoint, values: readonly number[]): void {
     const { stretch } = this;
     if (stretch === null || this.insideImage !== null) return;
+    this.stores = 0;
     const { events } = stretch.until;
     const isAsked = events !== undefined && events.points.has(point);
     if (!isAsked && this.watched.size === 0 && (stretch.limit === null || stretch.limit.event > this.counter.count)) return;
@@ -373,6 +394,7 @@ export class Runner {
   private onPhase(fault: FaultRecord, phase: FaultPhase): void {
     const { stretch } = this;
     if (stretch === null || this.insideImage !== null) return;
+    this.stores = 0;
     const place = this.kernelPlace;
     if (stretch.until.phases?.(fault, phase) === true && this.hit(place, { kind: 'phase', fault, phase })) this.stopInside();
     this.atKernelPlace(place);
@@ -385,18 +407,40 @@ export class Runner {
     if (want === 'first') this.found = { place, stop: { kind: 'place' } };
     this.stopInside();
   }
+  /** The kernel has written to RAM, or is about to read. */
+  private readonly touched = (pa: number, lenBytes: number, isWrite: boolean): void => {
+    const { memory, session: { machine } } = this;
+    if (this.stretch === null || memory === null || this.insideImage !== null) return;
+    machine.onTouch = null; // what is looked at now is not the kernel's
+    const hit = memory.byKernel(pa, lenBytes, isWrite);
+    machine.onTouch = this.touched;
+    if (hit === null) return;
+    this.stores++;
+    if (this.hit(this.kernelPlace, { kind: 'memory', ...hit, line: kernelLine() })) this.stopInside();
+  };
+  /** What the hart did to watched memory in its last instruction, or on the way to a trap. */
+  private asksMemory(place: Place): boolean {
+    const { watch } = this.session.machine.mmu;
+    if (watch === null || this.memory === null || watch.hits.length === 0) return false;
+    const { hits } = watch;
+    watch.hits = [];
+    const hit = this.memory.byProgram(hits);
+    return hit !== null && this.hit(place, { kind: 'memory', ...hit, line: null });
+  }
   private asksValues(place: Place): boolean {
     for (const [watch, before] of this.watched) {
       const after = watch.read(this.session);
       if (after === before) continue;
       this.watched.set(watch, after);
       if (watch.accepts?.(before, after) === false) continue;
-      if (this.hit(place, { kind: 'value', watch, before, after, line: null })) return true;
+      if (this.hit(place, { kind: 'value', watch, before, after, line: kernelLine() })) return true;
     }
     return false;
   }
 }
 
 const isAt = (place: Place, bound: Place | null | undefined): boolean => bound !== null && bound !== undefined && comparePlaces(place, bound) >= 0;
+/** Some stops are before what they tell of, these behind. */
+const isBehind = ({ kind }: Stop): boolean => kind === 'memory' || kind === 'value';
 const NO_PCS: ReadonlySet<number> = new Set();
 const toPc = ({ hart }: Session['machine']): number => hart.pcHi * 0x1_0000_0000 + (hart.pcLo >>> 0);

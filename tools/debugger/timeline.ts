@@ -15,9 +15,11 @@ export interface Place {
   readonly event: number;
   /** Inside the kernel only: phases of the present fault that are closed. -1: not inside. */
   readonly phase: number;
+  /** Inside, at a store to watched memory: the how manyth it is since the event and phase, of the watches that were set. */
+  readonly store?: number;
 }
 /** In the order of the run: what happens in the kernel at an event comes before the program goes on after it. */
-export const comparePlaces = (a: Place, b: Place): number => a.instret - b.instret || a.event - b.event || phaseOrder(a) - phaseOrder(b);
+export const comparePlaces = (a: Place, b: Place): number => a.instret - b.instret || a.event - b.event || phaseOrder(a) - phaseOrder(b) || (a.store ?? 0) - (b.store ?? 0);
 const phaseOrder = ({ phase }: Place): number => (phase < 0 ? Number.MAX_SAFE_INTEGER : phase);
 
 /** Bytes of memory whose reads or writes are asked for: virtual ones of a process (mmId), or physical ones, which sees page tables and every alias. */
@@ -60,7 +62,8 @@ export interface Until {
 export type Stop =
   | { readonly kind: 'place' | 'start' | 'exited' | 'budget' | 'deadlock' | 'input' | 'interrupted' | 'instruction' }
   | { readonly kind: 'pc'; readonly pc: number }
-  /** After the instruction (or in the kernel, after the store) that did it. `line`: where in the kernel's TypeScript; null: a program did it. */
+  /** After the instruction (or in the kernel, after the store) that did it. `line`: where in the kernel's TypeScript, and from where it was called;
+   *  null: a program did it. Reads of page tables are not seen. */
   | { readonly kind: 'memory'; readonly watch: MemoryWatch; readonly isWrite: boolean; readonly address: number; readonly line: string | null }
   | { readonly kind: 'value'; readonly watch: ValueWatch; readonly before: number; readonly after: number; readonly line: string | null }
   | { readonly kind: 'event'; readonly point: Tracepoint; readonly values: readonly number[] }

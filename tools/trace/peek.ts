@@ -1,5 +1,6 @@
 // Reading a program's memory without touching it: no fault, no A bit, no count. A page that is not mapped cannot be read.
 import { asPfn, PAGE_SIZE } from '#base';
+import type { Pfn } from '#base';
 import { napotPfn, Pte, PteHigh, pteIsLeaf, ptePfn } from '#mmu';
 import type { Session } from '../boot.ts';
 
@@ -10,7 +11,8 @@ export function peek(session: Session, va: number, lenBytes: number): Uint8Array
   const bytes = new Uint8Array(Math.max(0, lenBytes));
   let at = 0;
   while (at < bytes.length) {
-    const frame = frameOf(session, Math.floor((va + at) / PAGE_SIZE));
+    const mm = session.kernel.current?.hasMm === true ? session.kernel.current.mm : null;
+    const frame = mm === null ? null : frameOf(session.machine, mm.root, Math.floor((va + at) / PAGE_SIZE));
     if (frame === null) break;
     const offset = (va + at) % PAGE_SIZE;
     const n = Math.min(PAGE_SIZE - offset, bytes.length - at);
@@ -20,11 +22,10 @@ export function peek(session: Session, va: number, lenBytes: number): Uint8Array
   return bytes.subarray(0, at);
 }
 
-/** Walks the page table as the hart would. */
-function frameOf({ machine, kernel }: Session, vpn: number): number | null {
-  const mm = kernel.current?.hasMm ? kernel.current.mm : null;
-  if (mm === null || vpn < 0) return null;
-  let table = mm.root;
+/** Walks a page table as the hart would. @returns the frame of a page; null: it is not mapped */
+export function frameOf(machine: Session['machine'], root: Pfn, vpn: number): number | null {
+  if (vpn < 0) return null;
+  let table = root;
   for (let level = LEVELS[machine.sv] - 1; level >= 0; level--) {
     const pages = 512 ** level;
     const index = Math.floor(vpn / pages) % 512;
