@@ -49,3 +49,18 @@ test('the checker itself sees a forbidden import', () => {
   const text = "import { x } from '#kernel';\nexport * from '../tools/a.ts';\n";
   expect([...text.matchAll(importLine)].map((m) => m[1] ?? m[2] ?? m[3]!)).toEqual(['#kernel', '../tools/a.ts']);
 });
+
+describe('which engine runs', () => {
+  const places = (folders: readonly string[], pattern: RegExp): string[] =>
+    folders.flatMap(filesUnder).filter((file) => pattern.test(readFileSync(join(root, file), 'utf8')));
+  const anyEngine = /'(?:jit|interp|reference)'|\b(?:EngineName|ENGINES|EmittedEngine|ReferenceEngine|Hotness|DEFAULT_HOTNESS)\b|\bmachine\.(?:translation|watch\w+|busiest\w+)\b/;
+
+  test('neither the MMU nor the kernel knows', () => expect(places(['mmu', 'kernel'], anyEngine)).toEqual([]));
+  test('of the tools, the option and what tells of it: its kind, its way to the machine, help, the report, --dump-region', () => {
+    expect(places(['tools'], anyEngine).sort()).toEqual(['tools/config.ts', 'tools/dump-region.ts', 'tools/glossary.ts', 'tools/options.ts', 'tools/report.ts']);
+  });
+  test('the machine chooses, nobody else asks which it is', () => {
+    expect(places(['cpu', 'kernel', 'tools'], /\bengine\s*[!=]==|switch \(\w*\.?engine\)/)).toEqual(['cpu/machine.ts']);
+    expect(places(['test'], /\b(?:EmittedEngine|ReferenceEngine)\b/).filter((file) => !file.startsWith('test/cpu/'))).toEqual(['test/layers.test.ts']);
+  });
+});
