@@ -218,6 +218,7 @@ export class Machine implements Clocks {
   }
   /** One aligned 8-byte store into a page table. */
   storePte(table: Pfn, index: number, low: number, high: number): void {
+    this.mmu.stale?.willStore(table, index, 1, low, high, 0);
     this.ram.willWrite(table);
     const at = (this.ram.hostOf(table) >>> 2) + 2 * index;
     this.arena.i32[at] = low;
@@ -226,6 +227,7 @@ export class Machine implements Clocks {
   }
   /** `nr` of them in a row, each low word `step` above the one before. */
   storePtes(table: Pfn, index: number, nr: number, low: number, high: number, step: number): void {
+    this.mmu.stale?.willStore(table, index, nr, low, high, step);
     this.ram.willWrite(table);
     const words = this.arena.i32;
     const from = (this.ram.hostOf(table) >>> 2) + 2 * index;
@@ -236,6 +238,7 @@ export class Machine implements Clocks {
     if (this.onTouch !== null) this.onTouch(table * PAGE_SIZE + 8 * index, 8 * nr, true);
   }
   zeroFrames(first: Pfn, nr: number): void {
+    this.mmu.stale?.willWrite(first, 0, nr * PAGE_SIZE, () => 0);
     if (!this.ram.isKnownZero(first, nr)) this.ram.zero(first, nr, nr >= TRACKED_FRAMES && !this.mmu.mayStoreUnasked(first, nr));
     if (this.onTouch !== null) this.onTouch(first * PAGE_SIZE, nr * PAGE_SIZE, true);
   }
@@ -244,6 +247,7 @@ export class Machine implements Clocks {
   }
   copyFrame(to: Pfn, from: Pfn): void {
     if (this.onTouch !== null) this.onTouch(from * PAGE_SIZE, PAGE_SIZE, false);
+    this.mmu.stale?.willWrite(to, 0, PAGE_SIZE, (at) => this.ram.word(from, at >> 2));
     this.ram.copy(to, from);
     if (this.onTouch !== null) this.onTouch(to * PAGE_SIZE, PAGE_SIZE, true);
   }
@@ -256,6 +260,7 @@ export class Machine implements Clocks {
   writeFrame(pfn: Pfn, offset: number, from: Uint8Array): void {
     const nr = framesOf(offset, from.length);
     const to = this.ram.bytes(pfn, nr);
+    this.mmu.stale?.willWrite(pfn, offset, from.length, (at) => wordOf(from, at));
     for (let i = 0; i < nr; i++) this.ram.willWrite((pfn + i) as Pfn);
     to.set(from, offset);
     if (this.onTouch !== null) this.onTouch(pfn * PAGE_SIZE + offset, from.length, true);
@@ -289,4 +294,6 @@ export class Machine implements Clocks {
   }
 }
 
+/** Four bytes as a word, little-endian; what lies outside is 0. */
+const wordOf = (bytes: Uint8Array, at: number): number => [0, 1, 2, 3].reduce((word, i) => word | ((bytes[at + i] ?? 0) << (8 * i)), 0);
 const framesOf = (offset: number, lenBytes: number): number => Math.max(1, Math.ceil((offset + lenBytes) / PAGE_SIZE));

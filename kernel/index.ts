@@ -2,7 +2,7 @@
 //
 // Reading order, which is the order of one page fault and then of one system call:
 //   machine.ts          the hardware, as an interface
-//   params.ts           every tunable and every cost, with Linux's name, default and source
+//   params.ts           every tunable and every cost, with Linux's name, default and source; plant.ts bugs on purpose, for tests
 //   kernel.ts           what a running kernel consists of; boot, the state hash
 //   entry.ts            the loop: pick a task, run, take the Exit, then fault, system call, signal or schedule
 //   mm/fault.ts         handlePageFault, handleMmFault: the decision; mm/index.ts has the rest of mm's order
@@ -25,6 +25,7 @@
 // copied: a blocking system call is not a suspended function. Its handler returns BLOCK (proc/wait.ts) and runs again, from its arguments, when woken.
 export * from './machine.ts';
 export * from './params.ts';
+export * from './plant.ts';
 export * from './kernel.ts';
 export { Cause, schedSwitch } from './entry.ts';
 export * from './block/index.ts';

@@ -1,6 +1,7 @@
 // Every tunable and every cost of the kernel: its name, its default, where that comes from. Here: the two tables, and setting a value by
 // name. Not here: the transparent_hugepage tree (mm/thp.ts), which is files of words rather than numbers.
 import { UserError } from '#base';
+import type { Plant } from './plant.ts';
 
 /** One number that may be set. `path` is where Linux shows it; null: a property of the modelled machine or of Linux's build. */
 export interface TunableRow {
@@ -111,6 +112,8 @@ export interface KernelParams {
   /** Chosen at boot: bytes of the memory map for each frame, and how a fault asks the allocator for a large folio. */
   memmap: 64 | 32 | 16 | 8;
   allocStrategy: AllocStrategy;
+  /** A bug on purpose (plant.ts); null, as always but in tests: none. */
+  plant: Plant | null;
 }
 /** 'loop': every enabled order from the largest down, a call each, as Linux does. 'sizes': the sizes that a TLB entry can cover, 2 MiB and 64 KiB,
  *  then one page. 'largest': one call that answers the largest enabled order there is. */
@@ -123,6 +126,7 @@ export function defaultParams(): KernelParams {
     cost: Object.fromEntries(costRows.map((row) => [row.name, row.cycles])) as Record<CostName, number>,
     memmap: 64,
     allocStrategy: 'loop',
+    plant: null,
   };
 }
 

@@ -13,6 +13,7 @@
 //   walker.ts       the Sv39/48/57 walk in the spec's numbered steps; A and D bits; pwc.ts caches its upper levels
 //   description.ts  a TLB hierarchy as data; parse.ts checks a user's JSON, with sentences; presets.ts has the named ones
 //   plan.ts         where an engine that does the most common misses itself finds the columns
+//   stale.ts        accesses served by translations that memory no longer holds: found, on request
 //   counters.ts     what is counted, and the report made from it; classes.ts why an access missed, on request
 //
 // One load on paper. The engine looks in the read filter: page tag equal -> host offset, one stamp store, done. Otherwise it calls
@@ -30,3 +31,4 @@ export * from './parse.ts';
 export * from './presets.ts';
 export * from './counters.ts';
 export * from './plan.ts';
+export type { EntryChange, StaleListener, StaleUse } from './stale.ts';

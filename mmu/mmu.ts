@@ -15,6 +15,8 @@ import { LEAF_SIZES, ORDER_OF_SIZE } from './description.ts';
 import type { TlbDescription } from './description.ts';
 import { FILTER_SLOTS, Filter, SLOT_WORDS } from './filter.ts';
 import type { MissPlan } from './plan.ts';
+import { StaleWatch } from './stale.ts';
+import type { StaleListener } from './stale.ts';
 import { Pte, SatpMode, levelsOf } from './pte.ts';
 import { GLOBAL } from './pwc.ts';
 import { NO_HOST } from './ram.ts';
@@ -110,12 +112,15 @@ export class Mmu {
   observer: AccessObserver | null = null;
   /** Memory that is watched: setWatch(). */
   watch: Watch | null = null;
+  /** Looks for accesses that are served by translations which memory no longer holds; null: nobody does. Told of changes of tables by machine.ts. */
+  stale: StaleWatch | null = null;
 
   private readonly walker: Walker;
   private readonly published: Int32Array;
   /** See MissPlan. */
   private readonly unsettled: Int32Array;
   private readonly words: Int32Array;
+  private readonly arena: Arena;
   private readonly l1i: TlbLevel;
   private readonly l1d: TlbLevel;
   private readonly l2d: TlbLevel | null;
@@ -145,6 +150,7 @@ export class Mmu {
     const d = options.tlb;
     this.ram = ram;
     this.words = arena.i32;
+    this.arena = arena;
     this.description = d;
     this.filter = new Filter(arena);
     this.published = arena.int32(8);
@@ -194,6 +200,10 @@ export class Mmu {
     if (access >= Access.Store) this.ram.engineWrites(frame - this.ram.firstPfn);
     if (this.observer !== null) this.observer.used(asPfn(frame));
     if (this.watch !== null && access !== Access.Fetch) this.watch.note(vaHi, vaLo, frame, access !== Access.Store, access !== Access.Load, second);
+    if (this.stale !== null) {
+      const under = { levels: this.levels, rootPpn: this.rootPpn, asid: this.asid, allowed: this.allowed[access]!, store: access >= Access.Store };
+      this.stale.check(vaHi, vaLo, access, under, frame, l1.flagsOf(e), this.tick);
+    }
     const host = this.ram.hostOf(asPfn(frame));
     this.show(l1, e, vaHi, vaLo, access, frame, host);
     return (host + (vaLo & 4095)) | 0;
@@ -237,7 +247,7 @@ export class Mmu {
   }
   /** Brings plan().state up to date: to be called before such an engine runs. Nobody may be watching look-ups. */
   publish(): void {
-    const watched = this.classesL1 !== null || this.missesByPc !== null || this.walksByPc !== null || this.observer !== null || this.watch !== null;
+    const watched = this.classesL1 !== null || this.missesByPc !== null || this.walksByPc !== null || this.observer !== null || this.watch !== null || this.stale !== null;
     this.published[0] = this.translating && !watched ? 1 : 0;
     this.published[1] = this.signShift;
     this.published[2] = this.asid;
@@ -516,6 +526,11 @@ export class Mmu {
   classifyMisses(): void {
     this.classesL1 = new MissClasses(this.l1d.entries);
     this.classesL2 = this.l2d === null || this.exclusive ? null : new MissClasses(this.l2d.entries);
+    this.filter.clear();
+  }
+  /** Begins to look for stale translations. No count changes; a run takes longer. */
+  watchStale<Where>(listener: StaleListener<Where>): void {
+    this.stale = new StaleWatch(this.arena, this.ram, listener, () => { this.filter.clear(); }) as StaleWatch;
     this.filter.clear();
   }
   /** Begins to count L1 misses and walks by the pc that the engine sets. */

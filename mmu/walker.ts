@@ -31,6 +31,8 @@ export class Walker {
   private readonly pwc: readonly (PointerCache | null)[];
   /** Hardware sets A and D (Svadu). */
   svadu: boolean;
+  /** For who only looks: A and D are neither asked for nor set. */
+  observes = false;
 
   // What the last walk found.
   pteLow = 0;
@@ -134,7 +136,7 @@ export class Walker {
       // 8. A and D. The re-read that the spec asks for cannot differ here: nothing else runs between the read above and this store.
       const wanted = store ? Pte.A | Pte.D : Pte.A;
       let updated = low;
-      if ((low & wanted) !== wanted) {
+      if ((low & wanted) !== wanted && !this.observes) {
         if (!this.svadu) return WalkStatus.PageFault;
         this.setA = (low & Pte.A) === 0;
         this.setD = store && (low & Pte.D) === 0;

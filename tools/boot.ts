@@ -3,19 +3,17 @@
 import { asPfn, bug, PAGE_SIZE, StateHash, UserError, utf8Encode } from '#base';
 import type { Pfn } from '#base';
 import { Machine } from '#cpu';
-import { chosen, Console, defaultParams, errnoName, Kernel, mglru, setCost, Signal, SparseImage, swapHeader, swapOn, wholeDisk } from '#kernel';
-import type { BlockDevice, MemCgroup, OutputChunk } from '#kernel';
+import { chosen, Console, defaultParams, errnoName, Kernel, mglru, Plant, setCost, Signal, SparseImage, swapHeader, swapOn, wholeDisk } from '#kernel';
+import type { BlockDevice, MemCgroup, OutputChunk, RunResult } from '#kernel';
 import type { RunConfig } from './config.ts';
 import type { Recorder } from './recording.ts';
 import { mismatch, TurnLog } from './recording.ts';
+import { Sanitizers } from './sanitize.ts';
 import type { Trace } from './trace/sink.ts';
 import type { YoungSampling } from './young.ts';
 
 /** Modelled time at boot, seconds since 1970: 2026-01-01. A constant, so that every run sees the same dates. */
 export const EPOCH_SECONDS = 1_767_225_600;
-
-/** Between two checks of --sanitize. */
-const SANITIZE_INSTRS = 100_000;
 
 export type StepResult = 'running' | 'exited' | 'input' | 'budget' | 'deadlock';
 
@@ -35,6 +33,7 @@ export class Session {
   private inputEnded = false;
   /** Of a run whose policy knows a recording. */
   private readonly turns: TurnLog | null;
+  private readonly sanitizers: Sanitizers | null;
 
   constructor(config: RunConfig, machine: Machine, kernel: Kernel, console: Console) {
     this.config = config;
@@ -43,6 +42,7 @@ export class Session {
     this.console = console;
     this.bootCycles = machine.clockCycles;
     this.turns = config.machine.lru.recording === null ? null : new TurnLog(this);
+    this.sanitizers = config.machine.sanitize.length === 0 ? null : new Sanitizers(this, config.machine.sanitize);
   }
 
   /** Modelled cycles since the program was started: what the kernel did to fill the file system is not the program's. */
@@ -58,10 +58,9 @@ export class Session {
     const { maxInsn } = this.config.machine;
     const left = maxInsn === null ? Infinity : maxInsn - this.instructions;
     if (left <= 0) return 'budget';
-    const { sanitize } = this.config.machine;
-    const budget = Math.min(instrs, left, sanitize ? SANITIZE_INSTRS : Infinity);
-    const result = this.recorder?.run(budget) ?? this.kernel.run(budget);
-    if (sanitize) this.kernel.system.check();
+    const budget = Math.min(instrs, left, this.sanitizers?.everyInstrs ?? Infinity);
+    const run = (): RunResult => this.recorder?.run(budget) ?? this.kernel.run(budget);
+    const result = this.sanitizers === null ? run() : this.sanitizers.watch(run);
     this.checkPolicy();
     if (result === 'budget') return maxInsn !== null && this.instructions >= maxInsn ? 'budget' : 'running';
     if (result === 'input' && this.inputEnded) return 'deadlock';
@@ -178,6 +177,7 @@ export function boot(config: RunConfig, attach?: (session: Session) => Trace | n
   if (group !== null) system.memcg.active = group;
   session.checkPolicy();
   session.trace = attach?.(session) ?? null;
+  params.plant = m.plant === null ? null : new Plant(m.plant);
   try {
     kernel.start([...inputs.argv], [...inputs.env], inputs.path);
   } catch (error) {

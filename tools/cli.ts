@@ -42,7 +42,7 @@ async function main(words: readonly string[]): Promise<number> {
     const what = name.startsWith('-') ? 'options stand after the command, as in quire stat --preset NAME -- PROG' : 'not a command';
     throw new UserError(`${name}: ${what}.${didYouMean(name, all.map((c) => c.name))} quire help lists them.`);
   }
-  if (command.raw) return command.run({ values: {} as never, given: new Set(), rest });
+  if (command.raw) return command.run({ values: {} as never, given: new Set(), spelled: [], rest });
   const line = parseCommandLine(command.name, command.groups, rest);
   if (line.values.help) {
     writeOut(1, commandHelp(command));

@@ -3,11 +3,12 @@
 import { showSize, UserError } from '#base';
 import type { EngineName } from '#cpu';
 import { costs as costTable, MAX_SWAPFILES, parseLatency } from '#kernel';
-import type { DiskImage, DiskLatency, ReclaimPolicyMaker } from '#kernel';
+import type { DiskImage, DiskLatency, PlantName, ReclaimPolicyMaker } from '#kernel';
 import { DEFAULT_PRESET, presetNamed } from '#mmu';
 import type { TlbDescription } from '#mmu';
 import type { Values } from './options.ts';
 import type { Recording } from './recording.ts';
+import type { SanitizerName } from './sanitize.ts';
 import { didYouMean } from './suggest.ts';
 
 /** One file of the guest, as bytes. */
@@ -53,8 +54,10 @@ export interface MachineConfig {
   /** Swap devices, each so large. */
   readonly swapBytes: readonly number[];
   readonly swapLatency: DiskLatency;
-  /** Invariants are checked during the run. Changes nothing that is counted. */
-  readonly sanitize: boolean;
+  /** What is checked during the run. Changes nothing that is counted. */
+  readonly sanitize: readonly SanitizerName[];
+  /** A bug on purpose; null: none. */
+  readonly plant: PlantName | null;
 }
 
 /** Which folios go when memory is short. */
@@ -128,7 +131,8 @@ export function machineConfig(values: Values, tlb: TlbDescription | null, lru: P
     diskLatency: parseLatency(values['disk-latency']),
     swapBytes: swapSizes(values.swap),
     swapLatency: values['swap-latency'] === undefined ? parseLatency(values['disk-latency']) : parseLatency(values['swap-latency'], '--swap-latency'),
-    sanitize: values.sanitize === true,
+    sanitize: values.sanitize ?? [],
+    plant: values.plant ?? null,
   };
 }
 

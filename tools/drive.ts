@@ -1,9 +1,12 @@
 // Running a session on this host: slices of instructions, output as it comes, input as it is asked for, Ctrl-C, a progress line.
 // Here: the loop around Session.step(). Not here: the session (boot.ts). The size of a slice changes nothing that the guest can see.
+import { UserError } from '#base';
 import { errnoName } from '#kernel';
 import type { Session } from './boot.ts';
 import { openStdin, type StdinReader, writeOut } from './host.ts';
 import type { Values } from './options.ts';
+import { findingText } from './sanitize-report.ts';
+import { SanitizerStop } from './sanitize.ts';
 import { thousands } from './text.ts';
 
 const SLICE_INSTRS = 2_000_000;
@@ -58,7 +61,9 @@ export async function drive(session: Session, options: DriveOptions): Promise<Ou
   sessions.push(session);
   const started = performance.now();
   const stdin = openStdin(options.stdin, options.stdin === 'lines' && session.config.inputs.terminal.stdin);
-  const end = await loop(session, options, stdin, started);
+  const end = await loop(session, options, stdin, started).catch((error: unknown) => {
+    throw error instanceof SanitizerStop ? new UserError(findingText(session, error, stdin.sha256() !== null), error.status) : error;
+  });
   if (end !== 'interrupted') session.checkRecording();
   return { end, wallSeconds: (performance.now() - started) / 1000, stdinSha256: stdin.sha256() };
 }

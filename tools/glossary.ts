@@ -9,6 +9,7 @@ import { exitStatuses } from './help-text.ts';
 import { optionRows } from './options.ts';
 import { cacheFields } from './cache.ts';
 import { lruFields } from './lru.ts';
+import { SANITIZER_STATUS, sanitizers } from './sanitize.ts';
 import { statFields } from './schema.ts';
 import { formats } from './trace/formats.ts';
 
@@ -28,6 +29,7 @@ export const topics = {
   presets: 'TLB hierarchies by name',
   policies: 'reclaim policies, for --lru',
   engines: 'how instructions are executed, for --engine',
+  sanitizers: 'what --sanitize checks',
   costs: 'costs of the cycle model, for --cost',
   tunables: 'numbers of /proc/sys/vm and the like, for --set',
   reasons: 'why the kernel did one thing rather than another',
@@ -240,11 +242,12 @@ export function glossary(): Entry[] {
   for (const [name] of new VmStat().entries()) add('vmstat', name, vmstatMeanings[name]);
   for (const [name, text] of Object.entries(thpMeanings)) add('thp', name, text);
   for (const [name, text] of Object.entries(groupMeanings)) add('groups', name, text);
-  for (const [name, row] of optionRows()) add('options', `--${name}`, `${row.help}${row.byDefault === undefined ? '' : ` (default ${row.byDefault})`}`);
+  for (const [name, row] of optionRows()) if (row.isHidden !== true) add('options', `--${name}`, `${row.help}${row.byDefault === undefined ? '' : ` (default ${row.byDefault})`}`);
   add('options', 'lru-starter', 'quire presets lru-starter -o mine.ts writes a reclaim policy of 40 lines to start one\'s own from; then quire stat --lru ./mine.ts --memory-max 8M -- PROG');
   for (const preset of presets()) add('presets', preset.name, preset.source);
   for (const [name, text] of Object.entries(policyMeanings)) add('policies', name, text);
   for (const [name, text] of Object.entries(engineMeanings)) add('engines', name, `${text}. Results and counts are the same with every engine.`);
+  for (const [name, text] of Object.entries(sanitizers)) add('sanitizers', name, `${text}. A finding ends the run with status ${SANITIZER_STATUS}, and says where`);
   for (const { name, cycles, of, source } of costs) add('costs', name, `${cycles} cycles: ${of}. Source: ${source}`);
   for (const { name, value, path, source } of tunables) add('tunables', name, `${path ?? 'no file'}; default ${value}. Source: ${source}`);
   for (const [name, text] of Object.entries(zswapMeanings)) add('tunables', `zswap.${name}`, `/sys/module/zswap/parameters/${name}; ${text}`);

@@ -32,7 +32,7 @@ export async function record(config: RunConfig, progress: boolean): Promise<Reco
   const { lru } = config.machine;
   if (config.inputs.disks.some(({ isWritable }) => isWritable)) throw new UserError(`--lru ${lru.name}: the program is run twice, once to record what it uses, and the second run would find what the first one wrote to the disk. Leave :rw out.`);
   let recorder: Recorder | null = null;
-  const session = boot({ ...config, machine: { ...config.machine, lru: readPolicy('two-list'), memoryMax: null, sanitize: false } }, (created) => {
+  const session = boot({ ...config, machine: { ...config.machine, lru: readPolicy('two-list'), memoryMax: null, sanitize: [] } }, (created) => {
     recorder = new Recorder(created, lru.name);
     return null;
   });

@@ -6,7 +6,7 @@ const titles: Readonly<Record<OptionGroup, string>> = {
   machine: 'Machine', kernel: 'Kernel', inputs: 'What the program is given', result: 'Result', trace: 'What is traced', cache: 'The page cache (mm cache)', lists: 'The lists (mm lru)', sweep: 'Policies over memory sizes', image: 'The image', debug: 'Debugging', translator: 'The translator', general: 'General',
 };
 export const exitStatuses = [
-  ['0 to 123', 'the program\'s own exit status'], ['2', 'wrong usage'], ['124', 'the instruction budget (--max-insn) is used up'],
+  ['0 to 122', 'the program\'s own exit status'], ['2', 'wrong usage'], ['123', 'a sanitizer found something (--sanitize)'], ['124', 'the instruction budget (--max-insn) is used up'],
   ['125', 'an error of quire itself'], ['126', 'the program cannot be run'], ['127', 'the program is not there'], ['128+N', 'signal N ended the program'],
 ] as const;
 

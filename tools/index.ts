@@ -11,6 +11,8 @@
 //   text.ts       reports and comparisons as text, from the JSON alone; lru-compare.ts policies side by side, curves.ts their curves as SVG
 //   memmap.ts, cache.ts, lru.ts, why.ts, evictions.ts  the reports of quire mm and quire why, each with its text
 //   recording.ts  a run recorded for policies that know the future; young.ts what accessed bits miss
+//   sanitize.ts   --sanitize: checks while a program runs; sanitize-place.ts the moment of a finding, sanitize-report.ts what a person is told of it
+//                 (source-frames.ts, source-map.ts: lines of Quire's own sources)
 //   glossary.ts   every name with its meaning, for `quire explain`
 //   commands/     one file a command
 //   trace/        formats.ts has the list: lines of perf.ts (faults), ftrace.ts (tracepoints), strace.ts (system calls; flags.ts, errno-text.ts, peek.ts);

@@ -2,7 +2,10 @@
 // Here: kinds of values, the table, strict parsing. Not here: what the values mean together (config.ts).
 import { parseSize, UserError } from '#base';
 import { ENGINES } from '#cpu';
+import { plantNames } from '#kernel';
 import { DEFAULT_PRESET } from '#mmu';
+import { DEFAULT_SANITIZERS, sanitizerNames } from './sanitize.ts';
+import type { SanitizerName } from './sanitize.ts';
 import { didYouMean } from './suggest.ts';
 import { formatNames } from './trace/formats.ts';
 import { DEFAULT_EVERY_INSTRS } from './trace/samples.ts';
@@ -12,6 +15,8 @@ export interface Kind<T> {
   readonly form: string;
   readonly problem: string;
   readonly instead: string;
+  /** What the option means without a value; absent: it needs one. A value then follows behind '='. */
+  readonly bare?: T;
   read(text: string): T | null;
 }
 
@@ -92,6 +97,14 @@ const words: Kind<string[]> = {
   read: (t) => (t.split(',').includes('') ? null : t.split(',')),
 };
 
+const sanitizerList: Kind<readonly SanitizerName[]> = {
+  form: '[=LIST]', problem: 'not a list of sanitizers', instead: `Write some of ${sanitizerNames.join(', ')} with commas between, as in --sanitize=tlb,cow`, bare: DEFAULT_SANITIZERS,
+  read(t) {
+    const names = t.split(',');
+    return names.every((name) => (sanitizerNames as readonly string[]).includes(name)) ? (names as SanitizerName[]) : null;
+  },
+};
+
 /** Commands that run a guest share the machine's options. */
 export type OptionGroup = 'machine' | 'kernel' | 'inputs' | 'result' | 'trace' | 'cache' | 'lists' | 'sweep' | 'image' | 'debug' | 'translator' | 'general';
 export interface OptionRow<T = unknown> {
@@ -103,6 +116,8 @@ export interface OptionRow<T = unknown> {
   readonly repeat?: true;
   /** As typed; shown in help and used when the option is absent. */
   readonly byDefault?: string;
+  /** For tests: no help and no suggestion mentions it. */
+  readonly isHidden?: true;
 }
 
 export const options = {
@@ -122,7 +137,8 @@ export const options = {
   set: { kind: pair('PATH=VALUE', '=', '/proc/sys/vm/overcommit_memory=1'), group: 'kernel', repeat: true, help: 'write VALUE to a /proc or /sys file before the program starts' },
   memmap: { kind: choice('64', '32', '16', '8'), group: 'kernel', byDefault: '64', help: 'bytes of the memory map for each frame; 64 is Linux today' },
   'alloc-strategy': { kind: choice('loop', 'sizes', 'largest'), group: 'kernel', byDefault: 'loop', help: 'how large folios are asked for: all orders, 2M and 64K only, one call' },
-  sanitize: { kind: flag, group: 'kernel', help: 'check the kernel\'s invariants again and again while the program runs (slow)' },
+  sanitize: { kind: sanitizerList, group: 'kernel', help: `check ${sanitizerNames.join(', ')} while the program runs; alone: ${DEFAULT_SANITIZERS.join(',')} (quire explain sanitizers)` },
+  plant: { kind: choice(...plantNames), group: 'kernel', help: 'a bug on purpose, for tests of the sanitizers', isHidden: true },
   swap: { kind: size, group: 'machine', repeat: true, help: 'a swap device (vdX) of that size, 44K to 4G; several: the first has the highest priority' },
   'swap-latency': { kind: text('PRESET', 'hdd'), group: 'machine', help: 'how long swap takes; as --disk-latency, the default; pmem is read at once' },
   lru: { kind: text('POLICY|FILE', 'clock'), group: 'kernel', byDefault: 'two-list', help: 'who goes: two-list, mglru, fifo, clock, random, lru, opt, a .ts file' },
@@ -187,6 +203,8 @@ export interface CommandLine {
   readonly values: Values;
   /** Options that were typed, not defaulted. */
   readonly given: ReadonlySet<OptionName>;
+  /** These, word by word as they were typed. */
+  readonly spelled: readonly { readonly name: OptionName; readonly words: readonly string[] }[];
   /** What follows the options: PROG [ARGS], or the command's own operands. */
   readonly rest: readonly string[];
 }
@@ -199,6 +217,7 @@ export function parseCommandLine(command: string, groups: readonly OptionGroup[]
   const known = optionRows().filter(([, row]) => groups.includes(row.group) || row.group === 'general');
   const found: Record<string, unknown> = {};
   const given = new Set<OptionName>();
+  const spelledWords: { name: OptionName; words: readonly string[] }[] = [];
   for (const [name, row] of optionRows()) {
     if (row.repeat) found[name] = [];
     else if (row.byDefault !== undefined) found[name] = row.kind.read(row.byDefault);
@@ -209,12 +228,18 @@ export function parseCommandLine(command: string, groups: readonly OptionGroup[]
     const word = words[at]!;
     if (word === '--') { at++; break; }
     if (!word.startsWith('-') || word === '-') break;
-    at++;
+    const begin = at++;
     const { name, row, spelled, inline } = findOption(command, known, word);
     let value = inline;
     if (row.kind === flag) {
       if (inline !== null) throw new UserError(`${spelled}=${inline}: ${spelled} takes no value. Write ${spelled} alone.`);
       value = '';
+    } else if (value === null && row.kind.bare !== undefined) {
+      if (given.has(name)) throw new UserError(`${spelled}: given twice. Write it once.`);
+      found[name] = row.kind.bare;
+      given.add(name);
+      spelledWords.push({ name, words: [spelled] });
+      continue;
     } else if (value === null) {
       if (at >= words.length || words[at] === '--') throw new UserError(`${spelled}: its value is missing. Write ${spelled} ${row.kind.form}.`);
       value = words[at++]!;
@@ -225,8 +250,9 @@ export function parseCommandLine(command: string, groups: readonly OptionGroup[]
     else if (given.has(name) && row.kind !== flag) throw new UserError(`${spelled}: given twice. Write it once.`);
     else found[name] = read;
     given.add(name);
+    spelledWords.push({ name, words: words.slice(begin, at) });
   }
-  return { values: found as unknown as Values, given, rest: words.slice(at) };
+  return { values: found as unknown as Values, given, spelled: spelledWords, rest: words.slice(at) };
 }
 
 interface Found { name: OptionName; row: OptionRow; spelled: string; inline: string | null }
@@ -239,7 +265,7 @@ function findOption(command: string, known: readonly [OptionName, OptionRow][], 
     const entry = known.find(([name]) => name === typed);
     if (entry !== undefined) return { name: entry[0], row: entry[1], spelled: `--${typed}`, inline };
     const elsewhere = optionRows().some(([name]) => name === typed) ? ` of quire ${command}` : '';
-    throw new UserError(`--${typed}: not an option${elsewhere}.${didYouMean(typed, known.map(([name]) => name), '--')} See quire ${command} --help.`);
+    throw new UserError(`--${typed}: not an option${elsewhere}.${didYouMean(typed, known.filter(([, row]) => row.isHidden !== true).map(([name]) => name), '--')} See quire ${command} --help.`);
   }
   const letter = word[1]!;
   const entry = known.find(([, row]) => row.short === letter);
@@ -254,8 +280,8 @@ const quoted = (t: string): string => (t === '' ? "''" : t);
 export function optionHelp(groups: readonly OptionGroup[]): string {
   const lines: string[] = [];
   for (const [name, row] of optionRows()) {
-    if (!groups.includes(row.group)) continue;
-    const left = `${row.short === undefined ? '    ' : `-${row.short}, `}--${name} ${row.kind.form}`.trimEnd();
+    if (!groups.includes(row.group) || row.isHidden === true) continue;
+    const left = `${row.short === undefined ? '    ' : `-${row.short}, `}--${name}${row.kind.bare === undefined ? ' ' : ''}${row.kind.form}`.trimEnd();
     const tail = row.byDefault === undefined ? '' : ` (default ${row.byDefault})`;
     lines.push(left.length <= 30 ? `  ${left.padEnd(32)}${row.help}${tail}` : `  ${left}\n${' '.repeat(34)}${row.help}${tail}`);
   }

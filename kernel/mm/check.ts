@@ -40,6 +40,14 @@ export function checkSystem(system: MmSystem): void {
   checkLru(system);
 }
 
+/** What is known of each folio alone: references and mappings as they are found, lists as they say. For --sanitize folio. */
+export function checkFolioState(system: MmSystem): void {
+  const scan = newScan(system);
+  for (const mm of system.mms) checkMm(mm, scan);
+  checkFolios(system, scan);
+  checkLru(system);
+}
+
 /** Free blocks are aligned, inside RAM, apart from each other, merged where they could be, and unowned. */
 function checkBuddy(system: MmSystem): void {
   const { buddy, folios } = system;

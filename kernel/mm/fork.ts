@@ -107,11 +107,12 @@ function copyUnit(parent: Mm, child: Mm, copy: Vma, vpn: number, end: number): n
       const page = (first + i) as typeof first;
       if (anon) system.folios.clear(page, FolioFlag.AnonExclusive);
       addPteRmap(child, copy, page);
+      if (anon && system.params.plant?.strikes('fork-refcount') === true) system.folios.put(system.folios.folioOf(page));
     }
     if (copy.has(VmFlag.Shared)) childLow &= ~Pte.D;
     else if ((low & Pte.W) !== 0) {
       childLow &= ~Pte.W;
-      tables.setUnit(vpn, low & ~Pte.W, nr);
+      if (system.params.plant?.strikes('fork-writable') !== true) tables.setUnit(vpn, low & ~Pte.W, nr);
     }
   }
   if (nr === 1) {

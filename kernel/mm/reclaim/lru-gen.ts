@@ -120,13 +120,14 @@ export class LruGen implements Lruvec {
     const isPiece = how === LruAdd.Split && leftGenOf(word) >= 0;
     const gen = isPiece ? leftGenOf(word) : this.folioSeq(folio, how === LruAdd.Rotate, isFault) % MAX_NR_GENS;
     // A piece stands where the whole stood: next to its neighbour.
-    const list = isPiece && behind !== undefined && this.typeOf(behind) === type ? listOf(folios.lruWord(behind)) : gen;
+    const own = isPiece && behind !== undefined && this.typeOf(behind) === type ? listOf(folios.lruWord(behind)) : gen;
+    const list = this.system.params.plant?.strikes('lru-slip') === true ? (own + 1) % MAX_NR_GENS : own;
     if (isPiece && behind !== undefined && this.typeOf(behind) === type) this.lists[list * 2 + type]!.addBehind(folio, behind, nr);
     else if (how === LruAdd.Rotate) this.lists[list * 2 + type]!.addTail(folio, nr);
     else this.lists[list * 2 + type]!.addHead(folio, nr);
     // 6.12 (fixed late) forgets the uses of what comes in among the young, but for the working set, which refaults are told by.
     const forgets = this.isOld && (isFault || folios.test(folio, FolioFlag.Active));
-    folios.setLruWord(folio, placed(forgets ? withRefsField(word, 0) : word, gen, list));
+    folios.setLruWord(folio, placed(forgets ? withRefsField(word, 0) : word, gen, own));
     folios.clear(folio, forgets ? FolioFlag.Active | FolioFlag.Referenced : FolioFlag.Active);
     this.updateSize(type, -1, gen, nr);
     if (mmLruInsertion.enabled && how === LruAdd.New) mmLruInsertion.emit(folio, listNumber[type]);

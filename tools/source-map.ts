@@ -1,0 +1,25 @@
+// From places in the bundle back to the sources: the stack of an Error with the lines that a person wrote. Node's side. The map is read when somebody
+// asks, not at every start.
+import { existsSync, readFileSync } from 'node:fs';
+import { SourceMap } from 'node:module';
+import { join } from 'node:path';
+import { packageRoot } from './host.ts';
+
+const BUNDLE_MAP = 'dist/quire.mjs.map';
+let map: SourceMap | null | undefined;
+
+/** The stack of an Error, its places in the sources' terms where they are known. */
+export function sourceStack(error: Error): string {
+  return (error.stack ?? '').split('\n').map((line) => {
+    const [, before = '', row = '', column = ''] = /^(.*?)(?:file:\/\/)?[^ (]*quire\.mjs:(\d+):(\d+)\)?$/.exec(line) ?? [];
+    if (row === '') return line;
+    if (map === undefined) map = readMap();
+    const entry = map?.findEntry(Number(row) - 1, Number(column) - 1);
+    if (entry === undefined || !('originalSource' in entry)) return line;
+    return `${before}${entry.originalSource.replace(/^(\.\.\/)+/, '')}:${entry.originalLine + 1}:${entry.originalColumn + 1}${before.endsWith('(') ? ')' : ''}`;
+  }).join('\n');
+}
+function readMap(): SourceMap | null {
+  const path = join(packageRoot, BUNDLE_MAP);
+  return existsSync(path) ? new SourceMap(JSON.parse(readFileSync(path, 'utf8')) as ConstructorParameters<typeof SourceMap>[0]) : null;
+}
