@@ -11,7 +11,7 @@ import { expire, nextCpuDeadline, nextDeadline, nextWork } from './proc/expiry.t
 import { killForMemory } from './proc/oom.ts';
 import { pushSignalFrame } from './proc/sigframe.ts';
 import { BusCode, faultInfo, IllCode, SegvCode, TrapCode } from './proc/siginfo.ts';
-import { forceSegv, forceSignal, getSignal, restoreMask, signalDeliver } from './proc/signal.ts';
+import { forceSegv, forceSignal, getSignal, restoreMask } from './proc/signal.ts';
 import { SaFlag, SigAction, sigBit, Signal, signalName } from './proc/sigset.ts';
 import { type Task, TaskState } from './proc/task.ts';
 import { CallState, enterSyscall, runSyscall, settleInterrupted } from './syscall/dispatch.ts';
@@ -117,6 +117,10 @@ function takeTerminalSignals(k: Kernel): void {
 function returnToUser(k: Kernel, t: Task): boolean {
   expire(k);
   for (;;) {
+    if (t.isHeld) {
+      deschedule(k, t);
+      return false;
+    }
     if (t.sliceLeft <= 0) {
       t.sliceLeft = k.params.vm.slice_instructions;
       if (!k.runQueue.isEmpty) {
@@ -192,7 +196,6 @@ function handleSignal(k: Kernel, t: Task): boolean {
       if (t.pendingCall !== null) settleInterrupted(k, t, (action.flags & SaFlag.Restart) !== 0);
       k.saveContext(t);
       k.machine.charge(k.params.cost.signal);
-      if (signalDeliver.enabled) signalDeliver.emit(info.signo, info.code, action.handler);
       const mask = t.savedMask ?? t.blocked;
       let isPushed = pushSignalFrame(t, info, action, mask);
       if (!isPushed && k.system.wantsOomKill) {

@@ -42,6 +42,8 @@ export { Task, TaskState } from './proc/task.ts';
 export type { AltStack, FaultCounts, PendingCall } from './proc/task.ts';
 export { signalDeliver, signalGenerate } from './proc/signal.ts';
 export { Signal, signalName } from './proc/sigset.ts';
+export { sendToTask } from './proc/signal.ts';
+export { kernelInfo } from './proc/siginfo.ts';
 export { processUsage, taskUsage, totalUsage } from './proc/usage.ts';
 export type { Usage } from './proc/usage.ts';
 export { BLOCK, WaitQueue } from './proc/wait.ts';

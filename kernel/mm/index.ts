@@ -66,6 +66,7 @@ export { linuxFolioOrder } from './folio-order.ts';
 export type { FolioOrderPolicy } from './folio-order.ts';
 export { Madvise } from './madvise.ts';
 export { dupMm } from './fork.ts';
+export { accessRemoteVm } from './remote.ts';
 export { UserMemory } from './uaccess.ts';
 export * from './inspect.ts';
 export * from './table-walk.ts';

@@ -13,11 +13,14 @@ export class RunQueue {
     const at = this.waiting.indexOf(t);
     if (at >= 0) this.waiting.splice(at, 1);
   }
+  /** The first that a debugger does not hold. */
   takeFirst(): Task | null {
-    return this.waiting.shift() ?? null;
+    const first = this.waiting.findIndex((t) => !t.isHeld);
+    return first < 0 ? null : this.waiting.splice(first, 1)[0]!;
   }
+  /** Does nobody wait who may run? */
   get isEmpty(): boolean {
-    return this.waiting.length === 0;
+    return this.waiting.every((t) => t.isHeld);
   }
   [Symbol.iterator](): Iterator<Task> {
     return this.waiting[Symbol.iterator]();

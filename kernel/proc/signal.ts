@@ -188,6 +188,12 @@ export function getSignal(k: Kernel, t: Task): SignalVerdict {
     if (info === null) return { kind: 'none' };
     const { signo } = info;
     const action = t.handlers.get(signo);
+    t.lastSiginfo = info;
+    if (t.keptSignal === signo && signo !== Signal.KILL) {
+      t.keptSignal = 0;
+      continue;
+    }
+    if (signalDeliver.enabled) signalDeliver.emit(signo, info.code, action.handler);
     if (action.handler === SigAction.Ignore && signo !== Signal.KILL && signo !== Signal.STOP) continue;
     if (action.handler !== SigAction.Default) {
       const taken = { ...action };

@@ -9,7 +9,7 @@ import type { Credentials } from './credentials.ts';
 import type { FutexWaiter } from './futex.ts';
 import type { Process } from './process.ts';
 import type { RunQueue } from './sched.ts';
-import { PendingSignals, type SignalHandlers } from './sigset.ts';
+import { PendingSignals, type SigInfo, type SignalHandlers } from './sigset.ts';
 import type { WaitQueue } from './wait.ts';
 
 export const TaskState = { Runnable: 0, Sleeping: 1, Stopped: 2, Zombie: 3, Dead: 4 } as const;
@@ -70,6 +70,12 @@ export class Task implements FaultCounts {
   savedMask: bigint | null = null;
   /** Signals that sigtimedwait unblocked for its sleep: not to be dropped as ignored meanwhile (Linux's real_blocked). */
   realBlocked = 0n;
+  /** The last signal that was taken for it, as a debugger asks: Linux's last_siginfo. */
+  lastSiginfo: SigInfo | null = null;
+  /** A debugger keeps the next signal of this number from the program; 0: none. */
+  keptSignal = 0;
+  /** A debugger lets it stand still: it is runnable and gets no turn. */
+  isHeld = false;
   /** Signals sent to this thread alone. */
   readonly pending = new PendingSignals();
   /** Some unblocked signal waits: a sleeping handler may give up with what it has. Linux's TIF_SIGPENDING. */
