@@ -168,6 +168,7 @@ export const options = {
   'mem-sweep': { kind: sizes, group: 'sweep', help: 'with --lru A,B: a run for each policy under each of these limits' },
   svg: { kind: text('FILE', 'curves.svg'), group: 'sweep', help: 'with --mem-sweep: the curves of misses over memory, as a picture' },
 
+  gdb: { kind: text('PORT|unix:PATH', '1234'), group: 'debug', help: 'be a target for gdb-multiarch, at a port of this machine or at a socket' },
   script: { kind: text('FILE', 'steps.txt'), short: 'x', group: 'debug', help: 'commands from FILE, one a line, instead of the prompt' },
   inspect: { kind: text('WHAT', '"fault anon"'), group: 'debug', help: 'stand still in Node\'s inspector: at #EVENT, or as after break' },
   'inspect-port': { kind: count, group: 'debug', byDefault: '9229', help: 'where the inspector is to attach, on 127.0.0.1; 0: any' },

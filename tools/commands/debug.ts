@@ -7,6 +7,9 @@ import { Debugger } from '../debugger/debugger.ts';
 import { codeOf } from '../debugger/guest-code.ts';
 import { inspectRun } from '../debugger/inspect.ts';
 import { inkFor, plainInk } from '../debugger/ink.ts';
+import { monitorAnswer } from '../debugger/gdb/monitor.ts';
+import { gdbAddress, serveGdb } from '../debugger/gdb/server.ts';
+import type { GdbAddress } from '../debugger/gdb/server.ts';
 import { Programs } from '../debugger/programs.ts';
 import { talk } from '../debugger/prompt.ts';
 import { openTimeline } from '../debugger/replay.ts';
@@ -23,16 +26,19 @@ export const debug: Command = {
   name: 'debug',
   usage: '[OPTIONS] -- PROG [ARGS] | [OPTIONS] FILE.qrec',
   summary: 'go through a run, forwards and backwards, into the kernel\'s page faults and out',
-  details: 'Stops before the first instruction and asks what to do: break fault anon, continue, into, phases, why, last-write, reverse-continue ...\n`help` lists the commands, `help COMMAND` tells of one. -x FILE takes them from a file, one a line (# begins a comment), as does a pipe;\nwith --json each answer is one JSON object on a line. A script ends at its first error, with exit status 2.\nWith --inspect WHAT the run stands still in Node\'s inspector wherever WHAT holds, and the kernel\'s TypeScript can be stepped by line.\nDisks are not changed, even with :rw.',
+  details: 'Stops before the first instruction and asks what to do: break fault anon, continue, into, phases, why, last-write, reverse-continue ...\n`help` lists the commands, `help COMMAND` tells of one. -x FILE takes them from a file, one a line (# begins a comment), as does a pipe;\nwith --json each answer is one JSON object on a line. A script ends at its first error, with exit status 2.\nWith --inspect WHAT the run stands still in Node\'s inspector wherever WHAT holds, and the kernel\'s TypeScript can be stepped by line.\nWith --gdb 1234 it is a target for gdb-multiarch: target remote :1234; monitor COMMAND asks the kernel.\nDisks are not changed, even with :rw.',
   groups: [...guestGroups, 'debug', 'result'],
   async run({ values, rest }) {
     const scriptName = values.script ?? null;
     const scriptBytes = scriptName === null ? null : readHostFile(scriptName, `-x ${scriptName}`);
     const isTalk = scriptName === null && process.stdin.isTTY === true;
     if (isTalk && values.json) throw new UserError('--json: answers are for programs here. Write the commands to a file, and name it with -x FILE.');
+    const address = values.gdb === undefined ? null : gdbAddress(values.gdb);
+    if (address !== null && (scriptName !== null || values.json)) throw new UserError('--gdb: commands come from gdb. Leave -x and --json out; monitor COMMAND asks the kernel.');
     const timeline = openTimeline(await prepareRun(values, rest, NO_TERMINAL));
-    const programs = new Programs((bytes) => inflateSync(bytes));
+    const programs = new Programs((bytes, lenBytes) => inflateSync(bytes, { maxOutputLength: lenBytes }));
     const d = new Debugger(timeline, (session, task) => codeOf(programs, session, task, readSource));
+    if (address !== null) return serve(d, address, rest);
     if (values.inspect !== undefined) {
       if (scriptName !== null || values.json) throw new UserError('--inspect: the inspector takes over, and no commands are read. Leave -x and --json out.');
       if (values['inspect-port'] > MAX_PORT) throw new UserError(`--inspect-port ${values['inspect-port']}: not a port. Write 0 to ${MAX_PORT}.`);
@@ -60,6 +66,19 @@ export const debug: Command = {
   },
 };
 
+/** For gdb: until it has killed the program, or let go of it and it has ended. */
+async function serve(d: Debugger, address: GdbAddress, rest: readonly string[]): Promise<number> {
+  const say = (sentence: string): void => { writeOut(2, `quire debug: ${sentence}\n`); };
+  try {
+    await serveGdb(d.timeline, {
+      address, monitor: (line, tid) => monitorAnswer(d, line, tid), say,
+      onListening: (at) => say(`waits for gdb: gdb-multiarch ${rest[0] ?? ''} -ex 'target remote ${at.replace(/^unix:/, '')}'`),
+    });
+  } finally {
+    d.timeline.close();
+  }
+  return 0;
+}
 function readPipe(): Uint8Array {
   const bytes = readFileSync(0);
   if (bytes.length > MAX_SCRIPT_BYTES) throw new UserError('standard input: too long for a script of commands.');

@@ -147,6 +147,16 @@ class Replay implements Timeline {
     this.reached = this.place;
   }
 
+  ask<T>(question: (session: Session) => T): T {
+    if (this.runner.inside !== null) bug('a question to the kernel in the middle of its work');
+    const image = this.runner.take();
+    try {
+      return question(this.session);
+    } finally {
+      this.runner.putBack(image);
+    }
+  }
+
   takeOutput(): OutputChunk[] {
     return this.runner.takeOutput();
   }

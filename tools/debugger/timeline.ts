@@ -95,6 +95,8 @@ export interface Timeline {
   stepInstructions(n: number): Stop;
   /** A change from outside (a debugger's write to memory or registers); not inside the kernel. It is done again whenever the run comes by. From here on it is another run: what lay ahead is forgotten, what lies behind stays. */
   edit(change: (session: Session) => void): void;
+  /** What the kernel answers when it does some work now, as reading a file is: everything that the work changes is put back. Not inside the kernel. */
+  ask<T>(question: (session: Session) => T): T;
   /** Output of the program that was not shown yet; what runs again shows nothing twice. */
   takeOutput(): readonly { readonly fd: 1 | 2; readonly bytes: Uint8Array }[];
   /** Input for a stop of kind 'input'; none: its end. Part of the recording. */
