@@ -68,30 +68,35 @@ function report(error: unknown): number {
   return 125;
 }
 
-let status: number;
-let isOurFault = false;
-try {
-  status = await main(process.argv.slice(2));
-} catch (error) {
-  isOurFault = !(error instanceof UserError) && !(error instanceof PipeClosed);
+/** Runs the command. @returns the exit status */
+async function runToEnd(): Promise<number> {
+  let status: number;
+  let isOurFault = false;
   try {
-    status = report(error);
-  } catch {
-    status = PIPE_STATUS; // standard error is closed too
+    status = await main(process.argv.slice(2));
+  } catch (error) {
+    isOurFault = !(error instanceof UserError) && !(error instanceof PipeClosed);
+    try {
+      status = report(error);
+    } catch {
+      status = PIPE_STATUS; // standard error is closed too
+    }
   }
-}
-// However the run ended, its disks are left in order, unless we can no longer trust what we would write.
-try {
-  for (const problem of isOurFault ? [] : shutdownSessions()) {
-    writeOut(2, `quire: ${problem}\n`);
-    status ||= 125;
-  }
-  closeDisks();
-} catch (error) {
+  // However the run ended, its disks are left in order, unless we can no longer trust what we would write.
   try {
-    status = report(error);
-  } catch {
-    status = PIPE_STATUS;
+    for (const problem of isOurFault ? [] : shutdownSessions()) {
+      writeOut(2, `quire: ${problem}\n`);
+      status ||= 125;
+    }
+    closeDisks();
+  } catch (error) {
+    try {
+      status = report(error);
+    } catch {
+      status = PIPE_STATUS;
+    }
   }
+  return status;
 }
-process.exit(status);
+
+void runToEnd().then((status) => process.exit(status));

@@ -5,7 +5,7 @@ import type { TlbDescription } from '#mmu';
 import { boot, type Session } from './boot.ts';
 import { machineConfig, type GuestStdin, type RunConfig, type TerminalConfig } from './config.ts';
 import { drive, showsProgress, type DriveEnd } from './drive.ts';
-import { readAllStdin, readHostFile, readInputs, sha256, writeOut } from './host.ts';
+import { readAllStdin, readHostFile, readInputs, withHash, writeOut } from './host.ts';
 import type { Values } from './options.ts';
 import { readPolicy } from './policy-file.ts';
 import { Recorder, type Recording } from './recording.ts';
@@ -14,7 +14,7 @@ import { Recorder, type Recording } from './recording.ts';
 export function prepare(values: Values, rest: readonly string[], terminal: TerminalConfig): RunConfig {
   const machine = machineConfig(values, values.tlb === undefined ? null : readTlb(values.tlb), readPolicy(values.lru));
   const stdinBytes = values.stdin === undefined ? null : readHostFile(values.stdin, `--stdin ${values.stdin}`);
-  const stdin = stdinBytes === null ? null : { bytes: stdinBytes, sha256: sha256(stdinBytes) };
+  const stdin = stdinBytes === null ? null : withHash({ bytes: stdinBytes });
   return { machine, inputs: readInputs(values, rest, terminal, stdin) };
 }
 
@@ -41,7 +41,7 @@ export async function record(config: RunConfig, progress: boolean): Promise<Reco
   return recorder!.end();
 }
 /** Standard input of a program that is run more than once, where there is none. */
-export const NO_STDIN: GuestStdin = { bytes: new Uint8Array(0), sha256: sha256(new Uint8Array(0)) };
+export const NO_STDIN: GuestStdin = withHash({ bytes: new Uint8Array(0) });
 
 /** The file of --tlb, checked; what is wrong with it is said after its name. */
 function readTlb(path: string): TlbDescription {

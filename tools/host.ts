@@ -1,6 +1,7 @@
 // The host's side of a run, all of Node that quire uses: files in, results out, terminals. Here: reading programs, --root, --share, --file, standard
 // input; writing. Not here: what a run does with them (boot.ts), which knows no host.
 import { createHash } from 'node:crypto';
+import type { Hash } from 'node:crypto';
 import { accessSync, closeSync, constants, existsSync, fstatSync, lstatSync, openSync, readFileSync, readSync, readdirSync, readlinkSync, statSync, writeFileSync, writeSync } from 'node:fs';
 import { basename, delimiter, dirname, join, posix } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -26,6 +27,11 @@ export function askForFusing(): void {
 }
 
 export const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
+/** With a hash of its bytes, which is made when a report asks for it: loading node:crypto takes longer than a small guest does. */
+export function withHash<T extends { readonly bytes: Uint8Array }>(file: T): T & { readonly sha256: string } {
+  let hash: string | null = null;
+  return Object.defineProperty({ ...file }, 'sha256', { enumerable: true, get: () => (hash ??= sha256(file.bytes)) }) as T & { readonly sha256: string };
+}
 
 const reasons: Readonly<Record<string, string>> = {
   ENOENT: 'there is no such file', EACCES: 'you may not read it', EISDIR: 'it is a directory', ENOTDIR: 'a part of its path is not a directory',
@@ -138,7 +144,7 @@ const BLOCK_BYTES = 65536;
 export function openStdin(mode: 'lines' | 'blocks', rawTerminal: boolean): StdinReader {
   let [started, ended] = [false, false];
   let held: Buffer[] = [];
-  const hash = createHash('sha256');
+  let hash: Hash | null = null;
   const isRaw = (): boolean => rawTerminal && process.stdin.isTTY === true;
   const start = (): void => {
     if (started) return;
@@ -155,7 +161,7 @@ export function openStdin(mode: 'lines' | 'blocks', rawTerminal: boolean): Stdin
     const all = Buffer.concat(held);
     const bytes = all.subarray(0, BLOCK_BYTES);
     held = all.length > bytes.length ? [all.subarray(bytes.length)] : [];
-    hash.update(bytes);
+    (hash ??= createHash('sha256')).update(bytes);
     return bytes;
   };
   return {
@@ -174,7 +180,7 @@ export function openStdin(mode: 'lines' | 'blocks', rawTerminal: boolean): Stdin
       process.stdin.pause();
       if (isRaw()) process.stdin.setRawMode(false);
     },
-    sha256: () => (started ? hash.copy().digest('hex') : null),
+    sha256: () => (started ? (hash ?? createHash('sha256')).copy().digest('hex') : null),
   };
 }
 /** All of standard input, for commands that run a program more than once; null on a terminal. */
@@ -182,7 +188,7 @@ export function readAllStdin(): GuestStdin | null {
   if (process.stdin.isTTY) return null;
   try {
     const bytes = readFileSync(0);
-    return { bytes, sha256: sha256(bytes) };
+    return withHash({ bytes });
   } catch {
     return null; // closed, or not readable
   }
@@ -247,7 +253,7 @@ const bundledLinks = (): GuestLink[] => shellTools().map((name) => ({ path: `/bi
 function bundledFiles(): GuestFile[] {
   return bundledPrograms().map((name) => {
     const bytes = readFileSync(join(bundledFolder, name));
-    return { path: `/bin/${name}`, bytes, mode: 0o755, sha256: sha256(bytes) };
+    return withHash({ path: `/bin/${name}`, bytes, mode: 0o755 });
   }).filter((file) => isElf(file.bytes));
 }
 
@@ -266,7 +272,7 @@ function readTree(tree: Tree, root: string, at: string, what: string, hint: stri
         visit(hostPath, guestPath);
       } else if (stat.isFile()) {
         const bytes = readHostFile(hostPath, what);
-        tree.files.push({ path: guestPath, bytes, mode: stat.mode & 0o777, sha256: sha256(bytes) });
+        tree.files.push(withHash({ path: guestPath, bytes, mode: stat.mode & 0o777 }));
       }
     }
   };
@@ -313,7 +319,7 @@ const searchPath = ['/usr/local/bin', '/usr/bin', '/bin'];
 function findProgram(word: string, files: GuestFile[], links: readonly GuestLink[]): GuestFile {
   const at = (path: string): GuestFile | undefined => {
     const file = files.find((f) => resolveLinks(f.path, links) === resolveLinks(path, links));
-    return file === undefined ? undefined : { ...file, path };
+    return file === undefined ? undefined : withHash({ path, bytes: file.bytes, mode: file.mode });
   };
   const inGuest = word.startsWith('/') ? at(word) : undefined;
   if (inGuest !== undefined) return inGuest;
@@ -330,7 +336,7 @@ function findProgram(word: string, files: GuestFile[], links: readonly GuestLink
     if (codeOf(error) === 'EISDIR') throw new UserError(`${word}: is a directory, not a program.`, 126);
     throw new UserError(`${word}: ${reasonOf(error)}.`, codeOf(error) === 'EACCES' ? 126 : 127);
   }
-  const file = { path: `/${basename(word)}`, bytes, mode: 0o755, sha256: sha256(bytes) };
+  const file = withHash({ path: `/${basename(word)}`, bytes, mode: 0o755 });
   files.push(file);
   return file;
 }
@@ -348,12 +354,12 @@ export function readInputs(values: Values, rest: readonly string[], terminal: Te
   for (const { name, value } of values.file) {
     if (!value.startsWith('/')) throw new UserError(`--file ${name}:${value}: the guest path must begin with /. Write it as in --file ${name}:/tmp/${basename(name)}.`);
     const bytes = readHostFile(name, `--file ${name}:${value}`);
-    files.push({ path: value, bytes, mode: 0o644 | (statSync(name).mode & 0o111), sha256: sha256(bytes) });
+    files.push(withHash({ path: value, bytes, mode: 0o644 | (statSync(name).mode & 0o111) }));
   }
   const program = findProgram(word, files, links);
   const env = ['PATH=/usr/local/bin:/usr/bin:/bin', 'HOME=/root', ...values.env.map(({ name, value }) => `${name}=${value}`)];
   return {
-    argv: [word, ...args], path: program.path, programSha256: program.sha256,
+    argv: [word, ...args], path: program.path, get programSha256() { return program.sha256; },
     env: env.filter((line, i) => !env.slice(i + 1).some((after) => after.split('=', 1)[0] === line.split('=', 1)[0])),
     files, folders: tree.folders, links, disks: values.disk.map(openDisk), stdin, terminal,
   };
