@@ -120,3 +120,26 @@ test('more code than the pool holds is decoded anew, and runs as before', () => 
   expect(machine.instret).toBe(2 * pages * 2047);
   expect(machine.ram.codeFrames.reduce((a, b) => a + b)).toBeLessThan(pages);
 });
+
+test('what a region took in without its ever having run is given up, too, when it changes', () => {
+  const rig = hartRig();
+  const { machine } = rig;
+  const frame = rig.map(CODE, 'rx');
+  rig.map(0x40000, 'rw', frame);
+  // Behind the loop more than a block of instructions, so that nothing but the region has read the last of them.
+  const behind = 100;
+  rig.code(CODE, ['addi a0,a0,-1', 'bne a0,zero,-4', ...Array.from({ length: behind }, () => 'addi zero,zero,0'), 'addi a1,zero,1', 'ecall']);
+  rig.code(0x50000, ['sw a2,0(a3)', 'ecall']);
+  rig.set({ a0: 1000, a2: assemble('addi a1,zero,2'), a3: 0x40000 + 4 * (2 + behind) });
+  machine.pc = BigInt(CODE);
+  machine.watchTranslation(BigInt(CODE + 4 * (2 + behind)));
+  rig.run(100);
+  rig.run(100);
+  expect(machine.watchedTranslations()).toMatchObject([{ stands: true }]);
+  const { pc } = machine;
+  machine.pc = 0x50000n;
+  expect(rig.run()).toMatch(/^ecall/);
+  machine.pc = pc;
+  expect(rig.run(3000)).toMatch(/^ecall/);
+  expect(rig.x('a1')).toBe(2n);
+});
