@@ -4,7 +4,7 @@
 import { expect, test } from 'vitest';
 import { Prng } from '#base';
 import { hostFuses } from '#cpu';
-import { randomHotness, runWorld } from '../support/lockstep-world.ts';
+import { randomHotness, randomTlb, runWorld } from '../support/lockstep-world.ts';
 import type { LockstepOptions } from '../support/lockstep-world.ts';
 
 const PROGRAMS = Number(process.env['QUIRE_LOCKSTEP_PROGRAMS'] ?? 40);
@@ -31,3 +31,23 @@ function compare(seed: number): void {
 test(`${PROGRAMS} random programs end in the same state with every engine`, () => {
   for (let seed = FIRST; seed < FIRST + PROGRAMS; seed++) compare(seed);
 }, 24 * 3600 * 1000);
+
+test('the lots leave out no replacement, coalescing model, A/D rule or inclusion', () => {
+  const seen = new Set<string>();
+  for (let seed = 1; seed <= 1500; seed++) {
+    const tlb = randomTlb(new Prng(seed, 'world'));
+    seen.add(tlb.inclusion);
+    for (const [name, level] of Object.entries({ l1i: tlb.l1i, l1d: tlb.l1d, l2: tlb.l2 })) {
+      for (const { replacement, coalescing, adRule } of level?.arrays ?? []) {
+        seen.add(`${name} ${replacement} ${coalescing}`);
+        seen.add(`${name} ${coalescing} ${adRule}`);
+      }
+    }
+  }
+  const models = ['none', 'svnapot', 'zen', 'colt-sa', 'colt-fa', 'clustered'];
+  const wanted = ['l1i', 'l1d', 'l2'].flatMap((level) => models.flatMap((model) => [
+    ...['lru', 'plru', 'fifo', 'random'].map((replacement) => `${level} ${replacement} ${model}`),
+    ...['strict', 'loose-a', 'd-split', 'd-evict'].map((rule) => `${level} ${model} ${rule}`),
+  ]));
+  expect([...wanted, 'inclusive', 'exclusive', 'neither'].filter((what) => !seen.has(what))).toEqual([]);
+});
