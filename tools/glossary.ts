@@ -5,6 +5,8 @@ import type { EngineName } from '#cpu';
 import type { GroupFile, ThpStatName, VmName } from '#kernel';
 import { costs, reasons, syscallTable, tunables, VmStat, zswapMeanings } from '#kernel';
 import { presets } from '#mmu';
+import { adviceOn } from './advice.ts';
+import { eventInLinux, eventMeanings } from './event-meanings.ts';
 import { exitStatuses } from './help-text.ts';
 import { optionRows } from './options.ts';
 import { cacheFields } from './cache.ts';
@@ -17,6 +19,9 @@ export interface Entry {
   readonly topic: Topic;
   readonly name: string;
   readonly text: string;
+  /** Its counterpart in Linux, and what to try: of reasons, counters and events (advice.ts). */
+  readonly linux?: string;
+  readonly advice?: string;
 }
 export const topics = {
   counters: 'fields of the report quire.stat/1',
@@ -235,7 +240,7 @@ const ofEveryReport = new Set(['schema', 'tool', 'config', 'program']);
 /** Every entry, in the order of the topics. */
 export function glossary(): Entry[] {
   const entries: Entry[] = [];
-  const add = (topic: Topic, name: string, text: string): void => { entries.push({ topic, name, text }); };
+  const add = (topic: Topic, name: string, text: string, more: Partial<Pick<Entry, 'linux' | 'advice'>> = adviceOn(topic, name) ?? {}): void => { entries.push({ topic, name, text, ...more }); };
   for (const [path, , meaning] of statFields) add('counters', path, meaning);
   for (const [path, , meaning] of cacheFields) if (!ofEveryReport.has(path)) add('cache', path, meaning);
   for (const [path, , meaning] of lruFields) if (!ofEveryReport.has(path)) add('lists', path, meaning);
@@ -252,9 +257,13 @@ export function glossary(): Entry[] {
   for (const { name, value, path, source } of tunables) add('tunables', name, `${path ?? 'no file'}; default ${value}. Source: ${source}`);
   for (const [name, text] of Object.entries(zswapMeanings)) add('tunables', `zswap.${name}`, `/sys/module/zswap/parameters/${name}; ${text}`);
   add('tunables', 'vma_ra_enabled', '/sys/kernel/mm/swap/vma_ra_enabled; default true. Swap without seeks is read ahead by addresses near the fault; false: by slots near its own, as on a disk with seeks. How many: page_cluster');
-  for (const [name, { sentence, hint }] of Object.entries(reasons)) add('reasons', name, hint === '' ? sentence : `${sentence} ${hint}`);
+  for (const [name, { sentence, hint, linux }] of Object.entries(reasons)) add('reasons', name, sentence, { linux, advice: hint });
   for (const row of syscallTable) if (row !== undefined) add('syscalls', row.name, `number ${row.nr}; arguments: ${row.args === '' ? 'none' : row.args.split(' ').join(', ')}`);
-  for (const [name, point] of tracepoints()) add('events', `${point.system}:${name}`, `fields: ${point.fields.map((f) => f.name).join(', ')}`);
+  for (const [name, { system, fields }] of tracepoints()) {
+    const linux = eventInLinux(system, name);
+    const text = `${eventMeanings[name] ?? 'not described'}; fields: ${fields.length === 0 ? 'none' : fields.map((f) => f.name).join(', ')}`;
+    add('events', `${system}:${name}`, text, { ...adviceOn('events', `${system}:${name}`), ...(linux === null ? {} : { linux }) });
+  }
   for (const [name, { meaning }] of Object.entries(formats)) add('formats', name, meaning);
   for (const [code, meaning] of exitStatuses) add('status', code, meaning);
   return entries;

@@ -13,7 +13,7 @@
 //   recording.ts  a run recorded for policies that know the future; young.ts what accessed bits miss
 //   sanitize.ts   --sanitize: checks while a program runs; sanitize-place.ts the moment of a finding, sanitize-report.ts what a person is told of it
 //                 (source-frames.ts, source-map.ts: lines of Quire's own sources)
-//   glossary.ts   every name with its meaning, for `quire explain`
+//   glossary.ts   every name with its meaning, for `quire explain`; advice.ts counters in Linux and what to try; event-meanings.ts
 //   commands/     one file a command
 //   trace/        formats.ts has the list: lines of perf.ts (faults), ftrace.ts (tracepoints), strace.ts (system calls; flags.ts, errno-text.ts, peek.ts);
 //                 run-tracks.ts a run as rows of slices (tracks.ts, fault-slices.ts, run-counters.ts), for perfetto.ts (protobuf.ts), chrome.ts and

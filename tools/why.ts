@@ -335,10 +335,10 @@ export function readaheadText(decisions: readonly ReadaheadStory[]): string[] {
   return [...lines, '', ...meanings(used)];
 }
 const meanings = (used: ReadonlySet<ReasonCode>): string[] =>
-  reasonCodes.filter((code) => used.has(code)).flatMap((code) => [`${code}: ${reasons[code].sentence}`, ...(reasons[code].hint === '' ? [] : [`  ${reasons[code].hint}`])]);
+  reasonCodes.filter((code) => used.has(code)).flatMap((code) => [`${code}: ${reasons[code].sentence}`, `  ${reasons[code].hint}`]);
 const reasonText = (code: ReasonCode): string[] => {
   const { sentence, hint } = reasons[code];
-  return [`    ${code}: ${sentence}`, ...(hint === '' ? [] : [`      ${hint}`])];
+  return [`    ${code}: ${sentence}`, `      ${hint}`];
 };
 
 /** The short answer for all pieces: alike neighbours on one line, what comes again and again once, and what the reasons mean below. */

@@ -44,4 +44,4 @@ const kinds: Readonly<Record<Topic, string>> = {
   counters: 'report', cache: 'report of mm cache', lists: 'report of mm lru', vmstat: '/proc/vmstat', thp: 'hugepages-<size>kB/stats', groups: '/sys/fs/cgroup', options: 'option', presets: 'preset', policies: 'reclaim policy', engines: 'engine', costs: 'cost', tunables: 'tunable',
   reasons: 'reason', syscalls: 'system call', events: 'tracepoint', formats: 'format of traces', sanitizers: 'sanitizer', status: 'exit status',
 };
-const entryText = (e: Entry, inList: boolean): string => (inList ? `  ${e.name.padEnd(30)}  ${e.text}\n` : `${e.name} (${kinds[e.topic]})\n  ${e.text}\n`);
+const entryText = (e: Entry, inList: boolean): string => (inList ? `  ${e.name.padEnd(30)}  ${e.text}\n` : `${e.name} (${kinds[e.topic]})\n  ${e.text}\n${e.linux === undefined ? '' : `  Linux: ${e.linux}\n`}${e.advice === undefined ? '' : `  Try: ${e.advice}\n`}`);
