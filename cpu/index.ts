@@ -20,7 +20,7 @@
 //   emit/refill.ts      the common misses, with emit/level.ts (a TLB level), pointers.ts (a page-walk cache), scan.ts and oldest.ts (searching ways)
 //   interp.ts           the emitted interpreter: one loop over decoded records, the same steps as reference/loop.ts
 //   jit/region.ts       which instructions are translated together; jit/groups.ts: accesses that share a probe
-//   jit/translate.ts    a region as one function; jit/cache.ts, hotness.ts: when it is made, kept, dropped; jit/dump.ts: how it reads
+//   jit/translate.ts    a region as one function; jit/sites.ts: what accesses in loops remember; jit/cache.ts, hotness.ts: when it is made, kept, dropped; jit/dump.ts: how it reads
 //   engine.ts           the TypeScript side of interpreter and regions
 //   image.ts            what is needed to put the machine back to a moment: columns, and frames shared between images
 //   machine.ts          arena, RAM, MMU and hart put together: run(budget) -> Exit; fits kernel/machine.ts by shape

@@ -23,6 +23,8 @@ import { INSTRUCTIONS, opOf } from '../isa/table.ts';
 import { findGroups } from './groups.ts';
 import type { Group, Member } from './groups.ts';
 import type { Region, RegionNode, Row, Target } from './region.ts';
+import { Sites } from './sites.ts';
+import type { Site } from './sites.ts';
 
 const NO_MEMBERS: ReadonlyMap<number, Member> = new Map();
 const JAL = opOf('jal'), JALR = opOf('jalr'), FENCE = opOf('fence');
@@ -73,6 +75,8 @@ class Translation implements Translated {
   private readonly temporaries = new Map<string, number>();
 
   private members: ReadonlyMap<number, Member> = NO_MEMBERS;
+  private readonly sites: Sites | null;
+  private node!: RegionNode;
   private readonly groupLocals = new Map<Group, { readonly host: number; readonly stampAt: number }>();
   private exit!: Label;
   private readonly labels = new Map<RegionNode, Label>();
@@ -95,6 +99,7 @@ class Translation implements Translated {
     this.slot = c.local(Type.I32);
     this.stampAt = c.local(Type.I32);
     this.fcsr = c.local(Type.I32);
+    this.sites = refill === null ? new Sites(c, region) : null;
     this.findRegisters();
     this.emit();
   }
@@ -124,6 +129,7 @@ class Translation implements Translated {
     for (const [f, local] of this.floats) c.i32(0).mem(Mem.f64_load, layout.registers + 8 * (f + 33)).set(local);
     if (this.usesFcsr) c.i32(0).mem(Mem.i32_load, layout.fcsr).set(this.fcsr);
     c.i32(this.slotOf(region.head.page)).mem(Mem.i32_load, layout.exec + Slot.Stamp).set(this.stampAt);
+    this.sites?.emitForget(c);
 
     this.exit = c.block();
     this.emitNode(region.head);
@@ -218,6 +224,7 @@ class Translation implements Translated {
   private emitBody(node: RegionNode): void {
     const { code: c } = this;
     const { rows, ending } = node;
+    this.node = node;
     this.members = this.refill === null ? findGroups(rows) : NO_MEMBERS;
     rows.forEach((row, i) => {
       if (i < rows.length - 1 || ending.kind === 'goto' || ending.kind === 'stop') this.emitRow(row, this.members.get(i));
@@ -391,8 +398,18 @@ class Translation implements Translated {
     if (d.imm !== 0) c.i64(d.imm).op(Op.i64_add);
     c.set(this.address);
     const probe = { table: isStore ? this.layout.write : this.layout.read, address: this.address, slot: this.slot };
-    emitMissTest(c, probe, lenBytes);
     const stamp = (): void => this.pushStamp();
+    const site = this.sites?.of(this.node, row, isStore) ?? null;
+    if (site !== null) {
+      this.emitRecall(row, site, probe.table, lenBytes, () => {});
+      c.get(site.stampAt);
+      stamp();
+      c.mem(Mem.f64_store);
+      c.get(this.address).op(Op.i32_wrap_i64).get(site.delta).op(Op.i32_add);
+      this.emitTransfer(row, access);
+      return;
+    }
+    emitMissTest(c, probe, lenBytes);
     c.if();
     if (this.refill === null) {
       this.leave(row.offset, RegionExit.Missed);
@@ -407,6 +424,25 @@ class Translation implements Translated {
     emitStampAndHost(c, probe, stamp);
     this.emitTransfer(row, access);
   }
+  /** Sees to it that a site remembers the page of the address; leaves if the filter has it not. @param orToo pushes a further reason to ask the filter, or-ed */
+  private emitRecall(row: Row, site: Site, table: number, lenBytes: number, orToo: () => void): void {
+    const { code: c, address, slot } = this;
+    const pushTag = (): void => { c.get(address).i64(~4095 | (lenBytes - 1)).op(Op.i64_and); };
+    pushTag();
+    c.get(site.tag).op(Op.i64_ne);
+    orToo();
+    c.if();
+    emitMissTest(c, { table, address, slot }, lenBytes);
+    orToo();
+    c.if();
+    this.leave(row.offset, RegionExit.Missed);
+    c.end();
+    pushTag();
+    c.set(site.tag);
+    c.get(slot).mem(Mem.i32_load, table + Slot.Delta).set(site.delta);
+    c.get(slot).mem(Mem.i32_load, table + Slot.Stamp).set(site.stampAt);
+    c.end();
+  }
 
   /** An access of a group: the first asks for all, the others know where their bytes are. */
   private emitMember(row: Row, access: Access, { group, isFirst, offset, stamps }: Member): void {
@@ -420,13 +456,23 @@ class Translation implements Translated {
       if (start !== 0) c.i64(start).op(Op.i64_add);
       c.set(this.address);
       const probe = { table: group.hasStore ? this.layout.write : this.layout.read, address: this.address, slot: this.slot };
-      emitMissTest(c, probe, group.alignment);
-      c.get(this.address).op(Op.i32_wrap_i64).i32(PAGE_SIZE - 1).op(Op.i32_and).i32(PAGE_SIZE - group.lenBytes).op(Op.i32_gt_u, Op.i32_or);
-      c.if();
-      this.leave(row.offset, RegionExit.Missed);
-      c.end();
-      c.get(this.slot).mem(Mem.i32_load, probe.table + Slot.Stamp).set(known.stampAt);
-      c.get(this.address).op(Op.i32_wrap_i64).get(this.slot).mem(Mem.i32_load, probe.table + Slot.Delta).op(Op.i32_add).set(known.host);
+      const orStraddles = (): void => {
+        c.get(this.address).op(Op.i32_wrap_i64).i32(PAGE_SIZE - 1).op(Op.i32_and).i32(PAGE_SIZE - group.lenBytes).op(Op.i32_gt_u, Op.i32_or);
+      };
+      const site = this.sites?.of(this.node, row, group.hasStore) ?? null;
+      if (site !== null) {
+        this.emitRecall(row, site, probe.table, group.alignment, orStraddles);
+        c.get(site.stampAt).set(known.stampAt);
+        c.get(this.address).op(Op.i32_wrap_i64).get(site.delta).op(Op.i32_add).set(known.host);
+      } else {
+        emitMissTest(c, probe, group.alignment);
+        orStraddles();
+        c.if();
+        this.leave(row.offset, RegionExit.Missed);
+        c.end();
+        c.get(this.slot).mem(Mem.i32_load, probe.table + Slot.Stamp).set(known.stampAt);
+        c.get(this.address).op(Op.i32_wrap_i64).get(this.slot).mem(Mem.i32_load, probe.table + Slot.Delta).op(Op.i32_add).set(known.host);
+      }
     }
     if (stamps) {
       c.get(known.stampAt);
