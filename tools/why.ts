@@ -282,6 +282,7 @@ export function emptyText(where: number, around: Neighbours | null): string {
 }
 
 
+export const NO_FAULT = 'No fault of this address space is on record';
 /** The long answer for one piece. */
 export function pieceText(piece: Piece): string[] {
   const { backing, fault } = piece;
@@ -300,7 +301,7 @@ export function pieceText(piece: Piece): string[] {
     // The zero page comes in one size, whatever larger ones are enabled.
     if (!backing.what.includes('zero') && piece.cache === null) lines.push(`  wanted ${sizeOf(fault.wantedOrder)} (order ${fault.wantedOrder}), got ${sizeOf(fault.gotOrder)} (order ${fault.gotOrder})`);
     for (const code of fault.reasons) if (piece.cache?.reasons.includes(code) !== true) lines.push(...reasonText(code));
-  } else if (backing.what !== 'nothing' && backing.what !== 'in swap' && !piece.changes.some(({ reason }) => reason.startsWith('collapse-'))) lines.push('  No fault of this address space is on record: from before a fork, or moved here.');
+  } else if (backing.what !== 'nothing' && backing.what !== 'in swap' && !piece.changes.some(({ reason }) => reason.startsWith('collapse-'))) lines.push(`  ${NO_FAULT}: from before a fork, or moved here.`);
   if (piece.cache !== null) lines.push(...cacheStoryText(piece.cache));
   if (piece.eviction !== null) lines.push(...evictionText(piece.eviction));
   for (const change of piece.changes) lines.push(`  cycle ${change.cycle}: ${hex(change.address)}, ${change.pages} pages:`, ...reasonText(change.reason));

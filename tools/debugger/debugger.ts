@@ -8,6 +8,7 @@ import type { Fields, Moment } from './fields.ts';
 import type { GuestCode } from './guest-code.ts';
 import { Points } from './points.ts';
 import type { Point } from './points.ts';
+import { comparePlaces } from './timeline.ts';
 import type { Place, Stop, Timeline, Until } from './timeline.ts';
 import { Words } from './words.ts';
 
@@ -32,6 +33,8 @@ export class Debugger {
   /** Where the last move came from: `seek -` goes there. */
   previous: Place | null = null;
   last: Arrival;
+  /** The question that the last move asked; null: none, it went to a place. */
+  private asked: Until | null = null;
   /** Asked now and then on a long way forward; null: nobody can want that. */
   wantsStop: (() => boolean) | null = null;
 
@@ -56,6 +59,10 @@ export class Debugger {
   get isInside(): boolean {
     return this.timeline.place.phase >= 0;
   }
+  /** Only between two instructions of a program can anything be changed from outside. @throws UserError */
+  needsOutside(command: string): void {
+    if (this.isInside) throw new UserError(`${command}: the kernel is in the middle of its work, which can only be looked at. Write out to go on to the program, or reverse-out to go back to it.`);
+  }
   /** Fields that `print` and addresses may name here. */
   get fields(): readonly Fields[] {
     return this.timeline.fault === null ? [taskFields, counterFields] : [taskFields, counterFields, faultFields];
@@ -76,6 +83,7 @@ export class Debugger {
     const moment = (more: Partial<Moment>): Moment => this.moment(more);
     const { wantsStop } = this;
     const until: Until = { ...this.points.until(moment, extra), ...(direction === 'forward' && wantsStop !== null ? { patienceMs: PATIENCE_MS } : {}) };
+    this.asked = until;
     for (let tries = 0; tries < MAX_TRIES; tries++) {
       const stop = this.timeline[direction](until);
       if (stop.kind === 'interrupted' && wantsStop?.() === false) continue;
@@ -102,6 +110,7 @@ export class Debugger {
   }
   private leave(): void {
     this.previous = this.timeline.place;
+    this.asked = null;
     this.selected = null;
   }
 
@@ -112,9 +121,17 @@ export class Debugger {
     try {
       return look(this.timeline);
     } finally {
-      this.timeline.seek(place);
+      this.comeBack(place);
       this.selected = selected;
     }
+  }
+  /** A store to watched memory has its number among those that were asked about: it is found by asking again. */
+  private comeBack(place: Place): void {
+    const { timeline, asked } = this;
+    const { store, ...near } = place;
+    timeline.seek(near);
+    if (store === undefined || asked === null) return;
+    while (comparePlaces(timeline.place, place) < 0) if (timeline.forward({ ...asked, place: { ...near, event: near.event + 1, phase: 0 } }).kind !== 'memory') return;
   }
   /** The fault under way, else the last one before this place, with all its phases up to here; null: there was none. */
   recentFault(): FaultRecord | null {

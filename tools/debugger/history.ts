@@ -1,8 +1,9 @@
 // Who wrote something last: found by going back to it. Here: last writes of memory, entries, folio fields, counters; the fault that made an entry what
 // it is. Not here: the way back itself (replay.ts).
 import { asPfn, hex, PAGE_SIZE } from '#base';
-import { MemdescType, syscallName } from '#kernel';
+import { mappingChanged, MemdescType, reasonCodes, syscallName } from '#kernel';
 import type { FaultRecord } from '#kernel';
+import type { ChangeStory } from '../why.ts';
 import type { Debugger } from './debugger.ts';
 import { registersOf } from './programs.ts';
 import type { MemoryWatch, Place, Stop, Timeline, ValueWatch } from './timeline.ts';
@@ -25,21 +26,19 @@ export interface LastWrite extends Writer {
   readonly after: number | null;
 }
 
-/** Looked for together; told by the watch's id. null: not since the run began. */
-export function lastWrites(d: Debugger, memory: readonly MemoryWatch[], values: readonly ValueWatch[] = []): Map<number, LastWrite | null> {
-  const found = new Map<number, LastWrite | null>([...memory, ...values].map(({ id }) => [id, null]));
-  d.excursion((timeline) => {
-    const missing = (watch: { readonly id: number }): boolean => found.get(watch.id) === null;
-    while (memory.some(missing) || values.some(missing)) {
-      const stop = timeline.backward({ memory: memory.filter(missing), values: values.filter(missing) });
-      if (stop.kind !== 'memory' && stop.kind !== 'value') return;
-      const { place } = timeline;
-      found.set(stop.watch.id, tell(d, timeline, stop));
-      timeline.seek(place);
-    }
+/** What is looked for: one of the two. */
+export type WriteTarget = { readonly memory: MemoryWatch } | { readonly value: ValueWatch };
+/** Faults are recorded on the way, so that it can be said in which one it was. */
+const recordsFaults = { phases: (): boolean => false };
+
+/** null: not since the run began. */
+export function lastWrite(d: Debugger, target: WriteTarget): LastWrite | null {
+  return d.excursion((timeline) => {
+    const stop = timeline.backward({ ...recordsFaults, orHere: true, ...('memory' in target ? { memory: [target.memory] } : { values: [target.value] }) });
+    return stop.kind === 'memory' || stop.kind === 'value' ? tell(d, timeline, stop) : null;
   });
-  return found;
 }
+const entryWatch = ({ address }: PtLevel): MemoryWatch => ({ id: -1, space: 'physical', start: address, lenBytes: 8, on: 'change' });
 function tell(d: Debugger, timeline: Timeline, stop: Stop & { kind: 'memory' | 'value' }): LastWrite {
   const { place, session } = timeline;
   const { current, system } = session.kernel;
@@ -67,27 +66,32 @@ function during({ fault, session: { kernel } }: Timeline): string | null {
 }
 
 /** The levels of a walk, each with who wrote its entry last. */
-export function writersOf(d: Debugger, levels: readonly PtLevel[]): PtLevel[] {
-  const found = lastWrites(d, levels.map((level, i) => ({ id: -1 - i, space: 'physical', start: level.address, lenBytes: 8, on: 'change' })));
-  return levels.map((level, i) => {
-    const write = found.get(-1 - i) ?? null;
-    return { ...level, writer: write === null ? null : { event: write.event, insn: write.insn, by: write.by } };
-  });
-}
+export const writersOf = (d: Debugger, levels: readonly PtLevel[]): PtLevel[] => levels.map((level) => {
+  const write = lastWrite(d, { memory: entryWatch(level) });
+  return { ...level, writer: write === null ? null : { event: write.event, insn: write.insn, by: write.by } };
+});
 
-/** The last fault before here that changed one of some words of page tables, whole; null: something else changed them last, or nothing. */
-export function faultBehind(d: Debugger, entry: PtLevel): { readonly fault: FaultRecord | null; readonly write: LastWrite | null } {
+/** What made an entry what it is: a fault, whole; or a change of the mapping that had a reason; or neither, and only where it was written. */
+export interface EntryOrigin { readonly fault: FaultRecord | null; readonly change: ChangeStory | null; readonly write: LastWrite | null }
+export function originOf(d: Debugger, entry: PtLevel, mmId: number, va: number): EntryOrigin {
   return d.excursion((timeline) => {
-    for (;;) {
-      const stop = timeline.backward({ memory: [{ id: -1, space: 'physical', start: entry.address, lenBytes: 8, on: 'change' }] });
-      if (stop.kind !== 'memory') return { fault: null, write: null };
+    for (let isFirst = true; ; isFirst = false) {
+      const stop = timeline.backward({ ...recordsFaults, orHere: isFirst, memory: [entryWatch(entry)] });
+      if (stop.kind !== 'memory') return { fault: null, change: null, write: null };
       // The walker only marks what is there.
       if (stop.line === null) continue;
       const write = tell(d, timeline, stop);
-      const { fault } = timeline;
-      if (fault === null) return { fault: null, write };
-      const end = timeline.forward({ phases: (each, phase) => each.number === fault.number && phase.name === 'return' });
-      return { fault: end.kind === 'phase' ? end.fault : fault, write };
+      const { fault, place } = timeline;
+      if (fault !== null) {
+        const end = timeline.forward({ phases: (each, phase) => each.number === fault.number && phase.name === 'return' });
+        return { fault: end.kind === 'phase' ? end.fault : fault, change: null, write };
+      }
+      // Who collapses or splits says so at the end, before a program runs on.
+      const covers = ([id, address = 0, pages = 0]: readonly number[]): boolean => id === mmId && address <= va && va < address + pages * PAGE_SIZE;
+      const told = timeline.forward({ events: { points: new Set([mappingChanged]), at: (_, values) => covers(values) }, place: { instret: place.instret + 1, event: 0, phase: -1 } });
+      if (told.kind !== 'event') return { fault: null, change: null, write };
+      const [, address = 0, pages = 0, reason = 0] = told.values;
+      return { fault: null, change: { cycle: timeline.session.machine.clockCycles, address, pages, reason: reasonCodes[reason]! }, write };
     }
   });
 }

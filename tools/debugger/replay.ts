@@ -171,7 +171,7 @@ class Replay implements Timeline {
       if (from === null) return null;
       this.returnTo(from);
       const after = floor !== null && comparePlaces(floor, from.place) > 0 ? floor : null;
-      const found = this.run({ until, after, limit, want: 'last', comesToLimit: limit !== here });
+      const found = this.run({ until, after, limit, want: 'last', comesToLimit: limit !== here || until.orHere === true });
       if (found !== null) return found;
       if (floor !== null && comparePlaces(floor, from.place) >= 0) return null;
       limit = from.place;

@@ -54,6 +54,8 @@ export interface Until {
   readonly instructions?: (pc: number) => boolean;
   /** No further than here. */
   readonly place?: Place;
+  /** backward() only: what memory and values say was done on the way to the present place counts, though the place behind it is this one. */
+  readonly orHere?: boolean;
   /** forward() only: no longer than so many milliseconds of the host's time; then it stops as 'interrupted', for the caller to look at keys and sockets,
    *  and can be called again. */
   readonly patienceMs?: number;

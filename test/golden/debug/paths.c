@@ -16,7 +16,7 @@ static long call(long nr, word a, word b, word c, word d, word e, word f) {
     __asm__ volatile("ecall" : "+r"(a0) : "r"(a1), "r"(a2), "r"(a3), "r"(a4), "r"(a5), "r"(a7) : "memory");
     return (long)a0;
 }
-enum { OPENAT = 56, EXIT = 93, NANOSLEEP = 101, CLONE = 220, MMAP = 222, MADVISE = 233, WAIT4 = 260 };
+enum { OPENAT = 56, WRITE_TO = 64, EXIT = 93, NANOSLEEP = 101, CLONE = 220, MMAP = 222, MADVISE = 233, WAIT4 = 260 };
 enum { KIB = 1024, MIB = 1024 * KIB, PAGE = 4 * KIB };
 enum { READ = 1, WRITE = 2, PRIVATE = 2, FIXED = 16, ANONYMOUS = 32, HUGEPAGE = 14, PAGEOUT = 21, SIGCHLD = 17, AT_FDCWD = -100 };
 
@@ -48,17 +48,23 @@ __attribute__((noinline)) static char file_page(void) {
     volatile char *file = (volatile char *)call(MMAP, 0, 256 * KIB, READ, PRIVATE, fd, 0);
     return file[10 * PAGE];
 }
-/** A page that went to swap. */
+static void sleep_milliseconds(long milliseconds) {
+    long time[2] = { 0, milliseconds * 1000000 };
+    call(NANOSLEEP, (word)time, 0, 0, 0, 0, 0);
+}
+/** A page that went to swap: written, and then, when it was clean, let go. */
 __attribute__((noinline)) static char swapped(volatile char *region) {
     call(MADVISE, (word)region, 64 * KIB, PAGEOUT, 0, 0, 0);
+    sleep_milliseconds(10);
+    long fd = call(OPENAT, AT_FDCWD, (word)"/sys/fs/cgroup/memory.reclaim", 1, 0, 0, 0);
+    call(WRITE_TO, fd, (word)"64K", 3, 0, 0, 0);
     return region[5 * PAGE];
 }
 /** 2 MiB of small folios, advised to be huge: khugepaged makes one of them while the program sleeps. */
 __attribute__((noinline)) static char collapsed(volatile char *region) {
     for (word at = 0; at < 2 * MIB; at += PAGE) region[at] = 4;
     call(MADVISE, (word)region, 2 * MIB, HUGEPAGE, 0, 0, 0);
-    long seconds[2] = { 1, 0 };
-    call(NANOSLEEP, (word)seconds, 0, 0, 0, 0, 0);
+    sleep_milliseconds(900);
     return region[MIB];
 }
 

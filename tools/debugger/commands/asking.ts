@@ -3,14 +3,14 @@ import { hex, PAGE_SIZE, UserError } from '#base';
 import { backingOf, mappersOf, reasons } from '#kernel';
 import type { Mm, ReasonCode } from '#kernel';
 import { evictionAt } from '../../evictions.ts';
-import { cacheStoryOf, emptyText, pieceText, storyOf, vmaViewOf } from '../../why.ts';
+import { cacheStoryOf, emptyText, NO_FAULT, pieceText, storyOf, vmaViewOf } from '../../why.ts';
 import type { Piece } from '../../why.ts';
 import type { Debugger } from '../debugger.ts';
 import { counterNames, resultName } from '../fields.ts';
-import { faultBehind, lastWrites, lastWriteText } from '../history.ts';
+import { lastWrite, lastWriteText, originOf } from '../history.ts';
+import type { WriteTarget } from '../history.ts';
 import { readPlace } from '../places.ts';
 import { readFolioField } from '../points.ts';
-import type { MemoryWatch, ValueWatch } from '../timeline.ts';
 import { diffText, diffView, snapshotOf } from '../views/diff.ts';
 import type { Snapshot } from '../views/diff.ts';
 import { folioField, pidsOf } from '../views/folio.ts';
@@ -21,7 +21,7 @@ import type { Answer, DebugCommand } from './command.ts';
 
 const ID = -1;
 /** What `last-write` was asked for. */
-function readTarget(d: Debugger, rest: string): { readonly what: string; readonly memory: readonly MemoryWatch[]; readonly values: readonly ValueWatch[] } {
+function readTarget(d: Debugger, rest: string): { readonly what: string; readonly target: WriteTarget } {
   const [first = '', second = '', third, ...more] = rest.split(/\s+/);
   if (more.length > 0 || (third !== undefined && ['pte', 'folio', 'counter'].includes(first))) throw new UserError(`last-write ${rest}: too many words. Write last-write pte ADDRESS, folio FRAME.FIELD, counter NAME, or ADDRESS [LENGTH].`);
   switch (first) {
@@ -29,16 +29,16 @@ function readTarget(d: Debugger, rest: string): { readonly what: string; readonl
     case 'pte': {
       const va = d.words.address(second, 'last-write pte');
       const entry = ptView(d.words.mm('last-write pte'), va).levels.at(-1)!;
-      return { what: `entry of ${hex(va)} (${hex(entry.table)}[${entry.index}])`, memory: [{ id: ID, space: 'physical', start: entry.address, lenBytes: 8, on: 'change' }], values: [] };
+      return { what: `entry of ${hex(va)} (${hex(entry.table)}[${entry.index}])`, target: { memory: { id: ID, space: 'physical', start: entry.address, lenBytes: 8, on: 'change' } } };
     }
     case 'folio': {
       const { pfn, field } = readFolioField(second, d.words);
-      return { what: `${field} of folio ${hex(pfn)}`, memory: [], values: [{ id: ID, read: (session) => folioField(session, pfn, field) }] };
+      return { what: `${field} of folio ${hex(pfn)}`, target: { value: { id: ID, read: (session) => folioField(session, pfn, field) } } };
     }
     case 'counter': {
       const name = counterNames.find((counter) => counter === second);
       if (name === undefined) throw new UserError(`last-write counter ${second}: no such counter. quire explain vmstat lists them.`);
-      return { what: name, memory: [], values: [{ id: ID, read: ({ kernel: { system } }) => system.vmstat.get(name) }] };
+      return { what: name, target: { value: { id: ID, read: ({ kernel: { system } }) => system.vmstat.get(name) } } };
     }
   }
   const va = d.words.address(first, 'last-write');
@@ -48,7 +48,7 @@ function readTarget(d: Debugger, rest: string): { readonly what: string; readonl
   const { pfn, what } = backingOf(mm, Math.floor(va / PAGE_SIZE));
   if (pfn === 0) throw new UserError(`last-write ${hex(va)}: ${what === 'in swap' ? 'the page is in swap' : 'nothing is mapped there'}. last-write pte ${hex(va)} tells who made it so.`);
   // The frame, not the address: so that writes by the kernel and through other mappings count, and the zeroing before the first of all.
-  return { what: `${hex(va)} (frame ${hex(pfn)})`, memory: [{ id: ID, space: 'physical', start: pfn * PAGE_SIZE + (va % PAGE_SIZE), lenBytes, on: 'write' }], values: [] };
+  return { what: `${hex(va)} (frame ${hex(pfn)})`, target: { memory: { id: ID, space: 'physical', start: pfn * PAGE_SIZE + (va % PAGE_SIZE), lenBytes, on: 'write' } } };
 }
 
 /** Why a page is as it is: the folio behind it, the fault or whatever else wrote its entry, and what was decided there. */
@@ -60,14 +60,14 @@ function whyAddress(d: Debugger, word: string): Answer {
   const vpn = Math.floor(va / PAGE_SIZE);
   const backing = backingOf(mm, vpn);
   const view = ptView(mm, va);
-  const { fault, write } = faultBehind(d, view.levels.at(-1)!);
+  const { fault, change, write } = originOf(d, view.levels.at(-1)!, mm.id, va);
   const pages = backing.folio === 0 ? 1 : 2 ** backing.order;
   const piece: Piece = {
     start: vpn * PAGE_SIZE, pages: 1, vma: vmaViewOf(mm, vma), filePage: vma.file === null ? null : vma.pgoff + vpn - vma.start / PAGE_SIZE, backing,
     mappedBy: backing.folio === 0 ? [] : mappersOf(mm, backing.folio).map((m) => ({ pids: pidsOf(d.session, m.mmId), address: m.address, pages: m.pages })),
-    fault: fault === null || fault.result !== 0 ? null : storyOf(fault, fault.kind.startsWith('file') ? 1 : pages, vpn), cache: cacheStoryOf(d.session, backing), changes: [], eviction: evictionAt(d.session, mm, vpn),
+    fault: fault === null || fault.result !== 0 ? null : storyOf(fault, fault.kind.startsWith('file') ? 1 : pages, vpn), cache: cacheStoryOf(d.session, backing), changes: change === null ? [] : [change], eviction: evictionAt(d.session, mm, vpn),
   };
-  const text = pieceText(piece);
+  const text = pieceText(piece).filter((line) => write === null || !line.includes(NO_FAULT));
   return answer('why', { address: va, piece, write, fault: fault === null ? null : { number: fault.number, kind: fault.kind, result: resultName(fault.result) } }, (ink) => [
     ink.head(text[0]!), ...text.slice(1), ...(write === null ? ['  its entry has not been written since the run began'] : [`  its entry was written at #${write.event}, insn ${write.insn}, by ${write.by}`]),
   ]);
@@ -93,8 +93,8 @@ export const askingCommands: readonly DebugCommand[] = [
     details: ['TARGET: pte ADDRESS, folio FRAME.FIELD, counter NAME, or ADDRESS [LENGTH]. The answer has the event and the line: of the kernel\'s TypeScript, or of the program\'s source.'],
     complete: (_, before) => (before.length === 0 ? ['pte', 'folio', 'counter'] : before[0] === 'counter' ? counterNames : []),
     run(d, rest) {
-      const { what, memory, values } = readTarget(d, rest);
-      const write = lastWrites(d, memory, values).get(ID) ?? null;
+      const { what, target } = readTarget(d, rest);
+      const write = lastWrite(d, target);
       return answer('last-write', { what, write }, () => lastWriteText(what, write));
     },
   },

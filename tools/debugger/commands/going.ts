@@ -78,6 +78,7 @@ export const goingCommands: readonly DebugCommand[] = [
   }),
   ...both({ name: 'out', usage: '', summary: 'out of the kernel: to the next instruction of a program' }, { forward: ['user'], backward: [] }, 'back to the instruction at which the kernel was entered', (d, direction, name, rest) => {
     none(name, rest);
+    if (!d.isInside) throw new UserError(`${name}: this is between two instructions of the program. into goes into the kernel, stepi to the next instruction.`);
     d.move(direction, anyInstruction);
     return arrived(d);
   }),
@@ -116,6 +117,7 @@ export const goingCommands: readonly DebugCommand[] = [
   {
     name: 'input', usage: '[TEXT]', group: 'other', summary: 'what the program reads next; alone: the input\'s end', details: ['TEXT may be in quotes, with \\n in it; a line end is added to what is not quoted.'],
     run(d, rest) {
+      d.needsOutside('input');
       let text = `${rest}\n`;
       if (rest.startsWith('"')) {
         try {

@@ -114,6 +114,7 @@ export const programCommands: readonly DebugCommand[] = [
       const target = match[1]!.trim().replace(/^\$/, '');
       const value = valueOf(d, match[2]!.trim());
       if (typeof value !== 'bigint') throw new UserError(`set ${target}: ${String(value)} is no number.`);
+      d.needsOutside('set');
       const { tid } = d.words.task('set');
       const register = registerNames.indexOf(target);
       if (register >= 0) {

@@ -12,7 +12,7 @@ import type { Ink } from '../ink.ts';
 import type { Place } from '../timeline.ts';
 import { folioFlagNames } from './folio.ts';
 import { entryFlags } from './page-table.ts';
-import { plural, sizeOfOrder } from './text.ts';
+import { plural, runs, sizeOfOrder } from './text.ts';
 import { tlbFlags, tlbView } from './tlb.ts';
 
 export const diffKinds = ['mappings', 'entries', 'folios', 'lists', 'tlb', 'counters'] as const;
@@ -70,7 +70,8 @@ const counters = ({ kernel: { system } }: Session): Map<string, Item> => table([
   ...Object.entries(system.faultsByKind()).map(([kind, n], i) => ({ name: `faults ${kind}`, group: '', at: 1_000_000 + 1000 * i, text: `${n}` })),
 ]);
 
-export interface Change { readonly group: string; readonly name: string; readonly before: string | null; readonly after: string | null }
+/** `at`: what neighbours are told by. */
+export interface Change { readonly group: string; readonly name: string; readonly at: number; readonly before: string | null; readonly after: string | null }
 export interface DiffView { readonly from: Place; readonly to: Place; readonly changes: Readonly<Record<DiffKind, readonly Change[]>> }
 
 export function diffView(a: Snapshot, b: Snapshot): DiffView {
@@ -79,7 +80,7 @@ export function diffView(a: Snapshot, b: Snapshot): DiffView {
     const keys = [...new Set([...before.keys(), ...after.keys()])].filter((key) => before.get(key)?.text !== after.get(key)?.text);
     const items = keys.map((key) => ({ item: (after.get(key) ?? before.get(key))!, before: before.get(key)?.text ?? null, after: after.get(key)?.text ?? null }));
     items.sort((x, y) => (x.item.group < y.item.group ? -1 : x.item.group > y.item.group ? 1 : x.item.at - y.item.at));
-    return [kind, items.map(({ item, ...texts }): Change => ({ group: item.group, name: item.name, ...texts }))];
+    return [kind, items.map(({ item, ...texts }): Change => ({ group: item.group, name: item.name, at: item.at, ...texts }))];
   })) as unknown as Record<DiffKind, Change[]>;
   return { from: a.place, to: b.place, changes };
 }
@@ -96,15 +97,18 @@ export function diffText({ from, to, changes }: DiffView, ink: Ink): string[] {
     if (all.length === 0) continue;
     lines.push(ink.head(`${titles[kind]}: ${plural(all.length, 'change')}`));
     let group = '';
-    for (const change of all.slice(0, MAX_LINES)) {
-      if (change.group !== group && kind !== 'folios' && kind !== 'counters') lines.push(` ${change.group}`);
-      group = change.group;
-      lines.push(...changeText(kind, change));
+    const rows = runs(all, (a, b) => kind === 'entries' && b.at === a.at + 1 && a.group === b.group && likeNeighbours(a.before, b.before) && likeNeighbours(a.after, b.after));
+    for (const { first, last, times } of rows.slice(0, MAX_LINES)) {
+      if (first.group !== group && kind !== 'folios' && kind !== 'counters') lines.push(` ${first.group}`);
+      group = first.group;
+      lines.push(...changeText(kind, times === 1 ? first : { ...first, name: `${first.name}-${hex((last.at + 1) * PAGE_SIZE)}` }), ...(times === 1 ? [] : [`    and so on, ${times} pages`]));
     }
-    if (all.length > MAX_LINES) lines.push(`  and ${plural(all.length - MAX_LINES, 'change')} more`);
+    if (rows.length > MAX_LINES) lines.push(`  and ${plural(rows.slice(MAX_LINES).reduce((n, { times }) => n + times, 0), 'change')} more`);
   }
   return lines.length === 1 ? [...lines, 'Nothing has changed.'] : lines;
 }
+/** The same but for the frame, or slot of swap, that each has. */
+const likeNeighbours = (a: string | null, b: string | null): boolean => a?.replace(/0x[\da-f]+/, '') === b?.replace(/0x[\da-f]+/, '');
 function changeText(kind: DiffKind, { name, before, after }: Change): string[] {
   const glue = kind === 'mappings' ? '' : ' ';
   if (kind === 'counters') return [`  ${name} ${before ?? 0} -> ${after ?? 0}`];

@@ -10,12 +10,13 @@ const wordText = (low: number, high: number): string => {
   const kind = pteKindOf(low, high);
   return kind === 'none' ? '0' : kind === 'leaf' || kind === 'folded' || kind === 'prot none' || kind === 'table' ? `${hex(ptePfn(low))} ${entryFlags(low, high)}` : `${kind} ${hex(low >>> 0)}`;
 };
-const frameStep = (a: number, b: number): number => (a === 0 && b === 0 ? 0 : ptePfn(b) - ptePfn(a));
+const isFrame = (low: number): boolean => low === 0 || ['leaf', 'folded', 'prot none', 'table'].includes(pteKindOf(low, 0));
+/** Do neighbours have words that go on: the same, those of neighbouring frames, or those of neighbouring slots of swap? */
+const goOn = (a: number, b: number): boolean => (a & 0x3ff) === (b & 0x3ff) && isFrame(a) === isFrame(b) && (isFrame(a) ? [0, 1].includes(a === 0 && b === 0 ? 0 : ptePfn(b) - ptePfn(a)) : (b >>> 12) - (a >>> 12) === 1);
 /** Words next to each other that changed alike are one line. */
 export function pteChangeText(changes: readonly PteChange[]): string[] {
   const alike = (a: PteChange, b: PteChange): boolean =>
-    a.table === b.table && b.index === a.index + 1 && (a.newLow & 0x3ff) === (b.newLow & 0x3ff) && (a.oldLow & 0x3ff) === (b.oldLow & 0x3ff) && a.newHigh === b.newHigh && a.oldHigh === b.oldHigh
-    && [0, 1].includes(frameStep(a.newLow, b.newLow)) && [0, 1].includes(frameStep(a.oldLow, b.oldLow));
+    a.table === b.table && b.index === a.index + 1 && a.newHigh === b.newHigh && a.oldHigh === b.oldHigh && goOn(a.oldLow, b.oldLow) && goOn(a.newLow, b.newLow);
   return runs(changes, alike).map(({ first, last, times }) => {
     const place = `pte ${hex(first.table)}[${first.index}${times > 1 ? `-${last.index}` : ''}]`;
     return `${place}: ${wordText(first.oldLow, first.oldHigh)} -> ${wordText(first.newLow, first.newHigh)}${times > 1 ? ' ...' : ''}`;

@@ -1,0 +1,61 @@
+// quire debug: a whole session, as a person reads it: test/golden/debug/session.txt goes through one fault of each kind, session.out has the answers.
+// QUIRE_RECORD=1 npx vitest run test/e2e/debug-session.test.ts writes them anew. Line numbers of the kernel are left out of the comparison.
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { quire, root, scratch } from '../support/cli.ts';
+
+const golden = join(root, 'test/golden/debug');
+const files = scratch();
+let image: string;
+beforeAll(() => {
+  // 256 kB to be read by a mapping.
+  mkdirSync(files.path('disk'));
+  files.file('disk/numbers', Array.from({ length: 32768 }, (_, i) => `${i}`.padStart(7) + '\n').join(''), 0o644);
+  image = files.path('disk.img');
+  expect(quire(['mkfs', image, '--from', files.path('disk'), '--size', '4M'])).toMatchObject({ status: 0 });
+});
+afterAll(() => { files.remove(); });
+
+const machine = (): string[] => ['debug', '--mem', '64M', '--mthp', '64k=always', '--thp', 'madvise', '--swap', '16M', '--disk', image, '--set', '/sys/kernel/mm/transparent_hugepage/khugepaged/scan_sleep_millisecs=100'];
+const program = ['--', 'test/golden/debug/paths'];
+const withoutLines = (text: string): string => text.replace(/\.ts:\d+/g, '.ts:N');
+
+test.each(['jit', 'reference'])('first touch, fallback, copy on write, a file\'s page, swap, a collapse: into, phases, why, last-write, back and back again (%s)', (engine) => {
+  const { status, stdout, stderr } = quire([...machine(), '--engine', engine, '-x', join(golden, 'session.txt'), ...program]);
+  expect([status, stderr]).toEqual([0, '']);
+  const path = join(golden, 'session.out');
+  if (process.env['QUIRE_RECORD'] !== undefined) writeFileSync(path, withoutLines(stdout));
+  expect(existsSync(path), 'no recorded session: run with QUIRE_RECORD=1').toBe(true);
+  expect(withoutLines(stdout)).toBe(readFileSync(path, 'utf8'));
+  for (const line of stdout.split('\n')) expect(line.trim().split(' ').length === 1 || line.length <= 80, line).toBe(true);
+});
+test('the line that last-write names is the one that stores', () => {
+  const script = files.file('who.txt', 'break first_touch\ncontinue\ninto\nout\nlast-write pte 0x2000005000\nlast-write 0x2000005000 1\n');
+  const { status, stdout } = quire([...machine(), '--json', '-x', script, ...program]);
+  expect(status).toBe(0);
+  const answers = stdout.trim().split('\n').map((line) => JSON.parse(line) as { schema: string; write?: { line: string | null; pc: number | null; during: string | null; source: { line: number } | null } });
+  expect(answers.map(({ schema }) => schema)).toEqual(['point', 'stop', 'stop', 'stop', 'last-write', 'last-write'].map((name) => `quire.debug.${name}/1`));
+  const [, file, line] = /^(kernel\/[\w/-]+\.ts):(\d+)/.exec(answers[4]!.write!.line!)!;
+  expect(readFileSync(join(root, file!), 'utf8').split('\n')[Number(line) - 1]).toContain('machine.storePte(');
+  expect(answers[4]!.write!.during).toMatch(/^fault \d+ at 0x2000005000$/);
+  // The byte itself is the program's.
+  const source = readFileSync(join(golden, 'paths.c'), 'utf8').split('\n');
+  expect(source[answers[5]!.write!.source!.line - 1]).toContain('region[5 * PAGE] = 1;');
+});
+test('commands come from a pipe, too, and a first error ends them with status 2', () => {
+  const piped = quire([...machine(), ...program], 'break first_touch\ncontinue\nquit\nnever\n');
+  expect(piped).toMatchObject({ status: 0, stderr: '' });
+  expect(piped.stdout).toContain('Point 1: first_touch');
+  const wrong = quire([...machine(), ...program], '\nwhere\npt 0x\n');
+  expect([wrong.status, wrong.stderr.split('\n')[0]]).toEqual([2, 'quire: standard input:3: a number ends here. Write it as 4096, 0x1000 or 4K (K, M, G: times 1024).']);
+});
+test.each([
+  [['-x', '/nothing/steps.txt'], /^quire: -x \/nothing\/steps\.txt: cannot read .*: there is no such file\.\n$/],
+  [['-x', '/'], /^quire: -x \/: cannot read \/: it is a directory\.\n$/],
+  [['--inspect', 'fault', '--json'], /^quire: --inspect: the inspector takes over/],
+  [['--sript', 'x'], /^quire: --sript: not an option of quire debug\. Did you mean --script\?|^quire: --sript: not an option\. Did you mean --script\?/],
+])('%s is refused', (words, message) => {
+  const { status, stderr } = quire(['debug', ...words, '--', 'hello']);
+  expect([status, stderr]).toEqual([2, expect.stringMatching(message)]);
+});
