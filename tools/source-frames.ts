@@ -7,7 +7,7 @@ const MAX_FRAMES = 5;
 
 /** 'zapPtes (kernel/mm/unmap.ts:81)', the innermost first. @param stack of an Error */
 export function kernelFrames(stack: string): string[] {
-  const frames = stack.split('\n').slice(1).filter((line) => /\b(kernel|cpu|mmu)\/[\w/-]+\.ts:|\.mjs:/.test(line) && !passages.test(line));
+  const frames = stack.split('\n').slice(1).filter((line) => /\b(kernel|cpu|mmu)\/[\w/-]+\.ts:|\.cjs:/.test(line) && !passages.test(line));
   return frames.slice(0, MAX_FRAMES).map((line) => {
     const [, name = '', path = '', number = ''] = /at (?:(.*?) \()?(?:file:\/\/)?(.*?):(\d+):\d+\)?$/.exec(line.trim()) ?? [];
     const where = /((?:kernel|cpu|mmu)\/[\w/-]+\.ts)$/.exec(path)?.[1] ?? path.replace(/^.*\//, '');

@@ -5,13 +5,13 @@ import { SourceMap } from 'node:module';
 import { join } from 'node:path';
 import { packageRoot } from './host.ts';
 
-const BUNDLE_MAP = 'dist/quire.mjs.map';
+const BUNDLE_MAP = 'dist/quire.cjs.map';
 let map: SourceMap | null | undefined;
 
 /** The stack of an Error, its places in the sources' terms where they are known. */
 export function sourceStack(error: Error): string {
   return (error.stack ?? '').split('\n').map((line) => {
-    const [, before = '', row = '', column = ''] = /^(.*?)(?:file:\/\/)?[^ (]*quire\.mjs:(\d+):(\d+)\)?$/.exec(line) ?? [];
+    const [, before = '', row = '', column = ''] = /^(.*?)(?:file:\/\/)?[^ (]*quire\.cjs:(\d+):(\d+)\)?$/.exec(line) ?? [];
     if (row === '') return line;
     if (map === undefined) map = readMap();
     const entry = map?.findEntry(Number(row) - 1, Number(column) - 1);
