@@ -224,6 +224,7 @@ export class Mmu {
   /** Counts what such an engine has done since the last time. To be called when it has run; `cycles` does it, too. */
   settle(): void {
     const { unsettled, counters: c } = this;
+    if ((unsettled[0]! | unsettled[1]! | unsettled[2]! | unsettled[3]!) === 0) return;
     for (const access of [Access.Load, Access.Store]) {
       const hits = unsettled[access - 1]!;
       const walks = unsettled[access + 1]!;

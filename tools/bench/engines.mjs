@@ -2,8 +2,9 @@
 // Runs each workload in both, in turn, and prints the CPU seconds of `quire run` and of qemu-riscv64 (user and system, start-up and translation
 // included), million guest instructions a CPU second, and qemu's seconds over Quire's: 1 is as fast, 0.5 half as fast. Quire counts every TLB access,
 // qemu none. A ratio is the median of those of the pairs, so that a host that others use, too, slows both sides of it. Both must print the same.
-// Last, how long `quire run -- hello` takes by the clock with each engine. --quire names another build, to compare two. --no-counts leaves out the
+// Last, how long `quire run -- hello` takes by the clock with each engine, and what a TLB miss and a fault cost (misses-run.ts). --quire names another build, to compare two. --no-counts leaves out the
 // untimed run of each workload that counts its instructions and TLB misses.
+import { build } from 'esbuild';
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
@@ -42,7 +43,7 @@ function readOptions() {
   });
   const runs = Number(values.runs);
   if (!Number.isInteger(runs) || runs < 1) throw new BenchError(`--runs ${values.runs}: not a number of runs. Write a whole number, as in --runs 5.`);
-  const known = [...Object.keys(workloads), 'hello'];
+  const known = [...Object.keys(workloads), 'hello', 'misses'];
   const names = values.only?.split(',') ?? known;
   const unknown = names.find((name) => !known.includes(name));
   if (unknown !== undefined) throw new BenchError(`--only ${unknown}: no such workload. There are: ${known.join(', ')}.`);
@@ -141,7 +142,21 @@ function startUp(quire, hasQemu) {
   return [...found].map(([name, { wall, cpu }]) => ({ name, wallMs: median(wall), bestWallMs: Math.min(...wall), cpuMs: median(cpu) }));
 }
 
-function main() {
+/** Prints what an L1 miss that hits L2, a walk, and a fault that is answered at once cost: the best of three, for noise only adds. */
+async function misses(engine) {
+  const folder = mkdtempSync(join(tmpdir(), 'quire-bench-'));
+  try {
+    const runner = join(folder, 'misses.mjs');
+    await build({ entryPoints: [join(root, 'tools/bench/misses-run.ts')], outfile: runner, bundle: true, platform: 'node', format: 'esm', define: { QUIRE_DEBUG: 'false' }, logLevel: 'warning' });
+    const answers = [1, 2, 3].map(() => JSON.parse(spawnSync(process.execPath, [runner, engine], { encoding: 'utf8' }).stdout));
+    const best = (what) => Math.min(...answers.map((answer) => answer[what]));
+    console.log(`\na miss, beyond a hit: ${best('l2Hit').toFixed(0)} ns to L2, ${best('walk').toFixed(0)} ns with a walk; ${(1000 / best('fault')).toFixed(1)} million faults a second, to whoever maps the page and back`);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+async function main() {
   const options = readOptions();
   const hasQemu = spawnSync('qemu-riscv64', ['--version']).error === undefined;
   if (!hasQemu) console.error('qemu-riscv64 is missing: Quire\'s times alone. (Debian and Ubuntu: qemu-user.)');
@@ -149,7 +164,7 @@ function main() {
   const rows = [];
   let hello = [];
   try {
-    const names = options.names.filter((name) => name !== 'hello');
+    const names = options.names.filter((name) => name in workloads);
     if (names.length > 0) console.log(line(columns.map(({ title }) => title)));
     for (const name of names) {
       const row = measure(name, options, hasQemu, folder);
@@ -163,6 +178,7 @@ function main() {
       console.log(`\nstart-up: hello, medians of ${STARTUP_RUNS}`);
       for (const { name, wallMs, bestWallMs, cpuMs } of hello) console.log(`  ${name.padEnd(13)}${ms(wallMs)} by the clock (best ${ms(bestWallMs).trim()}) ${ms(cpuMs)} of CPU`);
     }
+    if (options.names.includes('misses')) await misses(options.engine ?? 'jit');
     if (options.json !== undefined) {
       const about = { cpu: cpus()[0]?.model, node: process.version, engine: options.engine ?? 'jit', quick: options.quick, runs: options.runs };
       writeFileSync(options.json, `${JSON.stringify({ ...about, workloads: rows, geometricMean: ratios.length > 0 ? geometricMean(ratios) : null, hello }, null, 2)}\n`);
@@ -175,7 +191,7 @@ function main() {
 }
 
 try {
-  main();
+  await main();
 } catch (error) {
   if (!(error instanceof BenchError) && !error.code?.startsWith('ERR_PARSE_ARGS')) throw error;
   console.error(error.message);
