@@ -9,15 +9,23 @@ const BUNDLE_MAP = 'dist/quire.cjs.map';
 let map: SourceMap | null | undefined;
 
 /** The stack of an Error, its places in the sources' terms where they are known. */
-export function sourceStack(error: Error): string {
-  return (error.stack ?? '').split('\n').map((line) => {
-    const [, before = '', row = '', column = ''] = /^(.*?)(?:file:\/\/)?[^ (]*quire\.cjs:(\d+):(\d+)\)?$/.exec(line) ?? [];
-    if (row === '') return line;
-    if (map === undefined) map = readMap();
-    const entry = map?.findEntry(Number(row) - 1, Number(column) - 1);
-    if (entry === undefined || !('originalSource' in entry)) return line;
-    return `${before}${entry.originalSource.replace(/^(\.\.\/)+/, '')}:${entry.originalLine + 1}:${entry.originalColumn + 1}${before.endsWith('(') ? ')' : ''}`;
-  }).join('\n');
+export const sourceStack = (error: Error): string => (error.stack ?? '').split('\n').map(sourceLine).join('\n');
+
+/** By lines of the bundle's: the same ones come again and again. */
+const known = new Map<string, string>();
+/** One line of a stack. */
+export function sourceLine(line: string): string {
+  let mapped = known.get(line);
+  if (mapped === undefined) known.set(line, (mapped = mapBack(line)));
+  return mapped;
+}
+function mapBack(line: string): string {
+  const [, before = '', row = '', column = ''] = /^(.*?)(?:file:\/\/)?[^ (]*quire\.cjs:(\d+):(\d+)\)?$/.exec(line) ?? [];
+  if (row === '') return line;
+  if (map === undefined) map = readMap();
+  const entry = map?.findEntry(Number(row) - 1, Number(column) - 1);
+  if (entry === undefined || !('originalSource' in entry)) return line;
+  return `${before}${entry.originalSource.replace(/^(\.\.\/)+/, '')}:${entry.originalLine + 1}:${entry.originalColumn + 1}${before.endsWith('(') ? ')' : ''}`;
 }
 function readMap(): SourceMap | null {
   const path = join(packageRoot, BUNDLE_MAP);

@@ -30,3 +30,13 @@ test('what the README shows of a disk and of the page cache is what the commands
   expect(quire(['mm', 'cache', '--disk', host.path('blocks.img'), ...wc]).stdout).toMatch(/^ +486 {2}get_block /m);
   host.remove();
 });
+
+test('the session that the README shows is what quire debug answers, but for line numbers of the kernel', () => {
+  const example = readFileSync(join(root, 'README.md'), 'utf8').split('## Going back and forth')[1]!.split('```\n')[1]!;
+  const host = scratch();
+  const script = host.file('steps.txt', [...example.matchAll(/^\(quire\) (.*)$/gm)].map(([, line]) => `${line}\n`).join(''));
+  const { status, stdout, stderr } = quire(['debug', '--mthp', '64k=always', '-x', script, '--', 'gups', '--words', '65536']);
+  const withoutLines = (text: string): string => text.replace(/\.ts:\d+/g, '.ts:N');
+  expect([status, stderr, withoutLines(stdout)]).toEqual([0, '', withoutLines(example)]);
+  host.remove();
+});

@@ -35,6 +35,8 @@ export function commandOf(typed: string): { readonly command: DebugCommand; read
     if (found.length > 1) throw new UserError(`${start.join(' ')}: could be ${found.slice(0, 6).map(({ name }) => name).join(', ')}${found.length > 6 ? ' ...' : ''}. Write more of it.`);
   }
   const first = words[0]!;
+  const longer = debugCommands.filter(({ name }) => name.startsWith(`${first} `)).map(({ name }) => name);
+  if (longer.length > 0) throw new UserError(`${line.slice(0, 40)}: ${words.length === 1 ? 'says too little' : 'not a command'}. Write ${longer.slice(0, -1).join(', ')} or ${longer.at(-1)!}.`);
   throw new UserError(`${first.slice(0, 40)}: not a command.${didYouMean(first.slice(0, 40), debugCommands.flatMap(namesOf))} help lists them.`);
 }
 /** Are the words the beginnings of the name's? All of them, so that `info` alone is no command. */
