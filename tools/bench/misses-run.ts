@@ -3,7 +3,7 @@
 import { asAsid, asPfn, asVpn } from '#base';
 import type { Pfn } from '#base';
 import { Cause, Machine } from '#cpu';
-import type { EngineName } from '#cpu';
+import type { MachineOptions } from '#cpu';
 import { DEFAULT_PRESET, Pte, makePte, presetNamed } from '#mmu';
 
 const CODE = 0x10000;
@@ -15,7 +15,7 @@ const FAULTS = 1_000_000;
 const ASID = asAsid(1);
 const [T0, T1, A0, A1, A2, A3] = [5, 6, 10, 11, 12, 13];
 
-const machine = new Machine({ ramBytes: 64 * 2 ** 20, tlb: presetNamed(DEFAULT_PRESET), engine: process.argv[2] as EngineName });
+const machine = new Machine({ ramBytes: 64 * 2 ** 20, tlb: presetNamed(DEFAULT_PRESET), engine: process.argv[2] as NonNullable<MachineOptions['engine']> });
 const root = machine.ram.firstPfn;
 let next: number = root + 1;
 const fresh = (): Pfn => asPfn(next++);
