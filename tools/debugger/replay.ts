@@ -28,6 +28,8 @@ const GAP_MS = 50;
 const GAP_COSTS = 12;
 /** Going on from inside the kernel begins at a checkpoint; one that is further away is not near enough to do it often. */
 const NEAR_MS = 25;
+/** Who steps back will do so again: the checkpoint that it begins at is so many instructions further back than need be. */
+const STEPS_BACK = 500;
 /** Where every instruction is asked about, going back looks at so many first, then at more and more. */
 const FIRST_LOOK_INSTRS = 2000;
 
@@ -76,7 +78,7 @@ class Replay implements Timeline {
 
   forward(until: Until): Stop {
     const after = this.place;
-    if (this.runner.inside !== null) this.returnTo(this.ring.before(after));
+    if (this.runner.inside !== null) this.approach(after);
     else if (this.asksInside(until) && this.distanceMs() > NEAR_MS) this.keep();
     return this.arrive(this.run({ until, after, limit: until.place ?? null, want: 'first', ...(until.patienceMs === undefined ? {} : { patienceMs: until.patienceMs }) })!);
   }
@@ -89,7 +91,7 @@ class Replay implements Timeline {
       return this.arrive({ place: this.place, stop: { kind: floor === null ? 'start' : 'place' } });
     }
     // Gone through once more, so that what the stop shows belongs to the state.
-    this.returnTo(this.ring.strictlyBefore(found.place) ?? this.ring.before(START));
+    this.approach(found.place);
     return this.arrive(this.run({ until, after: null, from: found.place, limit: null, want: 'first' })!);
   }
 
@@ -115,7 +117,7 @@ class Replay implements Timeline {
     if (n < 0) return this.stepBack(-n);
     let after = this.place;
     if (this.runner.inside !== null) {
-      this.returnTo(this.ring.before(after));
+      this.approach(after);
       const out = this.run({ until: NOTHING, after: null, limit: { ...after, phase: -1 }, want: 'first' })!;
       if (out.stop.kind !== 'place') return this.arrive(out);
       after = this.place;
@@ -197,7 +199,7 @@ class Replay implements Timeline {
     let left = n;
     let upper = this.place;
     for (;;) {
-      const from = this.ring.strictlyBefore(upper);
+      const from = this.nearBelow(upper, left);
       if (from === null) return this.arrive({ place: this.seekStart(), stop: { kind: 'start' } });
       this.returnTo(from);
       // Where the last instruction before `upper` was come to first; then on, for the places behind traps.
@@ -219,6 +221,16 @@ class Replay implements Timeline {
       left = target;
       upper = from.place;
     }
+  }
+  /** A checkpoint below which going `n` instructions back from a place does not lead, made if there is none; or the last one there is. */
+  private nearBelow(place: Place, n: number): Checkpoint | null {
+    const from = this.ring.strictlyBefore(place);
+    const begin = place.instret - n - STEPS_BACK;
+    if (from === null || begin <= from.place.instret) return from;
+    this.returnTo(from);
+    this.run({ until: NOTHING, after: null, limit: firstAt(begin), want: 'first' });
+    this.keep();
+    return this.ring.before(this.place);
   }
   /** The `left`-th step place before `upper`: each instruction's first, from `from` on, and those behind traps. @returns how many are wanted still, if
    *  there are not so many. */
@@ -271,6 +283,14 @@ class Replay implements Timeline {
   }
   private keepNowAndThen(): void {
     if (this.distanceMs() > Math.max(GAP_MS, GAP_COSTS * this.checkpointMs)) this.keep();
+  }
+  /** To the instruction before a place, or nearer: from where the run comes by it. It is kept if it was far. */
+  private approach(place: Place): void {
+    const from = this.ring.strictlyBefore(place) ?? this.ring.before(START);
+    this.returnTo(from);
+    if (place.instret - 1 <= from.place.instret) return;
+    this.run({ until: NOTHING, after: null, limit: firstAt(place.instret - 1), want: 'first' });
+    if (this.distanceMs() > NEAR_MS) this.keep();
   }
   private returnTo(checkpoint: Checkpoint): void {
     this.runner.putBack(checkpoint);
