@@ -27,6 +27,8 @@ export class Session {
   recorder: Recorder | null = null;
   /** Whether reclaim sees use as it is is counted; null: nobody does. */
   young: YoungSampling | null = null;
+  /** Told of what comes from outside, before it has any effect: bytes of standard input, none at its end; null: Ctrl-C. null: nobody asks. */
+  onInput: ((bytes: Uint8Array | null) => void) | null = null;
   private readonly console: Console;
   /** The clock when all files were in place and the program not yet begun. */
   private readonly bootCycles: number;
@@ -85,6 +87,7 @@ export class Session {
 
   /** Bytes for standard input; none: its end. */
   feed(bytes: Uint8Array): void {
+    this.onInput?.(bytes);
     if (bytes.length === 0) {
       this.inputEnded = true;
       this.console.close();
@@ -96,6 +99,7 @@ export class Session {
 
   /** Ctrl-C: SIGINT to the program and what it started. */
   interrupt(): void {
+    this.onInput?.(null);
     const first = this.kernel.first;
     if (first !== null) this.kernel.signalGroup(first.pgid, Signal.INT);
   }

@@ -11,6 +11,7 @@ import { helpCommand } from './commands/help.ts';
 import { mkfsCommand } from './commands/mkfs.ts';
 import { mm } from './commands/mm.ts';
 import { presetsCommand } from './commands/presets.ts';
+import { record } from './commands/record.ts';
 import { run } from './commands/run.ts';
 import { stat } from './commands/stat.ts';
 import { trace } from './commands/trace.ts';
@@ -21,7 +22,7 @@ import { commandHelp, overview } from './help-text.ts';
 import { parseCommandLine } from './options.ts';
 import { didYouMean } from './suggest.ts';
 
-const commands: readonly Command[] = [run, stat, compare, mm, trace, why, debug, cc, mkfsCommand, presetsCommand, explain, doctor];
+const commands: readonly Command[] = [run, stat, compare, mm, trace, why, record, debug, cc, mkfsCommand, presetsCommand, explain, doctor];
 /** 128 + SIGPIPE: the reader of our output has gone. */
 const PIPE_STATUS = 141;
 

@@ -209,7 +209,8 @@ export function findTool(name: string): string | null {
 // Disks. Images are opened for as long as the command runs; what is not asked for stays in the file.
 
 const openImages: FileImage[] = [];
-function openDisk({ image: name, isWritable, path }: DiskWords): GuestDisk {
+/** @throws UserError where it is none, or may not be opened */
+export function openDisk({ image: name, isWritable, path }: DiskWords): GuestDisk {
   const what = `--disk ${name}`;
   try {
     const kind = statSync(name);

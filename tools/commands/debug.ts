@@ -12,6 +12,7 @@ import { gdbAddress, serveGdb } from '../debugger/gdb/server.ts';
 import type { GdbAddress } from '../debugger/gdb/server.ts';
 import { Programs } from '../debugger/programs.ts';
 import { talk } from '../debugger/prompt.ts';
+import { isRecording, readRecording } from '../debugger/recorded-run.ts';
 import { openTimeline } from '../debugger/replay.ts';
 import { runScript } from '../debugger/script.ts';
 import { prepareRun } from '../guest.ts';
@@ -35,7 +36,8 @@ export const debug: Command = {
     if (isTalk && values.json) throw new UserError('--json: answers are for programs here. Write the commands to a file, and name it with -x FILE.');
     const address = values.gdb === undefined ? null : gdbAddress(values.gdb);
     if (address !== null && (scriptName !== null || values.json)) throw new UserError('--gdb: commands come from gdb. Leave -x and --json out; monitor COMMAND asks the kernel.');
-    const timeline = openTimeline(await prepareRun(values, rest, NO_TERMINAL));
+    const recording = isRecording(rest) ? readRecording(rest[0]!) : null;
+    const timeline = recording === null ? openTimeline(await prepareRun(values, rest, NO_TERMINAL)) : openTimeline(recording.config, { inputs: recording.inputs });
     const programs = new Programs((bytes, lenBytes) => inflateSync(bytes, { maxOutputLength: lenBytes }));
     const d = new Debugger(timeline, (session, task) => codeOf(programs, session, task, readSource));
     if (address !== null) return serve(d, address, rest);

@@ -1,9 +1,16 @@
 // quire run: the guest's own output and exit status, and nothing else.
 import { boot } from '../boot.ts';
+import type { TerminalConfig } from '../config.ts';
 import { drive } from '../drive.ts';
 import { watchRegion, writeRegion } from '../dump-region.ts';
 import { exitStatus, prepareRun } from '../guest.ts';
 import { guestGroups, type Command } from './command.ts';
+
+/** What this process's streams are: a guest that runs for its own sake finds them as they are. */
+export function hostTerminal(): TerminalConfig {
+  const { stdin, stdout, stderr } = process;
+  return { stdin: stdin.isTTY === true, stdout: stdout.isTTY === true, stderr: stderr.isTTY === true, rows: stdout.rows ?? 24, columns: stdout.columns ?? 80 };
+}
 
 export const run: Command = {
   name: 'run',
@@ -11,9 +18,7 @@ export const run: Command = {
   summary: 'run a program: its own output, its own exit status',
   groups: [...guestGroups, 'translator'],
   async run({ values, rest }) {
-    const { stdin, stdout, stderr } = process;
-    const terminal = { stdin: stdin.isTTY === true, stdout: stdout.isTTY === true, stderr: stderr.isTTY === true, rows: stdout.rows ?? 24, columns: stdout.columns ?? 80 };
-    const session = boot(await prepareRun(values, rest, terminal), (created) => watchRegion(created, values));
+    const session = boot(await prepareRun(values, rest, hostTerminal()), (created) => watchRegion(created, values));
     const { end } = await drive(session, { output: { 1: 1, 2: 2 }, stdin: 'lines', progress: false, passInterrupt: true });
     writeRegion(session, values);
     return exitStatus(session, end, true);

@@ -4,9 +4,9 @@
 //   timeline.ts     places, stops, what can be asked of the way: what everything below stands on
 //   events.ts       the tracepoints that count; the index of a run
 //   heap.ts         a copy of the kernel's objects, put back in place; checkpoint.ts: that and the machine's columns and changed frames
-//   runner.ts       the run itself, from moment to moment; stopping inside the kernel
+//   runner.ts       the run itself, from moment to moment; stopping inside the kernel; watcher.ts what was done to watched memory
 //   replay.ts       the Timeline: openTimeline(config); a ring of checkpoints, running again
-//   recording.ts    a.qrec: the inputs of a run and the index of its events
+//   recording.ts    a.qrec: the inputs of a run and the index of its events; qrec.ts its bytes; recorded-run.ts opens one
 //   elf.ts, dwarf/  symbols, lines, inlined calls, call frames of a guest's executable; source.ts: one address as a person reads it
 //   code-frame.ts   what code does to its frame, for files that do not say; unwind.ts: up a stack
 //   memory.ts       a program's memory, read without touching it; programs.ts: which executable a process runs

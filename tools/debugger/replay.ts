@@ -1,7 +1,6 @@
 // The Timeline: going to any place of a run by going forward from the last checkpoint before it. Here: the moves, and when checkpoints are taken.
 // Not here: the run itself, and stopping in the middle of the kernel (runner.ts); what a checkpoint is (checkpoint.ts).
 import { bug } from '#base';
-import { SparseImage } from '#kernel';
 import type { FaultRecord, OutputChunk } from '#kernel';
 import { boot } from '../boot.ts';
 import type { Session } from '../boot.ts';
@@ -9,6 +8,7 @@ import type { RunConfig } from '../config.ts';
 import { CheckpointRing, DEFAULT_RING_BYTES } from './checkpoint.ts';
 import type { Checkpoint } from './checkpoint.ts';
 import { countedPoints } from './events.ts';
+import { overlayDisks } from './overlay.ts';
 import { Runner } from './runner.ts';
 import type { Found, Input, StateImage, Stretch } from './runner.ts';
 import { comparePlaces } from './timeline.ts';
@@ -48,13 +48,13 @@ class Replay implements Timeline {
   private checkpointMs = 0;
 
   constructor(config: RunConfig, { inputs = [], ringBytes = DEFAULT_RING_BYTES }: TimelineOptions) {
-    const disks = config.inputs.disks.map((disk) => ({ ...disk, image: new SparseImage(disk.image.sizeBytes, disk.image) }));
+    const { config: covered, below } = overlayDisks(config);
     // Why folios of files have their orders, and why pages went, is asked afterwards: it is recorded from the beginning.
-    this.session = boot({ machine: config.machine, inputs: { ...config.inputs, disks } }, ({ kernel: { system } }) => {
+    this.session = boot(covered, ({ kernel: { system } }) => {
       system.lru.evictions.start();
       return null;
     }, true);
-    this.runner = new Runner(this.session, inputs, config.inputs.disks.map(({ image }) => image));
+    this.runner = new Runner(this.session, inputs, below);
     this.runner.onSlice = () => this.keepNowAndThen();
     this.ring = new CheckpointRing(ringBytes);
     this.keep();
