@@ -11,6 +11,7 @@ import type { DiskImage } from '#kernel';
 import { parseTlbDescription } from '#mmu';
 import type { Session } from '../boot.ts';
 import type { GuestDisk, GuestFile, InputConfig, MachineConfig, RunConfig } from '../config.ts';
+import { options } from '../options.ts';
 import { countedPoints, EventCounter } from './events.ts';
 import { packSections, unpackSections, VarintReader, VarintWriter } from './qrec.ts';
 import type { Input } from './runner.ts';
@@ -175,7 +176,7 @@ class Reader {
     const { name, file } = this.object(json['lru']);
     const lru = this.host.readPolicy(file === null ? this.string(name) : this.string(this.object(file)['path']));
     if (file !== null && lru.file?.sha256 !== this.object(file)['sha256']) throw new UserError(`${this.name}: the policy ${lru.file?.path} is not the one that was recorded. Bring the old file back, or record the run again.`);
-    if (!['reference', 'interp', 'jit'].includes(this.string(json['engine'])) || ![39, 48, 57].includes(this.count(json['sv'])) || ![64, 32, 16, 8].includes(this.count(json['memmap']))) this.wrong();
+    for (const option of ['engine', 'sv', 'memmap'] as const) if (options[option].kind.read(String(json[option])) === null) this.wrong();
     for (const key of ['memBytes', 'seed'] as const) this.count(json[key]);
     for (const key of ['mthp', 'set', 'swapBytes'] as const) this.list(json[key]);
     return { ...(json as unknown as MachineConfig), tlb: parseTlbDescription(json['tlb']), lru };
