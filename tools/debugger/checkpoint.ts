@@ -63,6 +63,7 @@ export class CheckpointRing {
   add(checkpoint: Checkpoint): void {
     const { list } = this;
     const at = list.length === 0 ? 0 : this.indexBefore(checkpoint.place) + 1;
+    if (at > 0 && comparePlaces(list[at - 1]!.place, checkpoint.place) === 0) return; // there is one
     list.splice(at, 0, checkpoint);
     this.bytes += checkpoint.machine.ownBytes + checkpoint.heap.ownBytes;
     while (list.length > 2 && (this.bytes > this.maxBytes || list.length > MAX_CHECKPOINTS)) this.dropOne(checkpoint);
