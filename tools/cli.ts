@@ -7,6 +7,7 @@ import { compare } from './commands/compare.ts';
 import { debug } from './commands/debug.ts';
 import { doctor } from './commands/doctor.ts';
 import { explain } from './commands/explain.ts';
+import { exportCommand } from './commands/export.ts';
 import { helpCommand } from './commands/help.ts';
 import { mkfsCommand } from './commands/mkfs.ts';
 import { mm } from './commands/mm.ts';
@@ -22,7 +23,7 @@ import { commandHelp, overview } from './help-text.ts';
 import { parseCommandLine } from './options.ts';
 import { didYouMean } from './suggest.ts';
 
-const commands: readonly Command[] = [run, stat, compare, mm, trace, why, record, debug, cc, mkfsCommand, presetsCommand, explain, doctor];
+const commands: readonly Command[] = [run, stat, compare, mm, trace, exportCommand, why, record, debug, cc, mkfsCommand, presetsCommand, explain, doctor];
 /** 128 + SIGPIPE: the reader of our output has gone. */
 const PIPE_STATUS = 141;
 
