@@ -16,7 +16,7 @@ import { Code, Mem, ModuleWriter, Op, Type } from './emit/wasm.ts';
 import type { Label } from './emit/wasm.ts';
 import { opOf } from './isa/table.ts';
 import type { Hotness } from './jit/hotness.ts';
-import { Packed, TABLE_SLOTS } from './reference/block.ts';
+import { Place, TABLE_SLOTS } from './reference/block.ts';
 import { Outcome } from './reference/core.ts';
 
 const word1 = numberOf(1);
@@ -73,7 +73,7 @@ export function emitInterpreter(layout: Layout, pages: number, hotness: Hotness 
   const [tick, end, stampBase] = [c.local(Type.F64), c.local(Type.F64), c.local(Type.F64)];
   const [pc, page, address] = [c.local(Type.I64), c.local(Type.I64), c.local(Type.I64)];
   const pcLo = c.local(Type.I32), slot = c.local(Type.I32), stampAt = c.local(Type.I32), host = c.local(Type.I32);
-  const start = c.local(Type.I32), count = c.local(Type.I32), counted = c.local(Type.I32), stop = c.local(Type.I32), k = c.local(Type.I32), word = c.local(Type.I32);
+  const start = c.local(Type.I32), count = c.local(Type.I32), counted = c.local(Type.I32), stop = c.local(Type.I32), k = c.local(Type.I32);
   const delta = c.local(Type.I32), before = c.local(Type.I32), dataSlot = c.local(Type.I32), isCold = c.local(Type.I32), outcome = c.local(Type.I32);
   const temporaries = new Map<string, number>();
   const temporary = (type: Type, n: number): number => {
@@ -85,16 +85,16 @@ export function emitInterpreter(layout: Layout, pages: number, hotness: Hotness 
 
   // ---- Operands from the record at k.
   /** The byte offset of an operand's register. */
-  const place = (shift: number): Code => (shift >= 2 ? c.get(word).i32(shift - 2).op(Op.i32_shr_u).i32(Packed.Bits << 2).op(Op.i32_and) : c);
+  const place = (of: number): Code => c.get(k).i32(1).op(Op.i32_shl).mem(Mem.i32_load16_u, layout.places + 2 * of);
   const operands: FloatOperands = {
     code: c, temporary,
-    x1: () => { place(Packed.A).mem(Mem.i64_load, layout.registers); },
-    x2: () => { place(Packed.B).mem(Mem.i64_load, layout.registers); },
+    x1: () => { place(Place.A).mem(Mem.i64_load, layout.registers); },
+    x2: () => { place(Place.B).mem(Mem.i64_load, layout.registers); },
     imm: () => { c.get(k).mem(Mem.i64_load32_s, layout.immediates); },
     imm32: () => { c.get(k).mem(Mem.i32_load, layout.immediates); },
     pcPlusImm: () => { c.get(pc).get(k).mem(Mem.i64_load32_s, layout.immediates).op(Op.i64_add); },
-    f1: () => { place(Packed.A).mem(Mem.f64_load, layout.registers); },
-    f2: () => { place(Packed.B).mem(Mem.f64_load, layout.registers); },
+    f1: () => { place(Place.A).mem(Mem.f64_load, layout.registers); },
+    f2: () => { place(Place.B).mem(Mem.f64_load, layout.registers); },
     f3: () => { c.get(k).mem(Mem.i32_load, layout.extras).i32(2).op(Op.i32_shl).mem(Mem.f64_load, layout.registers); },
     fcsr: () => { c.i32(0).mem(Mem.i32_load, layout.fcsr); },
     setFcsr: (push) => {
@@ -102,7 +102,7 @@ export function emitInterpreter(layout: Layout, pages: number, hotness: Hotness 
       push();
       c.mem(Mem.i32_store, layout.fcsr);
     },
-    zimm: () => { c.get(word).i32(Packed.A + 1).op(Op.i32_shr_u).i32(31).op(Op.i32_and); },
+    zimm: () => { place(Place.A).i32(3).op(Op.i32_shr_u); },
     rm: null, csr: null, sameSources: false, fuses: layout.fuses,
   };
   const addTo = (what: number, push: () => void): void => {
@@ -207,7 +207,6 @@ export function emitInterpreter(layout: Layout, pages: number, hotness: Hotness 
   const jump = c.block();
   const blockEnd = c.block();
   const nextRow = c.loop();
-  c.get(k).mem(Mem.i32_load, layout.operations).set(word);
   const advance = c.block();
   const giveUp = c.block();
 
@@ -219,7 +218,7 @@ export function emitInterpreter(layout: Layout, pages: number, hotness: Hotness 
   };
   for (const [op, lowering] of lowerings) {
     handlers.set(op, () => {
-      place(Packed.D);
+      place(Place.D);
       lowering(operands);
       c.mem(Mem.i64_store, layout.registers);
       next(advance);
@@ -230,7 +229,7 @@ export function emitInterpreter(layout: Layout, pages: number, hotness: Hotness 
       lowering(operands, giveUp);
       const value = temporary(result, 9);
       c.set(value);
-      place(Packed.D).get(value).mem(result === Type.F64 ? Mem.f64_store : Mem.i64_store, layout.registers);
+      place(Place.D).get(value).mem(result === Type.F64 ? Mem.f64_store : Mem.i64_store, layout.registers);
       next(advance);
     });
   }
@@ -269,7 +268,7 @@ export function emitInterpreter(layout: Layout, pages: number, hotness: Hotness 
         else operands.x2(); // a single's low half is where an x register's is
         c.mem(mem);
       } else {
-        place(Packed.D).get(at).mem(mem);
+        place(Place.D).get(at).mem(mem);
         if (value === Value.Single) c.i64(-(2n ** 32n)).op(Op.i64_or);
         c.mem(value === Value.Double ? Mem.f64_store : Mem.i64_store, layout.registers);
       }
@@ -279,7 +278,7 @@ export function emitInterpreter(layout: Layout, pages: number, hotness: Hotness 
   }
   /** x[rd] = address behind the instruction. */
   const link = (): void => {
-    place(Packed.D).get(pc).get(k).i32(1).op(Op.i32_shr_u).mem(Mem.i32_load16_u, layout.ends).op(Op.i64_extend_i32_u, Op.i64_add).mem(Mem.i64_store, layout.registers);
+    place(Place.D).get(pc).get(k).i32(1).op(Op.i32_shr_u).mem(Mem.i32_load16_u, layout.ends).op(Op.i64_extend_i32_u, Op.i64_add).mem(Mem.i64_store, layout.registers);
   };
   handlers.set(opOf('jal'), () => {
     link();
@@ -300,7 +299,7 @@ export function emitInterpreter(layout: Layout, pages: number, hotness: Hotness 
   const ops = [...handlers.keys()].sort((a, b) => a - b);
   const labels = new Map<number, Label>();
   for (const op of [...ops].reverse()) labels.set(op, c.block());
-  c.get(word).i32(Packed.Bits).op(Op.i32_and);
+  c.get(k).mem(Mem.i32_load8_u, layout.operations);
   c.brTable(Array.from({ length: ops[ops.length - 1]! + 1 }, (_, op) => labels.get(op) ?? giveUp), giveUp);
   for (const op of ops) {
     c.end();

@@ -20,6 +20,7 @@ export class Layout {
   readonly write: number;
   readonly exec: number;
   readonly operations: number;
+  readonly places: number;
   readonly immediates: number;
   readonly starts: number;
   readonly ends: number;
@@ -54,6 +55,7 @@ export class Layout {
     this.write = mmu.filter.write.byteOffset;
     this.exec = mmu.filter.exec.byteOffset;
     this.operations = blocks.operations.byteOffset;
+    this.places = blocks.places.byteOffset;
     this.immediates = blocks.immediates.byteOffset;
     this.starts = blocks.starts.byteOffset;
     this.ends = blocks.ends.byteOffset;

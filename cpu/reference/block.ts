@@ -12,12 +12,15 @@ import { ILLEGAL, INSTRUCTIONS, Kind } from '../isa/table.ts';
  *  as the instruction has it (rd: x0 is the sink). Eight bits each. */
 export const Packed = { D: 8, A: 16, B: 24, Bits: 255 } as const;
 
+/** Halves of a row in the column of places: rd, rs1, rs2. */
+export const Place = { D: 0, A: 1, B: 2 } as const;
+
 export const POOL_INSTRUCTIONS = 1 << 18;
 /** Longest block: what is left of a budget is counted in blocks, and a page holds 2048 instructions. */
 const MAX_BLOCK = 64;
 export const TABLE_SLOTS = 1 << 15;
 /** Arena bytes of the columns. */
-export const BLOCK_BYTES = POOL_INSTRUCTIONS * 20 + TABLE_SLOTS * 8 + 4096;
+export const BLOCK_BYTES = POOL_INSTRUCTIONS * 28 + TABLE_SLOTS * 8 + 4096;
 /** A word no host offset equals: they are even. */
 const NO_KEY = -1;
 
@@ -37,6 +40,8 @@ const holdsLine = ({ linesLow, linesHigh }: FrameCode, line: number): boolean =>
 export class BlockCache {
   /** Columns, a row an instruction; those of a block follow one another. The row before a block is its header: the number of them. */
   readonly operations: Int32Array;
+  /** The same places in bytes, four halves a row: what emitted code would have to unpack of a word. See Place. */
+  readonly places: Uint16Array;
   /** The immediate; of branches, jal and auipc counted from the block's first byte; the rounding mode of what has one. */
   readonly immediates: Int32Array;
   /** Bytes from the start of the block to this instruction, and to the next. */
@@ -68,6 +73,7 @@ export class BlockCache {
     this.ram = ram;
     this.mmu = mmu;
     this.operations = arena.int32(POOL_INSTRUCTIONS);
+    this.places = arena.uint16(4 * POOL_INSTRUCTIONS);
     this.immediates = arena.int32(POOL_INSTRUCTIONS);
     this.starts = arena.uint16(POOL_INSTRUCTIONS);
     this.ends = arena.uint16(POOL_INSTRUCTIONS);
@@ -159,6 +165,9 @@ export class BlockCache {
     const rs2 = row?.readsFrs2 === true ? F_WORDS + 2 * d.rs2 : 2 * d.rs2;
     const isRelative = (kind & Kind.Branch) !== 0 || row?.name === 'jal' || row?.name === 'auipc';
     this.operations[k] = d.op | (rd << Packed.D) | (rs1 << Packed.A) | (rs2 << Packed.B);
+    this.places[4 * k + Place.D] = 4 * rd;
+    this.places[4 * k + Place.A] = 4 * rs1;
+    this.places[4 * k + Place.B] = 4 * rs2;
     this.immediates[k] = isRelative ? d.imm + at : (kind & Kind.Rm) !== 0 ? d.rm : d.imm;
     this.starts[k] = at;
     this.ends[k] = at + d.length;
