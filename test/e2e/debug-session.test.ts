@@ -2,7 +2,7 @@
 // QUIRE_RECORD=1 npx vitest run test/e2e/debug-session.test.ts writes them anew. Line numbers of the kernel are left out of the comparison.
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { quire, root, scratch } from '../support/cli.ts';
 
 const golden = join(root, 'test/golden/debug');
@@ -54,8 +54,31 @@ test.each([
   [['-x', '/nothing/steps.txt'], /^quire: -x \/nothing\/steps\.txt: cannot read .*: there is no such file\.\n$/],
   [['-x', '/'], /^quire: -x \/: cannot read \/: it is a directory\.\n$/],
   [['--inspect', 'fault', '--json'], /^quire: --inspect: the inspector takes over/],
+  [['--sanitize'], /^quire: --sanitize: quire debug does not check a run/],
   [['--sript', 'x'], /^quire: --sript: not an option of quire debug\. Did you mean --script\?|^quire: --sript: not an option\. Did you mean --script\?/],
 ])('%s is refused', (words, message) => {
   const { status, stderr } = quire(['debug', ...words, '--', 'hello']);
   expect([status, stderr]).toEqual([2, expect.stringMatching(message)]);
+});
+
+describe('a planted bug of the kernel', () => {
+  const session = (plant: string, words: readonly string[], ...lines: string[]): string => {
+    const script = files.file(`${plant}.txt`, lines.map((line) => `${line}\n`).join(''));
+    const { status, stdout, stderr } = quire(['debug', '--mem', '32M', '--plant', plant, '-x', script, '--', ...words]);
+    expect([status, stderr]).toEqual([0, '']);
+    return stdout.replace(/\n {4,}/g, ' ');
+  };
+  test('that writes over a page-table entry: the kernel stumbles, the entry tells who wrote it, a watch goes back there', () => {
+    const told = session('stray-write', ['hello'], 'continue', 'pt a2', 'watch pte a2', 'reverse-continue', 'info events 1');
+    expect(told).toMatch(/\nThe kernel finds a bug of its own from here on: frame 0x0 is not RAM\nfound after event #\d+, in kernel\/mm\/folio\.ts:\d+ row, from kernel\/mm\/cow\.ts/);
+    expect(told.match(/uaccess\.ts:\d+ strayWrite, from kernel\/syscall\/resource\.ts:\d+ schedGetaffinity/g)).toHaveLength(2);
+    expect(told).toMatch(/\n#\d+ +[\d,]+ {2}raw_syscalls:sys_enter \(sched_getaffinity\): .*\n$/);
+  });
+  test('that loses a reference: the folio has fewer than mappings, and fork made the last of those', () => {
+    const words = ['sh', '-c', 'hello; hello'];
+    const [, frame] = /: frame (0x[\da-f]+) freed while mapped/.exec(session('fork-refcount', words, 'continue')) ?? [];
+    const told = session('fork-refcount', words, 'continue', `folio ${frame}`, `last-write folio ${frame}.mapcount`);
+    expect(told).toMatch(/references 1; mapped 2 times/);
+    expect(told).toMatch(/mapcount of folio 0x[\da-f]+: 1 -> 2 at .*\n {2}seen in .*from kernel\/mm\/fork\.ts:\d+ copyPages.*\(clone\(\)\)/);
+  });
 });

@@ -34,6 +34,7 @@ export const debug: Command = {
     const scriptBytes = scriptName === null ? null : readHostFile(scriptName, `-x ${scriptName}`);
     const isTalk = scriptName === null && process.stdin.isTTY === true;
     if (isTalk && values.json) throw new UserError('--json: answers are for programs here. Write the commands to a file, and name it with -x FILE.');
+    if (values.sanitize !== undefined) throw new UserError('--sanitize: quire debug does not check a run. quire run --sanitize finds the place, and says how to come there.');
     const address = values.gdb === undefined ? null : gdbAddress(values.gdb);
     if (address !== null && (scriptName !== null || values.json)) throw new UserError('--gdb: commands come from gdb. Leave -x and --json out; monitor COMMAND asks the kernel.');
     const recording = isRecording(rest) ? readRecording(rest[0]!) : null;

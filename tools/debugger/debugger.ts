@@ -1,11 +1,12 @@
 // A debugging session: a timeline, the points that stop it, the task that is looked at, and the moves between places. What is typed is read in commands/;
 // what a place looks like in views/. Nothing here prints.
-import { UserError } from '#base';
+import { Bug, UserError } from '#base';
 import type { FaultRecord, Task } from '#kernel';
 import type { Session } from '../boot.ts';
 import { factsOf, counterFields, faultFields, scopeOf, taskFields } from './fields.ts';
 import type { Fields, Moment } from './fields.ts';
 import type { GuestCode } from './guest-code.ts';
+import { kernelLineOf } from './kernel-line.ts';
 import { Points } from './points.ts';
 import type { Point } from './points.ts';
 import { comparePlaces } from './timeline.ts';
@@ -33,6 +34,8 @@ export class Debugger {
   /** Where the last move came from: `seek -` goes there. */
   previous: Place | null = null;
   last: Arrival;
+  /** What the kernel found wrong with itself at the end of the last move: where it would have gone on. */
+  bug: { readonly message: string; readonly event: number; readonly line: string | null } | null = null;
   /** The question that the last move asked; null: none, it went to a place. */
   private asked: Until | null = null;
   /** Asked now and then on a long way forward; null: nobody can want that. */
@@ -85,7 +88,7 @@ export class Debugger {
     const until: Until = { ...this.points.until(moment, extra), ...(direction === 'forward' && wantsStop !== null ? { patienceMs: PATIENCE_MS } : {}) };
     this.asked = until;
     for (let tries = 0; tries < MAX_TRIES; tries++) {
-      const stop = this.timeline[direction](until);
+      const stop = this.guard(() => this.timeline[direction](until));
       if (stop.kind === 'interrupted' && wantsStop?.() === false) continue;
       const points = this.points.at(stop, moment);
       if (points.length > 0 || isWanted(stop, extra)) {
@@ -97,18 +100,30 @@ export class Debugger {
   }
   seek(place: Place): Arrival {
     this.leave();
-    return (this.last = { stop: this.timeline.seek(place), points: [] });
+    return (this.last = { stop: this.guard(() => this.timeline.seek(place)), points: [] });
   }
   /** To an event, inside the kernel; beyond the last one: to the end. */
   seekEvent(event: number): Arrival {
     this.leave();
-    return (this.last = { stop: event <= 0 ? this.timeline.seek(START) : this.timeline.seekEvent(event), points: [] });
+    return (this.last = { stop: this.guard(() => (event <= 0 ? this.timeline.seek(START) : this.timeline.seekEvent(event))), points: [] });
   }
   stepInstructions(n: number): Arrival {
     this.leave();
-    return (this.last = { stop: this.timeline.stepInstructions(n), points: [] });
+    return (this.last = { stop: this.guard(() => this.timeline.stepInstructions(n)), points: [] });
+  }
+  /** The kernel may find a bug of its own. The run ends there, and this is the last place before it, from which one can go back to what led there. */
+  private guard(move: () => Stop): Stop {
+    try {
+      return move();
+    } catch (error) {
+      if (!(error instanceof Bug)) throw error;
+      const { instret, event } = this.timeline.place;
+      this.bug = { message: error.message, event, line: kernelLineOf(error.stack ?? '') };
+      return this.timeline.seek({ instret, event: 0, phase: -1 });
+    }
   }
   private leave(): void {
+    this.bug = null;
     this.previous = this.timeline.place;
     this.asked = null;
     this.selected = null;

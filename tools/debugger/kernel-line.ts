@@ -12,9 +12,14 @@ export function kernelLine(): string | null {
   Error.stackTraceLimit = MAX_STACK;
   const stack = new Error().stack ?? '';
   Error.stackTraceLimit = stackTraceLimit;
+  return kernelLineOf(stack);
+}
+/** The same of a stack that was taken elsewhere. */
+export function kernelLineOf(stack: string): string | null {
   const calls = stack.split('\n').flatMap((line) => {
     const [, name, place] = /^\s*at (?:(?:new |async )?(\S+) )?.*?(kernel\/[\w/-]+\.ts:\d+)/.exec(sourceLine(line)) ?? [];
-    return place === undefined ? [] : [`${place}${name === undefined || name.startsWith('(') ? '' : ` ${name.replace(/^.*\./, '')}`}`];
+    // Where phases are announced is not where anything is done.
+    return place === undefined || place.startsWith('kernel/mm/fault-record.ts') ? [] : [`${place}${name === undefined || name.startsWith('(') ? '' : ` ${name.replace(/^.*\./, '')}`}`];
   });
   const ofFiles = calls.filter((call, i) => fileOf(call) !== fileOf(calls[i - 1] ?? ''));
   return ofFiles.length === 0 ? null : ofFiles.slice(0, MAX_FILES).join(', from ');

@@ -19,7 +19,8 @@ import type { Words } from './words.ts';
 
 /** What a point waits for. */
 export type Target =
-  | { readonly kind: 'pc'; readonly addresses: ReadonlySet<number> }
+  /** exe: the program that is meant; another one has other code at these addresses. */
+  | { readonly kind: 'pc'; readonly addresses: ReadonlySet<number>; readonly exe: string }
   | { readonly kind: 'fault'; readonly of: string | null }
   | { readonly kind: 'phase'; readonly name: FaultPhaseName | null }
   | { readonly kind: 'syscall'; readonly nr: number | null }
@@ -96,7 +97,11 @@ export class Points {
   private matches(point: Point, stop: Stop, moment: (more: Partial<Moment>) => Moment): boolean {
     const { target } = point;
     switch (stop.kind) {
-      case 'pc': return target.kind === 'pc' && target.addresses.has(stop.pc) && this.holds(point, moment({}));
+      case 'pc': {
+        if (target.kind !== 'pc' || !target.addresses.has(stop.pc)) return false;
+        const now = moment({});
+        return now.session.kernel.current?.mm.exePath === target.exe && this.holds(point, now);
+      }
       case 'event':
         if (target.kind === 'syscall') return stop.point === sysEnter && (target.nr === null || stop.values[1] === target.nr) && this.holds(point, moment({ values: stop.values }));
         return target.kind === 'event' && target.point === stop.point && this.holds(point, moment({ values: stop.values }));
@@ -151,7 +156,8 @@ export function readBreak(points: Points, text: string, words: Words): Point {
   if (point !== null) return points.add(what, () => ({ kind: 'event', point }), [taskFields, eventFieldsOf(point)], ifText);
   if (first === 'event') throw new UserError(`break event ${second}: no such event.${didYouMean(second, tracepoints().keys())} quire explain events lists them.`);
   const addresses = words.codeAddresses(what, [...tracepoints().keys(), 'fault', 'phase', 'syscall']);
-  return points.add(what, () => ({ kind: 'pc', addresses: new Set(addresses) }), [taskFields], ifText);
+  const exe = words.mm('break').exePath;
+  return points.add(what, () => ({ kind: 'pc', addresses: new Set(addresses), exe }), [taskFields], ifText);
 }
 /** 'mm_page_alloc' or 'kmem:mm_page_alloc'; null: there is none */
 export function pointNamed(word: string): Tracepoint | null {

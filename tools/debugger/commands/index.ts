@@ -1,5 +1,5 @@
 // All commands of the debugger, and which one a line means: by name, alias, or a beginning that only one has.
-import { UserError } from '#base';
+import { Bug, UserError } from '#base';
 import { didYouMean } from '../../suggest.ts';
 import type { Debugger } from '../debugger.ts';
 import { askingCommands } from './asking.ts';
@@ -54,7 +54,13 @@ function restOf(typed: string, name: string): string {
 /** Runs a line. @throws UserError */
 export function runLine(d: Debugger, line: string): { readonly command: DebugCommand; readonly answer: Answer } {
   const { command, rest } = commandOf(line);
-  return { command, answer: command.run(d, rest) };
+  try {
+    return { command, answer: command.run(d, rest) };
+  } catch (error) {
+    if (!(error instanceof Bug)) throw error;
+    // Moves end before what the kernel finds wrong with itself (debugger.ts); this is a look at it.
+    throw new UserError(`${command.name}: what is looked at is damaged: ${error.message.replace(/^bug in Quire: /, '')}.`);
+  }
 }
 
 /** What could stand at the end of a line, each as the whole word, and the word that it completes. */

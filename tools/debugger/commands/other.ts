@@ -14,7 +14,7 @@ import { columns } from '../views/text.ts';
 import { answer, said } from './command.ts';
 import type { Answer, CommandGroup, DebugCommand } from './command.ts';
 
-const titles: Readonly<Record<CommandGroup, string>> = { going: 'Going (each also as reverse-...)', stopping: 'Stopping', kernel: 'The kernel', asking: 'How it came to be', program: 'The program', other: 'Other' };
+const titles: Readonly<Record<CommandGroup, string>> = { going: 'Going (most also as reverse-...)', stopping: 'Stopping', kernel: 'The kernel', asking: 'How it came to be', program: 'The program', other: 'Other' };
 
 function fieldsNamed(word: string): Fields {
   switch (word) {

@@ -1,5 +1,5 @@
 // The debugger's `pt`: the walk to one address, every level's entry with its bits and, where somebody looked, who wrote it last.
-import { hex, hex64, PAGE_SIZE } from '#base';
+import { Bug, hex, hex64, PAGE_SIZE } from '#base';
 import { PteSoft, ptePfn, PteHigh, showPte } from '#mmu';
 import { backingOf, entryOfPte, swapOffset, swapType, walkTables } from '#kernel';
 import type { Backing, Mm, PteKind } from '#kernel';
@@ -40,7 +40,16 @@ export function ptView(mm: Mm, va: number): PtView {
     level, table, index, address: table * PAGE_SIZE + 8 * index, word: hex64(high, low), flags: kind === 'swap' || kind === 'guard' || kind === 'poisoned' ? '-' : entryFlags(low, high), kind, to: target(kind, low, level, vpn),
   }));
   const vma = mm.findVma(va);
-  return { address: va, mmId: mm.id, levels, backing: backingOf(mm, vpn), vma: vma === null ? null : { start: vma.start, end: vma.end, name: nameOf(mm, vma) } };
+  return { address: va, mmId: mm.id, levels, backing: backingOrNull(mm, vpn), vma: vma === null ? null : { start: vma.start, end: vma.end, name: nameOf(mm, vma) } };
+}
+/** null also where the entry names no frame of RAM: a damaged one is looked at like any other. */
+function backingOrNull(mm: Mm, vpn: number): Backing | null {
+  try {
+    return backingOf(mm, vpn);
+  } catch (error) {
+    if (error instanceof Bug) return null;
+    throw error;
+  }
 }
 function target(kind: PteKind, low: number, level: number, vpn: number): string {
   switch (kind) {

@@ -36,7 +36,7 @@ export function stopView(d: Debugger, { stop, points }: Arrival = d.last): StopV
     place: { insn: place.instret, event: place.event, phase: place.phase }, cycle: session.machine.clockCycles,
     task: task === null ? null : { pid: task.tgid, tid: task.tid, comm: task.comm }, pc, symbol: symbol === null ? null : symbol.offset === 0 ? symbol.name : `${symbol.name}+${hex(symbol.offset)}`,
     source, instruction: pc === null || task === null ? null : instructionAt(task, pc)?.text ?? null,
-    why: problem ?? whyText(d, stop, points.map(({ text }) => text)), points: points.map(({ id }) => id), stop: stopData(stop),
+    why: problem ?? bugText(d) ?? whyText(d, stop, points.map(({ text }) => text)), points: points.map(({ id }) => id), stop: stopData(stop),
   };
 }
 function stopData(stop: Stop): Record<string, unknown> {
@@ -49,6 +49,8 @@ function stopData(stop: Stop): Record<string, unknown> {
     default: return { kind: stop.kind };
   }
 }
+const bugText = ({ bug }: Debugger): string | null => (bug === null ? null
+  : `The kernel finds a bug of its own from here on: ${bug.message.replace(/^bug in Quire: /, '')}\nfound after event #${bug.event}${bug.line === null ? '' : `, in ${bug.line}`}`);
 /** What is said of stops that have no more to them. */
 const plainStops: Readonly<Record<string, string>> = {
   start: 'The beginning of the run.', deadlock: 'Every task sleeps, and nothing could wake one.', input: 'The program waits for input: write input TEXT, or input alone for its end.',
@@ -58,7 +60,7 @@ function whyText(d: Debugger, stop: Stop, texts: readonly string[]): string {
   switch (stop.kind) {
     case 'exited': return `The program has ended${exitText(d)}.`;
     case 'memory': return `${texts[0] ?? hex(stop.address)}: ${stop.isWrite ? 'written' : 'read'} at ${hex(stop.address)} by ${byText(stop.line)}`;
-    case 'value': return `${texts[0] ?? 'the number'}: ${stop.before} -> ${stop.after}, by ${byText(stop.line)}`;
+    case 'value': return `${texts[0] ?? 'the number'}: ${stop.before} -> ${stop.after}, seen ${stop.line === null ? 'as the program goes on' : `in ${stop.line}`}`;
     case 'event': return eventText(d, stop.point, stop.values);
     default: return plainStops[stop.kind] ?? '';
   }
