@@ -61,6 +61,30 @@ test.each([
   expect([status, stderr]).toEqual([2, expect.stringMatching(message)]);
 });
 
+describe('a recording', () => {
+  const record = (): string => {
+    const path = files.path('run.qrec');
+    expect(quire(['record', '-o', path, '--mem', '32M', '--mthp', '64k=always', '--', 'test/golden/debug/paths']).stderr).toMatch(/^quire: recorded /m);
+    return path;
+  };
+  const script = (): string => files.file('to-the-touch.txt', 'break first_touch\ncontinue\ninto\nphases\nseek end\n');
+  test('is gone through as the program is', () => {
+    const path = record();
+    const [recorded, run] = [quire(['debug', '-x', script(), path]), quire(['debug', '--mem', '32M', '--mthp', '64k=always', '-x', script(), '--', 'test/golden/debug/paths'])];
+    expect([recorded.status, recorded.stderr, recorded.stdout]).toEqual([0, '', run.stdout]);
+  });
+  test('has its own machine, and what is broken is refused', () => {
+    const path = record();
+    expect(quire(['debug', '--mem', '64M', path])).toMatchObject({ status: 2, stderr: expect.stringMatching(/^quire: --mem: the recording .*run\.qrec has its machine/) as string });
+    const bytes = readFileSync(path);
+    bytes[bytes.length >> 1]! ^= 1;
+    for (const broken of [bytes, bytes.subarray(0, 100), Buffer.from('no recording'), Buffer.alloc(0)]) {
+      const { status, stderr } = quire(['debug', files.file('broken.qrec', broken)], 'where\n');
+      expect([status, stderr]).toEqual([2, expect.stringMatching(/^quire: \S*broken\.qrec: .*\n$/)]);
+    }
+    expect(quire(['debug', files.path('none.qrec')])).toMatchObject({ status: 2 });
+  });
+});
 describe('a planted bug of the kernel', () => {
   const session = (plant: string, words: readonly string[], ...lines: string[]): string => {
     const script = files.file(`${plant}.txt`, lines.map((line) => `${line}\n`).join(''));

@@ -15,8 +15,10 @@ import { talk } from '../debugger/prompt.ts';
 import { isRecording, readRecording } from '../debugger/recorded-run.ts';
 import { openTimeline } from '../debugger/replay.ts';
 import { runScript } from '../debugger/script.ts';
+import type { Timeline } from '../debugger/timeline.ts';
 import { prepareRun } from '../guest.ts';
 import { openResult, readHostFile, writeOut } from '../host.ts';
+import { type CommandLine, options, type Values } from '../options.ts';
 import { guestGroups, type Command } from './command.ts';
 
 /** A script that a shell pipes in without an end is no script. */
@@ -29,22 +31,19 @@ export const debug: Command = {
   summary: 'go through a run, forwards and backwards, into the kernel\'s page faults and out',
   details: 'Stops before the first instruction and asks what to do: break fault anon, continue, into, phases, why, last-write, reverse-continue ...\n`help` lists the commands, `help COMMAND` tells of one. -x FILE takes them from a file, one a line (# begins a comment), as does a pipe;\nwith --json each answer is one JSON object on a line. A script ends at its first error, with exit status 2.\nWith --inspect WHAT the run stands still in Node\'s inspector wherever WHAT holds, and the kernel\'s TypeScript can be stepped by line.\nWith --gdb 1234 it is a target for gdb-multiarch: target remote :1234; monitor COMMAND asks the kernel.\nDisks are not changed, even with :rw.',
   groups: [...guestGroups, 'debug', 'result'],
-  async run({ values, rest }) {
+  async run(line) {
+    const { values, rest } = line;
+    refuseTogether(values);
     const scriptName = values.script ?? null;
     const scriptBytes = scriptName === null ? null : readHostFile(scriptName, `-x ${scriptName}`);
     const isTalk = scriptName === null && process.stdin.isTTY === true;
     if (isTalk && values.json) throw new UserError('--json: answers are for programs here. Write the commands to a file, and name it with -x FILE.');
-    if (values.sanitize !== undefined) throw new UserError('--sanitize: quire debug does not check a run. quire run --sanitize finds the place, and says how to come there.');
     const address = values.gdb === undefined ? null : gdbAddress(values.gdb);
-    if (address !== null && (scriptName !== null || values.json)) throw new UserError('--gdb: commands come from gdb. Leave -x and --json out; monitor COMMAND asks the kernel.');
-    const recording = isRecording(rest) ? readRecording(rest[0]!) : null;
-    const timeline = recording === null ? openTimeline(await prepareRun(values, rest, NO_TERMINAL)) : openTimeline(recording.config, { inputs: recording.inputs });
+    const timeline = await openRun(line);
     const programs = new Programs((bytes, lenBytes) => inflateSync(bytes, { maxOutputLength: lenBytes }));
     const d = new Debugger(timeline, (session, task) => codeOf(programs, session, task, readSource));
     if (address !== null) return serve(d, address, rest);
     if (values.inspect !== undefined) {
-      if (scriptName !== null || values.json) throw new UserError('--inspect: the inspector takes over, and no commands are read. Leave -x and --json out.');
-      if (values['inspect-port'] > MAX_PORT) throw new UserError(`--inspect-port ${values['inspect-port']}: not a port. Write 0 to ${MAX_PORT}.`);
       inspectRun(d, values.inspect, values['inspect-port'], (text) => { writeOut(2, text); });
       for (const { fd, bytes } of timeline.takeOutput()) writeOut(fd, bytes);
       timeline.close();
@@ -68,6 +67,24 @@ export const debug: Command = {
     return 0;
   },
 };
+
+/** Options that cannot stand together. @throws UserError */
+function refuseTogether(values: Values): void {
+  const hasCommands = values.script !== undefined || values.json === true;
+  if (values.sanitize !== undefined) throw new UserError('--sanitize: quire debug does not check a run. quire run --sanitize finds the place, and says how to come there.');
+  if (values.gdb !== undefined && hasCommands) throw new UserError('--gdb: commands come from gdb. Leave -x and --json out; monitor COMMAND asks the kernel.');
+  if (values.gdb !== undefined && values.inspect !== undefined) throw new UserError('--gdb and --inspect: the run can be in one hand only. Write one of them.');
+  if (values.inspect !== undefined && hasCommands) throw new UserError('--inspect: the inspector takes over, and no commands are read. Leave -x and --json out.');
+  if (values['inspect-port'] > MAX_PORT) throw new UserError(`--inspect-port ${values['inspect-port']}: not a port. Write 0 to ${MAX_PORT}.`);
+}
+/** A program, or a recording with the machine, kernel and inputs that it has. @throws UserError */
+async function openRun({ values, given, rest }: CommandLine): Promise<Timeline> {
+  if (!isRecording(rest)) return openTimeline(await prepareRun(values, rest, NO_TERMINAL));
+  const own = [...given].find((name) => guestGroups.includes(options[name].group));
+  if (own !== undefined) throw new UserError(`--${own}: the recording ${rest[0]} has its machine, its kernel and its inputs. Leave the option out, or name a program.`);
+  const { config, inputs } = readRecording(rest[0]!);
+  return openTimeline(config, { inputs });
+}
 
 /** For gdb: until it has killed the program, or let go of it and it has ended. */
 async function serve(d: Debugger, address: GdbAddress, rest: readonly string[]): Promise<number> {

@@ -162,6 +162,9 @@ class Replay implements Timeline {
   takeOutput(): OutputChunk[] {
     return this.runner.takeOutput();
   }
+  takeMessages(): string[] {
+    return this.runner.takeMessages();
+  }
 
   // --- Backwards ---
 

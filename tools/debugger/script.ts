@@ -21,14 +21,15 @@ export function scriptLines(text: string): { readonly line: string; readonly num
 export function answerLine(d: Debugger, line: string, isJson: boolean, ink: Ink = plainInk): Answered {
   const { command, answer } = runLine(d, line);
   const output = d.timeline.takeOutput();
+  const messages = d.timeline.takeMessages();
   const isEnd = command.name === 'quit';
   if (isJson) {
     const { instret, event, phase } = d.timeline.place;
     const outputs = output.map(({ fd, bytes }) => ({ fd, text: utf8Decode(bytes) }));
-    return { text: `${JSON.stringify({ schema: answer.schema, command: line, at: { insn: instret, event, phase }, ...answer.data, ...(outputs.length === 0 ? {} : { output: outputs }) })}\n`, isEnd };
+    return { text: `${JSON.stringify({ schema: answer.schema, command: line, at: { insn: instret, event, phase }, ...answer.data, ...(outputs.length === 0 ? {} : { output: outputs }), ...(messages.length === 0 ? {} : { messages }) })}\n`, isEnd };
   }
   const lines = answer.text(ink).filter((each, _, all) => each !== '' || all.length > 1).flatMap(wrapLine).map((each) => `${each.trimEnd()}\n`).join('');
-  return { text: `${outputText(output, ink)}${lines}`, isEnd };
+  return { text: `${outputText(output, ink)}${messages.map((message) => `${ink.faint('| kernel:')} ${message}\n`).join('')}${lines}`, isEnd };
 }
 /** What the program has printed, on lines of its own. */
 export function outputText(output: readonly { readonly fd: 1 | 2; readonly bytes: Uint8Array }[], ink: Ink): string {

@@ -101,6 +101,8 @@ export interface Timeline {
   ask<T>(question: (session: Session) => T): T;
   /** Output of the program that was not shown yet; what runs again shows nothing twice. */
   takeOutput(): readonly { readonly fd: 1 | 2; readonly bytes: Uint8Array }[];
+  /** What the kernel had to say to the user since the last call, as /dev/kmsg has it; nothing twice. */
+  takeMessages(): readonly string[];
   /** Input for a stop of kind 'input'; none: its end. Part of the recording. */
   feed(bytes: Uint8Array): void;
   /** Ctrl-C at the program's terminal. Part of the recording. */

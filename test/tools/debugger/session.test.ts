@@ -155,6 +155,17 @@ describe('what can be asked', () => {
   });
 });
 
+test('what the program prints, and what the kernel says of it, is told once, in text and in JSON', () => {
+  const fresh = open();
+  const told = answerLine(fresh, 'seek end', false).text;
+  expect(told).toMatch(/^\| kernel: paths\[2\]: unhandled signal 11 code 0x1 at 0x[\da-f]+, pc 0x[\da-f]+\n#\d+ /);
+  answerLine(fresh, 'seek start', false);
+  expect(answerLine(fresh, 'seek end', false).text).not.toContain('kernel:');
+  fresh.timeline.close();
+  const again = open();
+  expect(JSON.parse(answerLine(again, 'seek end', true).text)).toMatchObject({ messages: [expect.stringContaining('unhandled signal 11') as string] });
+  again.timeline.close();
+});
 test('a script ends at its first error, with the file and the line', () => {
   let text = '';
   const run = (script: string, isJson: boolean): string => {
