@@ -35,6 +35,7 @@ export function backingOf(mm: Mm, vpn: number): Backing {
   const entry = leaf !== 0 ? 'pmd' : tables.isFolded(vpn) ? 'folded' : 'pte';
   const pfn = (ptePfn(low) + (leaf !== 0 ? vpn % 512 : 0)) as Pfn;
   if ((low & PteSoft.Special) !== 0) return { ...none, what: leaf !== 0 ? 'huge zero folio' : 'zero page', entry, pfn, order: leaf !== 0 ? 9 : 0 };
+  if (!folios.has(pfn)) return none; // a damaged entry, of no frame of RAM
   const folio = folios.folioOf(pfn);
   const isAnon = folios.isAnon(folio);
   return {

@@ -1,6 +1,8 @@
 // Traces in files of other tools: read by readers of their own, held against the report of the run and against each other.
+import { spawnSync } from 'node:child_process';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { totalUsage } from '#kernel';
+import { scratch } from '../support/cli.ts';
 import { exportRun, type Exported } from '../support/export-run.ts';
 import { readPerfetto, type ReadSlice, type ReadTrace } from '../support/perfetto-reader.ts';
 import { runGuest } from '../support/run-guest.ts';
@@ -180,6 +182,17 @@ describe('folded stacks', () => {
     expect(rows.every(([stack]) => /^(sh|gups|hello);/.test(stack))).toBe(true);
     expect(exportRun('folded', busy, { everyInstrs: 1000 }, 333).text).toBe(text);
   });
+});
+
+const gcc = spawnSync('riscv64-linux-gnu-gcc', ['--version']).status === 0;
+test.skipIf(!gcc)(`guest stacks name functions where the program has symbols${gcc ? '' : ' (skipped: needs riscv64-linux-gnu-gcc)'}`, () => {
+  const host = scratch();
+  const source = host.file('named.c', 'void hot(void) { for (volatile int i = 0; i < 20000; i++); }\nvoid cold(void) { for (volatile int i = 0; i < 200; i++); }\nvoid _start(void) { cold(); hot(); __asm__ volatile ("li a0, 0\\n li a7, 93\\n ecall"); }\n');
+  expect(spawnSync('riscv64-linux-gnu-gcc', ['-O1', '-march=rv64gc', '-mabi=lp64d', '-static', '-nostdlib', '-ffreestanding', '-fno-inline', '-o', host.path('named'), source]).status).toBe(0);
+  const counts = Object.fromEntries(exportRun('folded', ['--mem', '32M', '--', host.path('named')], { everyInstrs: 7 }).text.split('\n').slice(0, -1).map((line) => line.split(' ')));
+  expect(Object.keys(counts).filter((name) => name !== 'named;_start').sort()).toEqual(['named;cold', 'named;hot']);
+  expect(Number(counts['named;hot']) / Number(counts['named;cold'])).toBeCloseTo(100, -1);
+  host.remove();
 });
 
 test('what a format has no use for is said, with the formats that have', () => {
