@@ -1,6 +1,6 @@
 // The Timeline: going to any place of a run by going forward from the last checkpoint before it. Here: the moves, and when checkpoints are taken.
 // Not here: the run itself, and stopping in the middle of the kernel (runner.ts); what a checkpoint is (checkpoint.ts).
-import { bug } from '#base';
+import { bug, UserError } from '#base';
 import type { FaultRecord, OutputChunk } from '#kernel';
 import { boot } from '../boot.ts';
 import type { Session } from '../boot.ts';
@@ -23,9 +23,11 @@ export interface TimelineOptions {
 
 const START: Place = { instret: 0, event: 0, phase: -1 };
 const NOTHING: Until = {};
-/** Host time between checkpoints: at least this, and so many times what taking one costs. */
+/** Host time between checkpoints: at least this, and so many times what taking one costs; where that is long, less often suffices. */
 const GAP_MS = 50;
 const GAP_COSTS = 12;
+const LONG_GAP_MS = 250;
+const LONG_GAP_COSTS = 4;
 /** Going on from inside the kernel begins at a checkpoint; one that is further away is not near enough to do it often. */
 const NEAR_MS = 25;
 /** Who steps back will do so again: the checkpoint that it begins at is so many instructions further back than need be. */
@@ -34,8 +36,10 @@ const STEPS_BACK = 500;
 const FIRST_LOOK_INSTRS = 2000;
 
 /** A run that can be gone through both ways, standing before its first instruction. Disks are written to in memory only: images stay as they are.
- *  @throws UserError for what cannot be started */
+ *  @throws UserError for what cannot be started, and for a reclaim policy of the user's own: its state may be in closures, where no image reaches it */
 export function openTimeline(config: RunConfig, options: TimelineOptions = {}): Timeline {
+  const { file } = config.machine.lru;
+  if (file !== null) throw new UserError(`--lru ${file.path}: what a policy of your own remembers cannot be put back to an earlier moment. Use one of Quire's own.`);
   return new Replay(config, options);
 }
 
@@ -285,7 +289,9 @@ class Replay implements Timeline {
     this.ring.add({ place: this.place, ...image, hostMs: this.runner.hostMs });
   }
   private keepNowAndThen(): void {
-    if (this.distanceMs() > Math.max(GAP_MS, GAP_COSTS * this.checkpointMs)) this.keep();
+    const costMs = this.checkpointMs;
+    const gapMs = Math.max(GAP_MS, Math.min(GAP_COSTS * costMs, Math.max(LONG_GAP_MS, LONG_GAP_COSTS * costMs)));
+    if (this.distanceMs() > gapMs) this.keep();
   }
   /** To the instruction before a place, or nearer: from where the run comes by it. It is kept if it was far. */
   private approach(place: Place): void {

@@ -3,19 +3,20 @@ import { Prng } from '#base';
 import { boot, type Session } from '#tools/boot.ts';
 import { NO_TERMINAL, type RunConfig } from '#tools/config.ts';
 import { openTimeline, type Place, type Timeline, type TimelineOptions } from '#tools/debugger/index.ts';
+import { overlayDisks } from '#tools/debugger/overlay.ts';
 import { prepare } from '#tools/guest.ts';
 import { parseCommandLine } from '#tools/options.ts';
 
-/** @param words options, `--`, program and arguments, apart by blanks */
+/** @param words options, `--`, program and arguments, apart by blanks; a blank that belongs to a word is a no-break space */
 export function configOf(words: string): RunConfig {
-  const { values, rest } = parseCommandLine('run', ['machine', 'kernel', 'inputs'], words.split(' '));
+  const { values, rest } = parseCommandLine('run', ['machine', 'kernel', 'inputs'], words.split(' ').map((word) => word.replaceAll('\u00a0', ' ')));
   return prepare(values, rest, NO_TERMINAL);
 }
 export const openGuest = (words: string, options: TimelineOptions = {}): Timeline => openTimeline(configOf(words), options);
 
 /** Hashes of a plain run where it first comes to some instructions, and at its end. */
 export function plainHashes(words: string, instrets: readonly number[]): { hashes: string[]; end: string; instructions: number } {
-  const session = boot(configOf(words));
+  const session = boot(overlayDisks(configOf(words)).config); // a disk is found as it was, by the next run, too
   const hashes = instrets.map((instret) => {
     stepTo(session, instret);
     return session.stateHash();

@@ -1,13 +1,19 @@
 // Going through a run both ways: wherever one comes from, a place is the same place, and it is the one that a plain run passes.
 // LONG=1: more random moves. SEED=n: the moves of one failure again.
-import { describe, expect, test } from 'vitest';
+import { afterAll, describe, expect, test } from 'vitest';
 import { Prng, tracepoints } from '#base';
 import { ENGINES } from '#cpu';
 import { comparePlaces, type Place, type Stop, type Timeline } from '#tools/debugger/index.ts';
+import { quire, scratch } from '../../support/cli.ts';
 import { at, END, openGuest, plainHashes, seeds, START } from './fixture.ts';
 
 const point = (name: string) => tracepoints().get(name)!;
 const all = (names: readonly string[]) => ({ points: new Set(names.map(point)), at: () => true });
+
+const folder = scratch();
+afterAll(() => folder.remove());
+const image = folder.path('disk.img');
+quire(['mkfs', image, '--size', '4M']);
 
 /** Threads, fork, signals; swap under a limit, with processes that are killed; folios of many sizes, khugepaged among them; a shell that runs programs. */
 const guests = {
@@ -15,6 +21,10 @@ const guests = {
   swapcheck: '--mem 48M --swap 32M --memory-max 3M -- swapcheck --size 4M --shared 1M --steps 600 --forks 2',
   khugepaged: '--mem 64M --thp always --set /sys/kernel/mm/transparent_hugepage/khugepaged/scan_sleep_millisecs=1 -- sparse --bytes 16M --gap 16K --rounds 60',
   build: '--mem 64M -- build --units 2 --lines 20',
+  mglru: '--mem 48M --swap 32M --memory-max 3M --lru mglru -- reclaim --size 4M --touches 1500 --verify 1',
+  clock: '--mem 48M --swap 32M --memory-max 3M --lru clock --seed 5 -- reclaim --size 4M --touches 1500',
+  // Waits for its disk, whose image stays as it is.
+  disk: `--mem 48M --disk ${image}:rw -- sh -c cp\u00a0/bin/hello\u00a0/mnt/a;cat\u00a0/mnt/a\u00a0/mnt/a>/mnt/b;rm\u00a0/mnt/a;wc\u00a0/mnt/b`,
 };
 
 describe('a place is the same state as in a plain run', () => {
@@ -23,12 +33,12 @@ describe('a place is the same state as in a plain run', () => {
       if (engine !== 'jit' && name !== 'hello') continue;
       test(`${name}, ${engine}`, () => {
         const whole = plainHashes(`--engine ${engine} ${words}`, []);
-        const instrets = [0.1, 0.35, 0.5, 0.77, 0.999].map((share) => Math.floor(whole.instructions * share));
+        const instrets = [0.1, 0.35, 0.77, 0.999].map((share) => Math.floor(whole.instructions * share));
         const plain = plainHashes(`--engine ${engine} ${words}`, instrets);
         const timeline = openGuest(`--engine ${engine} ${words}`);
         expect(timeline.forward({})).toEqual({ kind: 'exited' });
         expect(timeline.session.stateHash()).toBe(plain.end);
-        for (const i of [4, 0, 3, 1, 2, 2, 0]) {
+        for (const i of [3, 0, 2, 1, 1, 0]) {
           timeline.seek(at(instrets[i]!));
           expect([timeline.place.instret, timeline.session.stateHash()]).toEqual([instrets[i], plain.hashes[i]]);
         }
@@ -145,12 +155,12 @@ describe('breakpoints', () => {
     first.seek(at(30_000));
     first.forward({ instructions: (pc) => { pcs.add(pc); return false; }, place: at(30_400) });
     first.close();
-    const addresses = new Set([...pcs].filter((_, i) => i % 9 === 4));
+    const addresses = new Set([...pcs].filter((_, i) => i % 40 === 4));
     const stops = ENGINES.map((engine) => {
       const timeline = openGuest(`--engine ${engine} ${guests.hello}`);
       timeline.seek(at(29_500));
       const places: string[] = [];
-      while (timeline.forward({ pcs: { addresses, at: () => true }, place: at(31_500) }).kind === 'pc') {
+      while (timeline.forward({ pcs: { addresses, at: () => true }, place: at(31_000) }).kind === 'pc') {
         expect(addresses.has(Number(timeline.session.machine.pc))).toBe(true);
         places.push(`${JSON.stringify(timeline.place)} ${timeline.session.stateHash()}`);
       }
@@ -160,14 +170,14 @@ describe('breakpoints', () => {
       timeline.close();
       return places;
     });
-    expect(stops[0]!.length).toBeGreaterThan(5);
+    expect(stops[0]!.length).toBeGreaterThan(2);
     expect(stops[1]).toEqual(stops[0]);
     expect(stops[2]).toEqual(stops[0]);
     // The same by looking at every instruction.
     const slow = openGuest(guests.hello);
     slow.seek(at(29_500));
     const places: string[] = [];
-    while (slow.forward({ instructions: (pc) => addresses.has(pc), place: at(31_500) }).kind === 'instruction') places.push(`${JSON.stringify(slow.place)} ${slow.session.stateHash()}`);
+    while (slow.forward({ instructions: (pc) => addresses.has(pc), place: at(31_000) }).kind === 'instruction') places.push(`${JSON.stringify(slow.place)} ${slow.session.stateHash()}`);
     expect(places).toEqual(stops[0]);
     slow.close();
   });
@@ -175,7 +185,7 @@ describe('breakpoints', () => {
 
 describe('random moves', () => {
   const guest = '--mem 48M --swap 16M --memory-max 2M -- swapcheck --size 2M --shared 512K --steps 200 --forks 2';
-  test.each(seeds('timeline moves', 4))('come to the same states (SEED=%i replays it)', (seed) => {
+  test.each(seeds('timeline moves', 2))('come to the same states (SEED=%i replays it)', (seed) => {
     const random = new Prng(seed, 'moves');
     const timeline = openGuest(guest, { ringBytes: 64 << 20 });
     const known = new Map<string, string>();
@@ -189,7 +199,7 @@ describe('random moves', () => {
     const end = timeline.place;
     const visited: Place[] = [end];
     look();
-    for (let i = 0; i < 60; i++) {
+    for (let i = 0; i < 40; i++) {
       move(timeline, random, end, visited);
       visited.push(timeline.place);
       look();
