@@ -48,7 +48,7 @@ export interface StateImage { readonly heap: HeapImage; readonly machine: Machin
 /** Of the runner's own, what belongs to the state. */
 export interface Rest { isStep: boolean; events: number; nextInput: number; written: { 1: number; 2: number }; passed: Passed | null; lastTask: number; messages: number }
 /** A breakpoint that was stopped at, or passed over: the same instruction tried again after a fault is not asked about again. */
-interface Passed { readonly instret: number; readonly pc: number; readonly task: number }
+interface Passed { readonly instret: number; readonly event: number; readonly pc: number; readonly task: number }
 
 /** Instructions between two looks at the host's clock, at first. */
 const FIRST_SLICE = 200_000;
@@ -232,6 +232,8 @@ export class Runner {
     this.trapPlaces = [];
     const place = this.programPlace;
     if (stretch.after !== null && comparePlaces(place, stretch.after) <= 0 && kernel.isInUser) this.pass(toPc(machine));
+    // On the way back the place where it begins counts. It may have been passed when it was stopped at; one passed before a fault stays so.
+    if (stretch.after === null && stretch.want === 'last' && this.passed?.event === place.event) this.passed = null;
     machine.setBreakpoints(until.pcs?.addresses ?? NO_PCS);
     this.watched.clear();
     this.watchMemory(until.memory ?? []);
@@ -378,7 +380,7 @@ export class Runner {
     return at(pc) && this.hit(place, { kind: 'pc', pc });
   }
   private pass(pc: number): void {
-    this.passed = { instret: this.session.machine.instret, pc, task: this.task };
+    this.passed = { instret: this.session.machine.instret, event: this.counter.count, pc, task: this.task };
   }
   private onEvent(point: Tracepoint, values: readonly number[]): void {
     const { stretch } = this;

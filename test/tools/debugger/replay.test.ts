@@ -1,6 +1,6 @@
 // Going through a run both ways: wherever one comes from, a place is the same place, and it is the one that a plain run passes.
 // LONG=1: more random moves. SEED=n: the moves of one failure again.
-import { afterAll, describe, expect, test } from 'vitest';
+import { afterAll, describe, expect, test, vi } from 'vitest';
 import { Prng, tracepoints } from '#base';
 import { ENGINES } from '#cpu';
 import { comparePlaces, type Place, type Stop, type Timeline } from '#tools/debugger/index.ts';
@@ -80,6 +80,24 @@ describe('instruction by instruction', () => {
     timeline.seek(at(1000));
     expect(timeline.stepInstructions(-5000)).toEqual({ kind: 'start' });
     expect(timeline.place).toEqual(START);
+    timeline.close();
+  });
+  test('a breakpoint is found backwards also where a checkpoint was made at it', () => {
+    let now = 0;
+    const clock = vi.spyOn(performance, 'now').mockImplementation(() => (now += 1000));
+    const timeline = openGuest(guests.hello);
+    timeline.seek(at(20_000));
+    const pcs = { addresses: new Set([Number(timeline.session.machine.pc)]), at: () => true };
+    timeline.seek(START);
+    const places: Place[] = [];
+    // Who asks for events and is far from a checkpoint makes one first.
+    while (places.length < 30 && timeline.forward({ pcs, events: { points: new Set([point('sys_enter')]), at: () => false } }).kind === 'pc') places.push(timeline.place);
+    clock.mockRestore();
+    expect(places.length).toBeGreaterThan(3);
+    timeline.stepInstructions(1);
+    const back: Place[] = [];
+    while (timeline.backward({ pcs }).kind === 'pc') back.unshift(timeline.place);
+    expect(back).toEqual(places);
     timeline.close();
   });
   test('asking at every instruction finds the same instructions backwards', () => {
