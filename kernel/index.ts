@@ -41,7 +41,7 @@ export { Process } from './proc/process.ts';
 export { Task, TaskState } from './proc/task.ts';
 export type { AltStack, FaultCounts, PendingCall } from './proc/task.ts';
 export { signalDeliver, signalGenerate } from './proc/signal.ts';
-export { Signal, signalName } from './proc/sigset.ts';
+export { sigBit, Signal, signalName } from './proc/sigset.ts';
 export { sendToTask } from './proc/signal.ts';
 export { kernelInfo } from './proc/siginfo.ts';
 export { processUsage, taskUsage, totalUsage } from './proc/usage.ts';

@@ -189,8 +189,8 @@ export function getSignal(k: Kernel, t: Task): SignalVerdict {
     const { signo } = info;
     const action = t.handlers.get(signo);
     t.lastSiginfo = info;
-    if (t.keptSignal === signo && signo !== Signal.KILL) {
-      t.keptSignal = 0;
+    if (isIn(t.keptSignals, signo) && signo !== Signal.KILL) {
+      t.keptSignals &= ~sigBit(signo);
       continue;
     }
     if (signalDeliver.enabled) signalDeliver.emit(signo, info.code, action.handler);

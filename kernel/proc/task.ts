@@ -72,8 +72,8 @@ export class Task implements FaultCounts {
   realBlocked = 0n;
   /** The last signal that was taken for it, as a debugger asks: Linux's last_siginfo. */
   lastSiginfo: SigInfo | null = null;
-  /** A debugger keeps the next signal of this number from the program; 0: none. */
-  keptSignal = 0;
+  /** A debugger keeps the next signal of each of these numbers from the program; bit n-1 is signal n. */
+  keptSignals = 0n;
   /** A debugger lets it stand still: it is runnable and gets no turn. */
   isHeld = false;
   /** Signals sent to this thread alone. */

@@ -4,10 +4,8 @@ import { writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { afterAll, describe, expect, test } from 'vitest';
 import { bundle } from '../support/cli.ts';
-import { CrossFolder, hasGcc, missing } from '../support/cross-tools.ts';
+import { CrossFolder, hasGcc, hasGdb, missing } from '../support/cross-tools.ts';
 
-const hasGdb = spawnSync('gdb-multiarch', ['--version'], { stdio: 'ignore' }).status === 0;
-const gdbNote = hasGdb ? '' : ' (skipped: gdb-multiarch is not installed)';
 const folder = new CrossFolder();
 afterAll(() => folder.remove());
 
@@ -19,7 +17,7 @@ const guest = `
 #include <unistd.h>
 volatile int counter;
 volatile long total;
-volatile int seen;
+volatile int seen, handled;
 double ratio = 0.5;
 __attribute__((noinline)) int bump(int by)
 {
@@ -62,6 +60,16 @@ int main(void)
   pthread_join(t, 0);
   signal(SIGUSR1, handler);
   raise(SIGUSR1);
+  sigset_t both;
+  sigemptyset(&both);
+  sigaddset(&both, SIGUSR1);
+  sigaddset(&both, SIGUSR2);
+  signal(SIGUSR2, handler);
+  sigprocmask(SIG_BLOCK, &both, 0);
+  raise(SIGUSR1);
+  raise(SIGUSR2);
+  sigprocmask(SIG_UNBLOCK, &both, 0);
+  handled = seen;
   fflush(stdout);
   int pid = fork();
   if (pid == 0) {
@@ -107,7 +115,7 @@ async function session(words: readonly string[], symbols: string | null, script:
 const complaints = (text: string): string[] => text.split('\n').filter((line) => /error|warning|cannot|can't|unable|not supported|does not support|failed|ignoring|unknown|invalid|timed out|no symbol|could not/i.test(line));
 const section = (name: string): string => `echo ==${name}\\n`;
 
-describe.skipIf(!hasGdb || !hasGcc)(`gdb-multiarch on a program of gcc${gdbNote}${missing('gcc-riscv64-linux-gnu')}`, () => {
+describe.skipIf(!hasGdb || !hasGcc)(`gdb-multiarch on a program of gcc${missing('gdb-multiarch', 'gcc-riscv64-linux-gnu')}`, () => {
   test('goes through its script without a complaint, and each command did what it says', async () => {
     const program = folder.compile('gcc', guest, ['-O1', '-g']);
     const { sections, text, status } = await session(['--', program], program, [
@@ -126,6 +134,7 @@ describe.skipIf(!hasGdb || !hasGcc)(`gdb-multiarch on a program of gcc${gdbNote}
       section('memory'), 'find &ratio, +64, (long)0x3fe0000000000000', 'compare-sections .text', 'x/2i work',
       section('registers'), 'p $pc', 'p $satp != 0', 'p $fcsr', 'info registers instret',
       section('signal'), 'continue', 'print $_siginfo.si_signo', 'bt 1',
+      section('two'), 'continue', 'continue', 'watch handled', 'continue', 'delete',
       section('forward'), 'break in_child', 'set follow-fork-mode child', 'set detach-on-fork off', 'continue', 'info inferiors',
       section('before'), 'stepi 6', 'info registers',
       section('back'), 'reverse-stepi 6', 'x/i $pc',
@@ -150,6 +159,8 @@ describe.skipIf(!hasGdb || !hasGcc)(`gdb-multiarch on a program of gcc${gdbNote}
     expect(sections['threads']).toMatch(/Thread 2\.2 "guest-\d+" \(sleeps in futex\)[^]*Thread 2\.3 "guest-\d+" \(runnable\)/);
     expect(sections['memory']).toMatch(/<ratio>\n1 pattern found[^]*matched/);
     expect(sections['signal']).toMatch(/SIGUSR1[^]*= 10\n/);
+    // Both wait, and are taken without an instruction between them: the second one's handler runs first.
+    expect(sections['two']).toMatch(/signal SIGUSR1[^]*signal SIGUSR2[^]*New value = 10\n/);
     expect(sections['forward']).toMatch(/hit Breakpoint[^]*in_child \(\)[^]*process 2[^]*\* 2 +process \d+/);
     expect(sections['after']).toBe(sections['before']);
     expect(sections['back']).toMatch(/in_child/);
@@ -168,7 +179,7 @@ describe.skipIf(!hasGdb || !hasGcc)(`gdb-multiarch on a program of gcc${gdbNote}
   });
 });
 
-test.skipIf(!hasGdb)(`gdb-multiarch on a stripped program${gdbNote}`, async () => {
+test.skipIf(!hasGdb)(`gdb-multiarch on a stripped program${missing('gdb-multiarch')}`, async () => {
   const { sections, text, output, status } = await session(['--', 'hello'], null, [
     section('steps'), 'stepi 200', 'x/3i $pc', 'info proc mappings', 'info auxv', 'info threads',
     section('before'), 'info registers', 'reverse-stepi 50', 'stepi 50', section('after'), 'info registers',
@@ -182,35 +193,60 @@ test.skipIf(!hasGdb)(`gdb-multiarch on a stripped program${gdbNote}`, async () =
   expect([output, status]).toEqual(['', 0]);
 });
 
+/** Starts quire for a client of the test's own. */
+async function served(...words: string[]): Promise<{ port: number; stop: () => void }> {
+  const quire = spawn(process.execPath, [bundle, 'debug', '--gdb', '0', ...words], { stdio: ['ignore', 'ignore', 'pipe'] });
+  let said = '';
+  const port = await new Promise<number>((resolve) => {
+    quire.stderr.on('data', (bytes: Buffer) => {
+      said += bytes.toString();
+      const match = /127\.0\.0\.1:(\d+)/.exec(said);
+      if (match !== null) resolve(Number(match[1]));
+    });
+  });
+  return { port, stop: () => { quire.kill('SIGKILL'); } };
+}
+/** Sends each text when the one before has been answered by a packet. @returns what came back */
+function talk(port: number, ...texts: string[]): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(port, '127.0.0.1');
+    const waiting = [...texts];
+    let got = '';
+    const next = (): void => {
+      const text = waiting.shift();
+      if (text === undefined) socket.end();
+      else socket.write(text);
+      // A program that runs says nothing: the next one interrupts it.
+      if (waiting[0] === '\x03') setTimeout(next, 100);
+    };
+    socket.on('data', (bytes) => {
+      got += bytes.toString();
+      if (/\$.*#..$/.test(got)) next();
+    });
+    socket.on('error', reject);
+    socket.on('close', () => { resolve(got); });
+    next();
+  });
+}
+test('a program that runs is stopped by Ctrl-C, and is where it was for the next gdb', async () => {
+  const { port, stop } = await served('--', 'sh', '-c', 'while true; do :; done');
+  try {
+    expect(await talk(port, '$vCont;c#a8', '\x03')).toMatch(/^\+\$T02thread:2;/);
+    expect(await talk(port, '$?#3f')).toMatch(/^\+\$T05thread:2;/);
+  } finally {
+    stop();
+  }
+});
 test('a port of another address is refused, and one that is taken; what connects and talks nonsense ends nothing', async () => {
   const refused = spawnSync(process.execPath, [bundle, 'debug', '--gdb', '0.0.0.0:1234', '--', 'hello'], { encoding: 'utf8' });
   expect([refused.status, refused.stderr]).toEqual([2, expect.stringMatching(/^quire: --gdb 0\.0\.0\.0:1234: other machines cannot be let in/)]);
-  const quire = spawn(process.execPath, [bundle, 'debug', '--gdb', '0', '--', 'hello'], { stdio: ['ignore', 'ignore', 'pipe'] });
+  const { port, stop } = await served('--', 'hello');
   try {
-    let said = '';
-    const port = await new Promise<number>((resolve) => {
-      quire.stderr.on('data', (bytes: Buffer) => {
-        said += bytes.toString();
-        const match = /127\.0\.0\.1:(\d+)/.exec(said);
-        if (match !== null) resolve(Number(match[1]));
-      });
-    });
     const taken = spawnSync(process.execPath, [bundle, 'debug', '--gdb', `${port}`, '--', 'hello'], { encoding: 'utf8' });
     expect([taken.status, taken.stderr]).toEqual([2, expect.stringMatching(/cannot listen there: somebody else does already/)]);
-    const talk = (text: string): Promise<string> => new Promise((resolve, reject) => {
-      const socket = connect(port, '127.0.0.1');
-      let got = '';
-      socket.on('data', (bytes) => {
-        got += bytes.toString();
-        if (/\$.*#..$/.test(got)) socket.end();
-      });
-      socket.on('error', reject);
-      socket.on('close', () => { resolve(got); });
-      socket.write(text);
-    });
-    expect(await talk('GET / HTTP/1.1\r\n\r\n$?#3f')).toMatch(/^\+\$T05thread:2;/);
-    expect(await talk('\x00\xff$nonsense#00$qC#b4')).toMatch(/^-\+\$QC2#/);
+    expect(await talk(port, 'GET / HTTP/1.1\r\n\r\n$?#3f')).toMatch(/^\+\$T05thread:2;/);
+    expect(await talk(port, '\x00\xff$nonsense#00$qC#b4')).toMatch(/^-\+\$QC2#/);
   } finally {
-    quire.kill('SIGKILL');
+    stop();
   }
 });

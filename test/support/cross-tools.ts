@@ -9,8 +9,9 @@ const runs = (command: string, ...words: string[]): boolean => spawnSync(command
 const zig = process.env['QUIRE_ZIG'] ?? 'zig';
 export const hasGcc = runs('riscv64-linux-gnu-gcc', '--version');
 export const hasZig = runs(zig, 'version');
+export const hasGdb = runs('gdb-multiarch', '--version');
 export const hasBinutils = runs('riscv64-linux-gnu-readelf', '--version') && runs('riscv64-linux-gnu-addr2line', '--version');
-const packages = { 'gcc-riscv64-linux-gnu': hasGcc, 'binutils-riscv64-linux-gnu': hasBinutils, 'zig (or QUIRE_ZIG)': hasZig } as const;
+const packages = { 'gcc-riscv64-linux-gnu': hasGcc, 'binutils-riscv64-linux-gnu': hasBinutils, 'gdb-multiarch': hasGdb, 'zig (or QUIRE_ZIG)': hasZig } as const;
 export type CrossPackage = keyof typeof packages;
 /** ' (skipped: ... is not installed)', or nothing. */
 export function missing(...wanted: CrossPackage[]): string {

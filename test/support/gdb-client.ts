@@ -14,6 +14,8 @@ export function guestConfig(...words: string[]): RunConfig {
 }
 
 const FEATURES = 'multiprocess+;swbreak+;hwbreak+;fork-events+;vfork-events+;exec-events+;no-resumed+';
+/** Of 30 ms: no test's program runs that long. */
+const MAX_SLICES = 400;
 export class GdbClient {
   readonly timeline: Timeline;
   readonly stub: GdbStub;
@@ -38,7 +40,8 @@ export class GdbClient {
     const answer = this.stub.answer(typeof packet === 'string' ? fromLatin(packet) : packet);
     if (answer.kind === 'reply') return latin(answer.body);
     if (answer.kind === 'end') return `${answer.how}${answer.body === null ? '' : ` ${latin(answer.body)}`}`;
-    for (;;) {
+    for (let slices = 0; ; slices++) {
+      if (slices > MAX_SLICES) throw new Error(`after ${typeof packet === 'string' ? packet : latin(packet)} the program runs on`);
       const reply = this.stub.resumption.run();
       for (const { bytes } of this.timeline.takeOutput()) this.output += new TextDecoder().decode(bytes);
       if (reply === 'input') this.timeline.feed(new Uint8Array(0));

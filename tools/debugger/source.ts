@@ -155,8 +155,9 @@ export class ProgramSource {
     const sequence = sequenceAt(this.lineTable(found.unit).sequences, entry);
     const rows = sequence?.rows.slice(lastRowAt(sequence.rows, entry)).filter((row) => row.address < end && row.line !== 0) ?? [];
     const marked = rows.find((row) => row.isPrologueEnd);
-    // Compilers that do not mark its end begin a second line there.
-    return (marked ?? rows.find((row) => row.isStmt && row.address > entry))?.address ?? entry;
+    if (marked !== undefined) return marked.address;
+    // GCC does not mark its end. Without optimisation a second line begins there; with it lines are mixed, and arguments can be had from the entry on.
+    return isOptimizedByGcc(found.unit) ? entry : (rows.find((row) => row.isStmt && row.address > entry)?.address ?? entry);
   }
   /** Where a line begins, once for every function that has code of it; if it has none, the next line that does. @param file its path, or the end of
    *  that @returns none: no such file, or no code from there on */
@@ -248,6 +249,10 @@ function sectionsOf(elf: ElfFile): DwarfSections {
     info: section('.debug_info'), abbrev: section('.debug_abbrev'), line: section('.debug_line'), str: section('.debug_str'), lineStr: section('.debug_line_str'),
     strOffsets: section('.debug_str_offsets'), addr: section('.debug_addr'), ranges: section('.debug_ranges'), rnglists: section('.debug_rnglists'),
   };
+}
+function isOptimizedByGcc({ producer }: Unit): boolean {
+  const level = [...producer.matchAll(/ -O(\S*)/g)].at(-1)?.[1];
+  return producer.startsWith('GNU ') && level !== undefined && level !== '0';
 }
 const nameOf = (f: DebugFunction): string => f.name || f.linkageName;
 const isSameLine = (a: LineRow, b: LineRow): boolean => a.line === b.line && a.file === b.file;

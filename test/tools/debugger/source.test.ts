@@ -3,11 +3,13 @@ import { afterAll, describe, expect, test } from 'vitest';
 import { readLineTable } from '#tools/debugger/dwarf/line.ts';
 import { Abbreviations, readUnits } from '#tools/debugger/dwarf/index.ts';
 import type { ProgramSource } from '#tools/debugger/source.ts';
-import { ask, CrossFolder, hasBinutils, hasGcc, hasZig, missing } from '../../support/cross-tools.ts';
+import { spawnSync } from 'node:child_process';
+import { ask, CrossFolder, hasBinutils, hasGcc, hasGdb, hasZig, missing } from '../../support/cross-tools.ts';
 import { debugGuest, lineOf, sourceOf } from '../../support/debug-guest.ts';
 
 const folder = new CrossFolder();
 afterAll(() => folder.remove());
+const breakCases = (['gcc', ...(hasZig ? ['zig' as const] : [])] as const).flatMap((compiler) => ['-O0', '-O2'].map((level) => [compiler, level] as const));
 const levels = ['-O0', '-O2'].flatMap((o) => ['-gdwarf-4', '-gdwarf-5'].map((g) => [o, g] as const));
 
 /** Addresses that readelf's table covers, with its rows as 'address line stmt'. */
@@ -73,6 +75,14 @@ describe.skipIf(!hasGcc || !hasBinutils)(`programs of gcc${missing('gcc-riscv64-
   test.each(levels)('%s %s: every row as readelf, every address as addr2line -i', (o, g) => compare(folder.compile('gcc', debugGuest, [o, g]), 5000));
   test('compressed debug sections read as plain ones', () => compare(folder.compile('gcc', debugGuest, ['-O2', '-g', '-gz']), 5000));
 
+  test.skipIf(!hasGdb).each(breakCases)(`%s %s: a breakpoint on a function is where gdb puts it${missing('gdb-multiarch')}`, (compiler, level) => {
+    const program = folder.compile(compiler, debugGuest, [level, '-g']);
+    const names = ['sum', 'fib', 'walk', 'leaf', 'large', 'main'];
+    const { stdout } = spawnSync('gdb-multiarch', ['-nx', '-batch', ...names.flatMap((name) => ['-ex', `break ${name}`]), program], { encoding: 'utf8' });
+    const theirs = [...stdout.matchAll(/^Breakpoint \d+ at (0x[\da-f]+)/gm)].map((match) => Number(match[1]));
+    expect(names.flatMap((name) => sourceOf(program).addressesOfFunction(name))).toEqual(theirs);
+    expect(theirs.length).toBe(names.length);
+  });
   test('a function begins behind its prologue, a line where it is first come to', () => {
     const source = sourceOf(folder.compile('gcc', debugGuest, ['-O0', '-g']));
     const [sum] = source.addressesOfFunction('sum');

@@ -16,6 +16,8 @@ export interface Unit extends ValueContext {
   readonly abbreviations: AbbreviationTable;
   readonly rnglistsBase: number;
   readonly name: string;
+  /** The compiler and, of GCC's, its options. */
+  readonly producer: string;
   /** The folder in which it was compiled: file names are relative to it. */
   readonly compDir: string;
   /** Its line program in .debug_line; null: none. */
@@ -111,7 +113,7 @@ function readUnit(sections: DwarfSections, tables: Abbreviations, r: ByteReader,
   return { ...plain, firstEntry, abbreviations, ...readRoot(r, plain, abbreviations) };
 }
 
-type Root = Pick<Unit, 'strOffsetsBase' | 'addrBase' | 'rnglistsBase' | 'name' | 'compDir' | 'lineOffset' | 'lowPc' | 'ranges'>;
+type Root = Pick<Unit, 'strOffsetsBase' | 'addrBase' | 'rnglistsBase' | 'name' | 'producer' | 'compDir' | 'lineOffset' | 'lowPc' | 'ranges'>;
 /** The first entry: its bases first, because the other attributes may stand before them and need them. */
 function readRoot(r: ByteReader, plain: ValueContext & Pick<Unit, 'end' | 'rangeBudget'>, abbreviations: AbbreviationTable): Root {
   const bases = readBases(r.from(r.at), plain, abbreviations);
@@ -123,7 +125,7 @@ function readRoot(r: ByteReader, plain: ValueContext & Pick<Unit, 'end' | 'range
   const lowPc = numberOf(attributes, At.LowPc) ?? 0;
   const unit = { ...c, lowPc };
   return {
-    ...bases, name: textOf(attributes, At.Name), compDir: textOf(attributes, At.CompDir), lowPc,
+    ...bases, name: textOf(attributes, At.Name), producer: textOf(attributes, At.Producer), compDir: textOf(attributes, At.CompDir), lowPc,
     lineOffset: typeof lineOffset === 'number' ? lineOffset : null, ranges: rangesOf(unit, attributes),
   };
 }

@@ -6,9 +6,10 @@
 // can be changed and the signal kept away. A watchpoint is reported before the access, in whichever direction the run goes: gdb steps over it itself.
 import { bug, utf8Encode } from '#base';
 import type { Tracepoint } from '#base';
-import { kernelInfo, schedProcessExec, schedProcessExit, schedProcessFork, schedSwitch, sendToTask, signalDeliver } from '#kernel';
+import { kernelInfo, schedProcessExec, schedProcessExit, schedProcessFork, schedSwitch, sendToTask, sigBit, signalDeliver } from '#kernel';
 import type { Process, Task } from '#kernel';
-import type { Stop, Timeline, Until } from '../timeline.ts';
+import { comparePlaces } from '../timeline.ts';
+import type { Place, Stop, Timeline, Until } from '../timeline.ts';
 import { toHex, wordHex } from './packets.ts';
 import { type GdbPoints, PointType } from './points.ts';
 import { GdbSignal, gdbSignal, linuxSignal } from './signals.ts';
@@ -42,9 +43,13 @@ export class Resumption {
   /** Stop replies that are still to be given. */
   private readonly waiting: string[] = [];
   private plan: Plan | null = null;
+  /** Where it went on the last time. */
+  private from: Place | null = null;
   private announced: Announced | null = null;
-  /** Told to the program on this way; the timeline comes by it again, and it is not told to gdb a second time. */
-  private delivering: Announced | null = null;
+  /** The program gets these on its way, in this order, without gdb's being asked: it was. */
+  private delivering: Announced[] = [];
+  /** Those that it got between the place that it stands at and the signal that gdb was told of: going on from here it gets them again. */
+  private delivered: Announced[] = [];
   /** The thread that gdb thinks of as stopped. */
   private eventTid = 0;
   /** Parents that sleep until their child has another program, by the child's process. */
@@ -77,10 +82,12 @@ export class Resumption {
 
   start(plan: Plan): void {
     this.plan = plan;
+    this.from = this.timeline.place;
     this.isInterrupted = false;
     const { announced } = this;
     this.announced = null;
-    this.delivering = null;
+    this.delivering = plan.direction === 'forward' ? this.delivered : [];
+    this.delivered = [];
     this.siginfo = null;
     if (plan.direction === 'backward' || this.waiting.length > 0) return;
     this.settleSignals(plan, announced);
@@ -91,18 +98,17 @@ export class Resumption {
     for (const task of this.inferiors.tasks) {
       const signo = linuxSignal(actionFor(actions, task)?.signal ?? 0);
       const { tid } = task;
-      if (announced?.tid === tid && announced.signo === signo) this.delivering = announced;
-      else if (announced?.tid === tid) this.edit((t) => { t.keptSignal = announced.signo; }, tid);
-      if (signo === 0 || this.delivering?.tid === tid) continue;
-      this.edit((t, kernel) => { sendToTask(kernel, t, kernelInfo(signo)); }, tid);
-      this.delivering = { tid, signo };
+      if (announced?.tid === tid && announced.signo !== signo) this.edit((t) => { t.keptSignals |= sigBit(announced.signo); }, tid);
+      if (signo === 0) continue;
+      if (announced?.tid !== tid || announced.signo !== signo) this.edit((t, kernel) => { sendToTask(kernel, t, kernelInfo(signo)); }, tid);
+      this.delivering.push({ tid, signo });
     }
   }
   private edit(change: (task: Task, kernel: Timeline['session']['kernel']) => void, tid: number): void {
     this.timeline.edit(({ kernel }) => {
       const task = kernel.tasks.get(tid);
       if (task !== undefined) change(task, kernel);
-      kernel.interruptHart();
+      if (task === kernel.current) kernel.interruptHart();
     });
   }
 
@@ -127,7 +133,7 @@ export class Resumption {
         const task = kernel.tasks.get(tid);
         if (task !== undefined) task.isHeld = isHeld;
       }
-      kernel.interruptHart();
+      if (kernel.current?.isHeld === true) kernel.interruptHart();
     });
   }
 
@@ -149,7 +155,7 @@ export class Resumption {
   }
   private report(reply: string): string {
     this.plan = null;
-    this.delivering = null;
+    if (this.announced === null) this.delivered = [];
     this.last = reply;
     return reply;
   }
@@ -193,7 +199,8 @@ export class Resumption {
     const isStep = actions.some(({ how }) => how === 'step');
     const stop = isStep ? this.timeline.stepInstructions(-1) : this.timeline.backward(this.points.until(this.timeline.session));
     if (stop.kind === 'start') return this.stopped(GdbSignal.Trap, 'replaylog:begin;');
-    // What it was told in the future it has not heard yet.
+    // The kernel's own access: to where the program goes on after it.
+    if (this.timeline.place.phase >= 0) this.timeline.forward({ instructions: anywhere });
     return stop.kind === 'memory' ? this.stopped(GdbSignal.Trap, this.points.watchText(stop)) : this.atPlace(stop);
   }
 
@@ -278,8 +285,9 @@ export class Resumption {
         const task = kernel.current;
         const [signo] = values;
         if (task === null || signo === undefined || !this.inferiors.has(task.process) || this.passed.has(signo)) return false;
-        if (this.delivering?.tid !== task.tid || this.delivering.signo !== signo) return true;
-        this.delivering = null;
+        const [next] = this.delivering;
+        if (next?.tid !== task.tid || next.signo !== signo) return true;
+        this.delivered.push(this.delivering.shift()!);
         return false;
       }
       default: return false;
@@ -345,7 +353,9 @@ export class Resumption {
     const { tid, lastSiginfo } = this.timeline.session.kernel.current ?? bug('a signal for nobody');
     this.siginfo = lastSiginfo?.bytes.slice() ?? null;
     this.announced = { tid, signo };
+    const { from } = this;
     this.timeline.stepInstructions(-1);
+    if (from === null || comparePlaces(this.timeline.place, from) !== 0) this.delivered = [];
     return this.stopped(gdbSignal(signo), '', this.taskOf(tid));
   }
 }

@@ -77,11 +77,11 @@ test('breakpoints stop before their instruction; back and forth comes to the sam
   for (let i = 0; i < 40; i++) gdb.ask('vCont;s:p2.2');
   const target = gdb.pc;
   const registers = gdb.ask('g');
-  for (let i = 0; i < 12; i++) expect(gdb.ask('bs')).toMatch(/^T05thread/);
+  for (let i = 0; i < 8; i++) expect(gdb.ask('bs')).toMatch(/^T05thread/);
   expect(gdb.pc).not.toBe(target);
-  for (let i = 0; i < 12; i++) gdb.ask('vCont;s:p2.2');
+  for (let i = 0; i < 8; i++) gdb.ask('vCont;s:p2.2');
   expect(gdb.ask('g')).toBe(registers);
-  for (let i = 0; i < 30; i++) gdb.ask('bs');
+  for (let i = 0; i < 15; i++) gdb.ask('bs');
   expect(gdb.ask(`Z0,${target.toString(16)},2`)).toBe('OK');
   expect(gdb.ask('vCont;c:p2.-1')).toMatch(/^T05swbreak:;thread:p2\.2;/);
   expect(gdb.pc).toBe(target);
@@ -95,6 +95,32 @@ test('breakpoints stop before their instruction; back and forth comes to the sam
   gdb.ask(`QPassSignals:${Array.from({ length: 150 }, (_, n) => n.toString(16)).join(';')}`);
   expect(gdb.ask('c')).toBe('W2a;process:2');
   expect(gdb.output).not.toBe('');
+});
+
+test('a watchpoint stops before the access, forwards; behind it, backwards; the kernel\'s own accesses count', () => {
+  const gdb = alone('--', 'sh', '-c', 'read line; echo got');
+  gdb.ask(`QPassSignals:${Array.from({ length: 150 }, (_, n) => n.toString(16)).join(';')}`);
+  const { mm } = gdb.timeline.session.kernel.first!.leader;
+  const at = mm.startStack - 512;
+  const point = `2,${at.toString(16)},8`;
+  const word = (): string => gdb.ask(`m${at.toString(16)},8`);
+  const stopText = new RegExp(`^T05watch:${at.toString(16).slice(0, -1)}[0-9a-f];thread`);
+  // A store of the same word is none that gdb would show.
+  let [pc, before, after] = [0, '', ''];
+  while (before === after) {
+    gdb.ask(`Z${point}`);
+    expect(gdb.ask('vCont;c')).toMatch(stopText);
+    [pc, before] = [gdb.pc, word()];
+    gdb.ask(`z${point}`);
+    gdb.ask('vCont;s');
+    after = word();
+  }
+  expect(gdb.pc).not.toBe(pc);
+  for (let i = 0; i < 20; i++) gdb.ask('vCont;s');
+  gdb.ask(`Z${point}`);
+  expect(gdb.ask('bc')).toMatch(stopText);
+  expect(word()).toBe(after);
+  expect(gdb.ask('P5=0100000000000000')).toBe('OK');
 });
 
 test('the guest\'s files, /proc among them, and nothing of it stays', () => {
@@ -161,6 +187,22 @@ test('children are announced, stop by themselves, and can be let go', () => {
   stop = gdb.ask('vCont;c:p2.-1');
   while (stop.startsWith('T')) stop = gdb.ask('vCont;c:p2.-1');
   expect([stop, gdb.output.endsWith('done\n')]).toEqual(['W00;process:2', true]);
+});
+test('a breakpoint belongs to one process', () => {
+  const gdb = client('--', 'sh', '-c', 'cat /proc/version; echo done');
+  const child = /fork:p([0-9a-f]+)\./.exec(gdb.ask('vCont;c'))![1]!;
+  // Behind the call both go on with the same instructions, in memory that looks the same.
+  const start = gdb.pc;
+  for (let i = 0; i < 2; i++) gdb.ask('vCont;s:p2.2');
+  const shared = gdb.pc;
+  for (let i = 0; i < 2; i++) gdb.ask('bs');
+  expect(gdb.pc).toBe(start);
+  gdb.ask(`Hgp${child}.${child}`);
+  expect([gdb.pc, gdb.ask(`Z0,${shared.toString(16)},2`)]).toEqual([start, 'OK']);
+  // The parent comes to wait for a child that stands still.
+  expect(gdb.ask('vCont;c:p2.-1')).toMatch(/^T02thread:p2\.2;/);
+  expect(gdb.ask(`vCont;c:p${child}.-1`)).toMatch(new RegExp(`^T05swbreak:;thread:p${child}\\.${child};`));
+  expect(gdb.pc).toBe(shared);
 });
 test('a child that is let go is nobody\'s to stop', () => {
   const gdb = client('--', 'sh', '-c', 'cat /proc/version; echo done');
