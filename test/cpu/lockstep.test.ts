@@ -148,3 +148,34 @@ test('every fetch and access is counted: a straight run of n instructions is n l
   expect([...lookups]).toEqual([150, 100, 50, 0]);
   expect([...l1Misses]).toEqual([1, 1, 0, 0]);
 });
+
+describe('more pages than the TLBs and the page-walk cache hold', () => {
+  const full = (size: number, more: Partial<TlbDescription['l1d']['arrays'][number]> = {}): TlbDescription['l1d'] =>
+    ({ arrays: [{ entries: size, ways: size, pageSizes: ['4K'], replacement: 'lru', ...more }], hitCycles: 0 });
+  const crowded: Readonly<Record<string, TlbDescription>> = {
+    'many ways, no sets': tiny({ name: 'crowded-fully', inclusion: 'neither', l1d: full(20), l2: full(28), pwc: { 1: 12, 2: 2 } }),
+    'sets of six ways and of eight': tiny({ name: 'crowded-sets', inclusion: 'neither', l1d: full(12, { ways: 6 }), l2: full(32, { ways: 8 }), pwc: { 1: 4, 2: 1 } }),
+    [presets()[0]!.name]: presets()[0]!,
+  };
+  /** Loads and stores all over 64 pages in 16 leaf tables, some of them more often, and a stretch page by page. */
+  const program = [
+    'mul t0,t0,t1', 'addi t0,t0,1013', 'srli t2,t0,40', 'andi t2,t2,63', 'andi t3,t0,32', 'bne t3,zero,12', 'andi t2,a0,63', 'andi t2,t2,47',
+    'andi t3,t2,15', 'slli t3,t3,21', 'srli t4,t2,4', 'slli t4,t4,12', 'add t3,t3,t4', 'add t3,t3,s0', 'ld t5,0(t3)', 'add t6,t6,t5', 'sd t6,8(t3)',
+    'addi a0,a0,-1', 'bne a0,zero,-72', 'ecall',
+  ];
+  test.each(Object.entries(crowded))('with %s the engines end in the same state', (_name, tlb) => {
+    const run = (engine: EngineName, seed: number): string => {
+      const rig = hartRig({ tlb, engine });
+      const { machine } = rig;
+      for (let i = 0; i < 64; i++) rig.map(DATA + (i % 16) * 2 ** 21 + 4096 * Math.floor(i / 16), 'rwad');
+      rig.code(CODE, program);
+      rig.set({ s0: DATA, a0: 3000, t0: seed, t1: 6364136223846793005n });
+      const budgets = new Prng(seed, 'budgets');
+      for (;;) if (machine.run(1 + budgets.below(5000)).kind === 0) break;
+      const hash = new StateHash();
+      machine.hash(hash);
+      return `misses ${[...machine.mmu.counters.l1Misses]} state ${hash.digest()}`;
+    };
+    for (const seed of [1, 2, 3]) for (const engine of ENGINES) expect(run(engine, seed), `${engine}, seed ${seed}`).toBe(run('reference', seed));
+  });
+});
