@@ -18,6 +18,7 @@
 //   trace/        formats.ts has the list: lines of perf.ts (faults), ftrace.ts (tracepoints), strace.ts (system calls; flags.ts, errno-text.ts, peek.ts);
 //                 run-tracks.ts a run as rows of slices (tracks.ts, fault-slices.ts, run-counters.ts), for perfetto.ts (protobuf.ts), chrome.ts and
 //                 kernel-stacks.ts; csv.ts; samples.ts where a program is (symbols.ts)
+//   debugger/     quire debug and quire record: a run gone through both ways (its own index.ts has the order)
 //   build.mjs     makes dist/quire.mjs, from start.mjs, and what it loads
 //
 // boot.ts, config.ts, options.ts, report.ts, schema.ts, text.ts, glossary.ts and trace/ know no host: the browser page can use them as they

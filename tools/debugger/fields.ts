@@ -69,7 +69,7 @@ const fact = (fault: FaultRecord, phase: string, name: string): number | null =>
 };
 const highest = (orders: number): number => (orders === 0 ? 0 : 31 - Math.clz32(orders));
 /** log2 of the pages that it mapped; before that, of what it allocated or chose. */
-export const orderOf = (fault: FaultRecord): number =>
+const orderOf = (fault: FaultRecord): number =>
   highest(fact(fault, 'map', 'pages') ?? 2 ** (fact(fault, 'allocate', 'order') ?? fact(fault, 'order choice', 'chosen') ?? 0));
 export const mmOf = ({ kernel: { system } }: Session, id: number): Mm | null => system.mms.find((mm) => mm.id === id) ?? null;
 /** The mapping that the fault is in; null: none, or the address space is gone. */

@@ -23,6 +23,8 @@ export interface GuestCode {
   isLineStart(pc: number): boolean;
   /** Where the function of an address begins; null: not known. */
   functionAt(pc: number): number | null;
+  /** How many inlined calls the instruction stands in. */
+  inlinesAt(pc: number): number;
   /** The calls that led to where the task stands, the innermost first; at least that one. */
   frames(max: number): GuestFrame[];
   /** Lines of a source file, from the first one on; null: it cannot be read. */
@@ -51,6 +53,7 @@ export function codeOf(programs: Programs, session: Session, task: Task | null, 
     lineAt,
     isLineStart: (pc) => at(pc, (s, linked) => s.blockAt(linked)?.start === linked) ?? false,
     functionAt: (pc) => { const found = at(pc, (s, linked) => s.functionAt(linked)); return found === null ? null : found.start + bias; },
+    inlinesAt: (pc) => (at(pc, (s, linked) => s.framesAt(linked)) ?? [0]).length - 1,
     frames(max) {
       if (task === null) return [];
       const stack = task.hasMm ? programs.stackOf(session, task, max) : [];

@@ -32,7 +32,7 @@ export function answerLine(d: Debugger, line: string, isJson: boolean, ink: Ink 
   return { text: `${outputText(output, ink)}${messages.map((message) => `${ink.faint('| kernel:')} ${message}\n`).join('')}${lines}`, isEnd };
 }
 /** What the program has printed, on lines of its own. */
-export function outputText(output: readonly { readonly fd: 1 | 2; readonly bytes: Uint8Array }[], ink: Ink): string {
+function outputText(output: readonly { readonly fd: 1 | 2; readonly bytes: Uint8Array }[], ink: Ink): string {
   if (output.length === 0) return '';
   const text = output.map(({ bytes }) => utf8Decode(bytes)).join('').replace(/\r\n/g, '\n').replace(/[^\n\t\x20-\x7e\x80-\uffff]/g, '?');
   return text.replace(/\n?$/, '\n').split('\n').slice(0, -1).map((line) => `${ink.faint('|')} ${line}\n`).join('');

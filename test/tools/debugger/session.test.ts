@@ -98,6 +98,18 @@ describe('points', () => {
     says('stepi');
     expect(says('reverse-continue')).toMatch(/counter pgfault.*: 3 -> 4/);
   });
+  test('a fault with a condition, too, is stopped at when all is known of it', () => {
+    says('break fault if order == 0 && access == "write" && va > 0x2000000000');
+    expect((gives('continue')['stop'] as unknown as { phase: { name: string } }).phase.name).toBe('return');
+    expect(gives('print va')['value']).toBe(0x2010000000);
+  });
+  test('code of another program at the same address is not meant', () => {
+    says('break first_touch');
+    says('continue');
+    const [pc, moment] = [gives('print pc')['value'] as unknown as number, d.moment({})];
+    const other = { ...moment, session: { kernel: { current: { mm: { exePath: '/bin/other' } } } } as unknown as typeof moment.session };
+    expect([d.points.at({ kind: 'pc', pc }, () => moment).length, d.points.at({ kind: 'pc', pc }, () => other).length]).toEqual([1, 0]);
+  });
   test('two that hold at one place are both told', () => {
     says('break fault');
     says('break phase trap');

@@ -72,6 +72,10 @@ describe('tlb', () => {
     const found = tlbView(session, mm.asid, va).entries.map(({ level, order }) => [level, order]);
     expect(found).toEqual(expect.arrayContaining(session.machine.mmu.cachedEntries(va / PAGE_SIZE, mm.asid).map(({ level, order }) => [level, order])));
     expect(found.length).toBeGreaterThan(0);
+    for (const { address, order } of tlbView(session, mm.asid, null).entries) {
+      const end = address + 2 ** order * PAGE_SIZE;
+      expect(tlbView(session, mm.asid, end).entries.every((e) => e.address <= end && end < e.address + 2 ** e.order * PAGE_SIZE)).toBe(true);
+    }
   });
   test('another address space has no entry', () => expect(tlbText(tlbView(session, 999, null), plainInk)).toEqual(['No entry: nothing has been looked up since the last fence, or the address is in none.']));
 });

@@ -8,7 +8,7 @@ import type { GuestFrame } from '../guest-code.ts';
 import { registersOf } from '../programs.ts';
 
 /** Where a step began. */
-interface Start { readonly tid: number; readonly pc: number; readonly sp: number; /** Its caller's sp, which stays the same as it makes its frame. */ readonly callerSp: number; readonly insn: number; readonly file: string | null; readonly line: number | null; readonly function: number | null }
+interface Start { readonly tid: number; readonly pc: number; readonly sp: number; /** Its caller's sp, which stays the same as it makes its frame. */ readonly callerSp: number; readonly insn: number; readonly file: string | null; readonly line: number | null; readonly function: number | null; readonly inlines: number }
 /** A loop of calls that never comes to another line ends here. */
 const MAX_CALLS = 100_000;
 
@@ -33,23 +33,24 @@ export function stepLine(d: Debugger, direction: Direction, over: boolean): void
   const { tid } = d.words.task('step');
   if (!d.code.hasLines) throw new UserError('step: the program has no line table. Write stepi to go by instructions, or compile the program with -g.');
   const frame = d.code.frames(1)[0]!;
-  const start: Start = { tid, pc: frame.pc, sp: spOf(d), callerSp: callerOf(d)?.sp ?? Infinity, insn: d.session.instructions, file: frame.file, line: frame.line, function: d.code.functionAt(frame.pc) };
+  const start: Start = { tid, pc: frame.pc, sp: spOf(d), callerSp: callerOf(d)?.sp ?? Infinity, insn: d.session.instructions, file: frame.file, line: frame.line, function: d.code.functionAt(frame.pc), inlines: d.code.inlinesAt(frame.pc) };
   const isMine = (): boolean => d.session.kernel.current?.tid === tid;
   for (let calls = 0; calls < MAX_CALLS; calls++) {
-    d.move(direction, { instructions: (pc) => isMine() && ((over && isDeeper(d, start, pc)) || isNewLine(d, start, pc, direction)) });
+    d.move(direction, { instructions: (pc) => isMine() && ((over && isDeeper(d, start, pc)) || isNewLine(d, start, pc, direction, over)) });
     if (!over || !isAtInstruction(d) || !isDeeper(d, start, d.code.frames(1)[0]!.pc)) return;
     const caller = callerOf(d);
     if (caller === null) return;
     const addresses = direction === 'forward' ? new Set([caller.pc]) : callsBefore(caller.pc);
     d.move(direction, { pcs: { addresses, at: () => isMine() && spOf(d) >= start.sp } });
-    if (d.last.points.length > 0 || d.last.stop.kind !== 'pc' || isNewLine(d, start, d.last.stop.pc, direction)) return;
+    if (d.last.points.length > 0 || d.last.stop.kind !== 'pc' || isNewLine(d, start, d.last.stop.pc, direction, over)) return;
   }
 }
 const isAtInstruction = ({ last }: Debugger): boolean => last.points.length === 0 && last.stop.kind === 'instruction';
-function isNewLine(d: Debugger, start: Start, pc: number, direction: Direction): boolean {
+function isNewLine(d: Debugger, start: Start, pc: number, direction: Direction, over: boolean): boolean {
   if (d.session.instructions === start.insn) return false; // the same instruction again, after a fault
   const line = d.code.lineAt(pc);
   if (line === null) return false;
+  if (over && d.code.functionAt(pc) === start.function && d.code.inlinesAt(pc) > start.inlines) return false; // an inlined call is one, too
   const isSame = line.line === start.line && line.file === start.file;
   if (direction === 'backward') return d.code.isLineStart(pc) && !(isSame && pc === start.pc);
   // A loop comes to its line again; a return comes back into the middle of one.

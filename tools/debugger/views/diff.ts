@@ -15,7 +15,7 @@ import { entryFlags } from './page-table.ts';
 import { plural, runs, sizeOfOrder } from './text.ts';
 import { tlbFlags, tlbView } from './tlb.ts';
 
-export const diffKinds = ['mappings', 'entries', 'folios', 'lists', 'tlb', 'counters'] as const;
+const diffKinds = ['mappings', 'entries', 'folios', 'lists', 'tlb', 'counters'] as const;
 export type DiffKind = (typeof diffKinds)[number];
 /** `order` sorts and joins neighbours; `text` is what is compared. */
 interface Item { readonly name: string; readonly text: string; readonly group: string; readonly at: number }

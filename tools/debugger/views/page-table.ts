@@ -78,4 +78,4 @@ export function ptText({ address, mmId, levels, backing, vma }: PtView, ink: Ink
     ...(backing === null || backing.folio === 0 ? [] : [`${backing.what} of ${sizeOfOrder(backing.order)}, frame ${hex(backing.folio)}, its page ${backing.pageOfFolio}${backing.exclusive ? '; exclusive' : ''}`]),
   ];
 }
-export const writerText = (writer: Writer | null): string => (writer === null ? 'not written since the start' : `written at #${writer.event}, insn ${writer.insn}: ${writer.by}`);
+const writerText = (writer: Writer | null): string => (writer === null ? 'not written since the start' : `written at #${writer.event}, insn ${writer.insn}: ${writer.by}`);

@@ -67,7 +67,7 @@ function whyText(d: Debugger, stop: Stop, texts: readonly string[]): string {
 }
 /** Of a path the file: what fits a line. */
 export const baseName = (path: string): string => path.slice(path.lastIndexOf('/') + 1);
-export const byText = (line: string | null): string => line ?? 'the program';
+const byText = (line: string | null): string => line ?? 'the program';
 function exitText({ session }: Debugger): string {
   const { exitStatus } = session.kernel;
   return exitStatus === null ? '' : exitStatus.signal === 0 ? `, status ${exitStatus.status}` : `, by signal ${exitStatus.signal}`;
@@ -78,7 +78,7 @@ export function eventText({ session }: Debugger, point: Tracepoint, values: read
 }
 
 /** @param place in front of all: where it is */
-export function placeText({ place, cycle, task }: StopView): string {
+function placeText({ place, cycle, task }: StopView): string {
   return `#${place.event}  insn ${thousands(place.insn)}  cycle ${thousands(cycle)}${task === null ? '' : `  ${task.comm}[${task.tid}]`}`;
 }
 export function stopText(view: StopView, d: Debugger, ink: Ink): string[] {

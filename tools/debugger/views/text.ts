@@ -26,7 +26,7 @@ export function runs<T>(items: readonly T[], alike: (a: T, b: T) => boolean): { 
   return found;
 }
 
-export const COLUMNS = 80;
+const COLUMNS = 80;
 const ANSI = /\x1b\[\d+m/g;
 /** Breaks a line at blanks, so that each piece fits the columns; the later ones stand further right than it begins. Colours take no column. */
 export function wrapLine(line: string): string[] {
