@@ -98,6 +98,18 @@ describe('points', () => {
     says('stepi');
     expect(says('reverse-continue')).toMatch(/counter pgfault.*: 3 -> 4/);
   });
+  test('memory when it is written, and a page-table entry by whoever writes it, both ways', () => {
+    says('watch 0x2000005000 1 w');
+    const [there, pc] = [gives('continue')['at'], gives('print pc')['value']];
+    expect(says('where')).toMatch(/0x2000005000 1 write: written at 0x2000005000 by the program/);
+    says('stepi 3');
+    expect([gives('reverse-continue')['at'], gives('print pc')['value']]).toEqual([there, pc]);
+    says('delete');
+    says(`watch pte ${TOUCHED} if pid == 2`);
+    says('reverse-continue');
+    expect(says('where')).toMatch(/pte 0x2000005000: written at 0x8[\da-f]+ by kernel\/mm\/pagetable\.ts:\d+ store/);
+    expect(gives('where')['stop']).toMatchObject({ kind: 'memory', isWrite: true });
+  });
   test('a fault with a condition, too, is stopped at when all is known of it', () => {
     says('break fault if order == 0 && access == "write" && va > 0x2000000000');
     expect((gives('continue')['stop'] as unknown as { phase: { name: string } }).phase.name).toBe('return');
@@ -201,27 +213,44 @@ test('a script ends at its first error, with the file and the line', () => {
 const seed = Number(process.env['QUIRE_SEED'] ?? 20260102);
 const numRuns = process.env['QUIRE_LONG'] === undefined ? 250 : 20_000;
 const oneOf = (...all: string[]): fc.Arbitrary<string> => fc.constantFrom(...all);
-const names = debugCommands.flatMap(({ name, aliases = [] }) => [name, ...aliases]).filter((name) => !['quit', 'q', 'exit'].includes(name));
+/** What makes another run of it is tried by itself. */
+const changing = ['set', 'input'];
+const names = debugCommands.flatMap(({ name, aliases = [] }) => [name, ...aliases]).filter((name) => !['quit', 'q', 'exit', ...changing].includes(name));
 const operand = fc.oneof(
   oneOf(TOUCHED, '0x2010000000', '0x2020000000', 'sp', 'main', 'first_touch', 'paths.c:30', '*0x100fc', '0x80100', '0x80100.mapcount', 'pte', 'folio', 'counter', 'pgfault', 'fault', 'anon', 'phase', 'map', 'syscall', 'mmap', 'mm_page_alloc', 'if', 'order', '<', '==', '&&', '4', '(', ')', '"heap"', '#12', '#12.3', '#999999', '1M', '-', 'start', 'end', 'all', 'nowriters', '/8xw', '=', 'a0', 'u32(sp)'),
   fc.string({ unit: 'binary', maxLength: 12 }), fc.integer().map(String), fc.double().map(String),
 );
-const line = fc.oneof(
-  { weight: 8, arbitrary: fc.tuple(fc.constantFrom(...names), fc.array(operand, { maxLength: 4 })).map(([name, rest]) => [name, ...rest].join(' ')) },
-  { weight: 1, arbitrary: fc.string({ unit: 'binary', maxLength: 60 }) },
+const lineOf = (commands: readonly string[]): fc.Arbitrary<string> => fc.oneof(
+  { weight: 8, arbitrary: fc.tuple(fc.constantFrom(...commands), fc.array(operand, { maxLength: 4 })).map(([name, rest]) => [name, ...rest].join(' ')) },
+  { weight: 1, arbitrary: fc.string({ unit: 'binary', maxLength: 60 }).filter((text) => !/^\s*(set|i|in|inp|inpu|input|se)\b/.test(text)) },
 );
-test(`any line gives an answer or a sentence, as text of 80 columns and as JSON, and completes to words (QUIRE_SEED=${seed})`, () => {
-  fc.assert(fc.property(line, fc.boolean(), (typed, isJson) => {
-    if (d.points.all.length > 5) d.points.all.length = 0;
-    completionsOf(d, typed);
-    if (typed.trim() === '') return;
-    try {
-      const { text } = answerLine(d, typed, isJson);
-      if (isJson) expect(Object.keys(JSON.parse(text) as object)).toEqual(expect.arrayContaining(['schema', 'command', 'at']));
-      else for (const shown of text.split('\n')) if (shown.includes(' ') && !shown.startsWith('|')) expect(shown.trim().split(' ').length === 1 || shown.length <= 80, shown).toBe(true);
-    } catch (error) {
-      if (!(error instanceof UserError)) throw error;
-      expect(error.message).toMatch(/\w/);
-    }
-  }), { seed, numRuns, verbose: 1 });
+function tryLine(on: Debugger, typed: string, isJson: boolean): void {
+  if (on.points.all.length > 5) on.points.all.length = 0;
+  completionsOf(on, typed);
+  if (typed.trim() === '') return;
+  try {
+    const { text } = answerLine(on, typed, isJson);
+    if (isJson) expect(Object.keys(JSON.parse(text) as object)).toEqual(expect.arrayContaining(['schema', 'command', 'at']));
+    else for (const shown of text.split('\n')) if (!shown.startsWith('|')) expect(shown.trim().split(' ').length === 1 || shown.length <= 80, shown).toBe(true);
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    expect(error.message).toMatch(/\w/);
+  }
+}
+test(`any line gives an answer or a sentence, as text of 80 columns and as JSON, and completes to words; the run stays what it was (QUIRE_SEED=${seed})`, () => {
+  const fresh = open();
+  const hashAtEnd = (): string => {
+    for (const typed of ['delete', 'seek end']) answerLine(fresh, typed, false);
+    return fresh.session.stateHash();
+  };
+  const before = hashAtEnd();
+  fc.assert(fc.property(lineOf(names), fc.boolean(), (typed, isJson) => { tryLine(fresh, typed, isJson); }), { seed, numRuns, verbose: 1 });
+  expect(hashAtEnd()).toBe(before);
+  fresh.timeline.close();
+});
+test(`whatever is set and fed, the debugger goes on (QUIRE_SEED=${seed})`, () => {
+  const fresh = open();
+  fc.assert(fc.property(lineOf([...changing, 'seek', 'stepi', 'out', 'into', 'continue', 'reverse-continue']), (typed) => { tryLine(fresh, typed, false); }), { seed, numRuns, verbose: 1 });
+  expect(answerLine(fresh, 'seek start', false).text).toContain('#0  insn 0');
+  fresh.timeline.close();
 });
