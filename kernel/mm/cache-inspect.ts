@@ -4,6 +4,7 @@ import type { AddressSpace } from './filemap.ts';
 import { FolioFlag } from './folio.ts';
 import type { MmSystem } from './system.ts';
 import { PMD_ORDER } from './thp.ts';
+import { isXaValue } from './xarray.ts';
 
 /** One folio of a file: pages [index, index + 2^order). */
 export interface CachedFolio {
@@ -36,6 +37,7 @@ export interface CachedFile {
 export function cachedFolios({ pages, system: { folios } }: AddressSpace): CachedFolio[] {
   const found: CachedFolio[] = [];
   for (const { entry, index, order } of pages) {
+    if (isXaValue(entry)) continue; // it was evicted, or is in swap
     const folio = entry as Folio;
     const isWriteback = folios.test(folio, FolioFlag.Writeback);
     let mappedPages = 0;

@@ -43,6 +43,14 @@ test('the line that last-write names is the one that stores', () => {
   const source = readFileSync(join(golden, 'paths.c'), 'utf8').split('\n');
   expect(source[answers[5]!.write!.source!.line - 1]).toContain('region[5 * PAGE] = 1;');
 });
+test('files of memory that went to swap are listed with what is left of them', () => {
+  const pages = (text: string): number => [...text.matchAll(/^\/bin\/\S+ +(\d+) /gm)].reduce((sum, [, nr]) => sum + Number(nr), 0);
+  const script = files.file('swapped.txt', 'cache\nbreak swapped\ncontinue\nfinish\ncache\n');
+  const { status, stdout } = quire([...machine(), '-x', script, ...program]);
+  expect(status).toBe(0);
+  const [before, after] = stdout.split('(quire) finish') as [string, string];
+  expect(pages(after)).toBeLessThan(pages(before));
+});
 test('commands come from a pipe, too, and a first error ends them with status 2', () => {
   const piped = quire([...machine(), ...program], 'break first_touch\ncontinue\nquit\nnever\n');
   expect(piped).toMatchObject({ status: 0, stderr: '' });
