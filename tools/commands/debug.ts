@@ -42,7 +42,7 @@ export const debug: Command = {
     const timeline = await openRun(line);
     const programs = new Programs((bytes, lenBytes) => inflateSync(bytes, { maxOutputLength: lenBytes }));
     const d = new Debugger(timeline, (session, task) => codeOf(programs, session, task, readSource));
-    if (address !== null) return serve(d, address, rest);
+    if (address !== null) return serve(d, address);
     if (values.inspect !== undefined) {
       inspectRun(d, values.inspect, values['inspect-port'], (text) => { writeOut(2, text); });
       for (const { fd, bytes } of timeline.takeOutput()) writeOut(fd, bytes);
@@ -87,12 +87,12 @@ async function openRun({ values, given, rest }: CommandLine): Promise<Timeline> 
 }
 
 /** For gdb: until it has killed the program, or let go of it and it has ended. */
-async function serve(d: Debugger, address: GdbAddress, rest: readonly string[]): Promise<number> {
+async function serve(d: Debugger, address: GdbAddress): Promise<number> {
   const say = (sentence: string): void => { writeOut(2, `quire debug: ${sentence}\n`); };
   try {
     await serveGdb(d.timeline, {
       address, monitor: (line, tid) => monitorAnswer(d, line, tid), say,
-      onListening: (at) => say(`waits for gdb: gdb-multiarch ${rest[0] ?? ''} -ex 'target remote ${at.replace(/^unix:/, '')}'`),
+      onListening: (at) => say(`waits for gdb: gdb-multiarch ${d.session.config.inputs.argv[0] ?? ''} -ex 'target remote ${at.replace(/^unix:/, '')}'`),
     });
   } finally {
     d.timeline.close();

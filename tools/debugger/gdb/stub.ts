@@ -1,7 +1,7 @@
 // gdb's remote protocol, packet by packet. Here: which packets there are, and what each is answered. Not here: frames (packets.ts), running
 // (resume.ts), questions about the target (query.ts), files (files.ts), the socket (server.ts). A packet that is not known has an empty answer, one
 // that asks for what cannot be E and a number: nothing that comes over the wire is an error of ours.
-// Source: "GDB Remote Serial Protocol" in gdb's manual; ../shared notes of what gdb 13 sends.
+// Source: "GDB Remote Serial Protocol" in gdb's manual.
 import { accessRemoteVm } from '#kernel';
 import type { Task } from '#kernel';
 import { memoryAt } from '../memory.ts';
