@@ -83,7 +83,8 @@ class Replay implements Timeline {
   forward(until: Until): Stop {
     const after = this.place;
     if (this.runner.inside !== null) this.approach(after);
-    else if (this.asksInside(until) && this.distanceMs() > NEAR_MS) this.keep();
+    // Who has only looked at a socket in between goes on as before.
+    else if (this.asksInside(until) && this.stop.kind !== 'interrupted' && this.distanceMs() > NEAR_MS) this.keep();
     return this.arrive(this.run({ until, after, limit: until.place ?? null, want: 'first', ...(until.patienceMs === undefined ? {} : { patienceMs: until.patienceMs }) })!);
   }
 
