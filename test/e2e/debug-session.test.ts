@@ -1,9 +1,10 @@
 // quire debug: a whole session, as a person reads it: test/golden/debug/session.txt goes through one fault of each kind, session.out has the answers.
 // QUIRE_RECORD=1 npx vitest run test/e2e/debug-session.test.ts writes them anew. Line numbers of the kernel are left out of the comparison.
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { quire, root, scratch } from '../support/cli.ts';
+import { bundle, quire, root, scratch } from '../support/cli.ts';
 
 const golden = join(root, 'test/golden/debug');
 const files = scratch();
@@ -57,6 +58,10 @@ test('commands come from a pipe, too, and a first error ends them with status 2'
   expect(piped.stdout).toContain('Point 1: first_touch');
   const wrong = quire([...machine(), ...program], '\nwhere\npt 0x\n');
   expect([wrong.status, wrong.stderr.split('\n')[0]]).toEqual([2, 'quire: standard input:3: a number ends here. Write it as 4096, 0x1000 or 4K (K, M, G: times 1024).']);
+});
+test('standard input that is no text of commands is refused', () => {
+  const { status, stderr } = spawnSync(process.execPath, [bundle, 'debug', '--', 'hello'], { cwd: root, encoding: 'utf8', stdio: [openSync('/', 'r'), 'pipe', 'pipe'] });
+  expect([status, stderr]).toEqual([2, 'quire: standard input: cannot be read: it is a directory. Name a file of commands with -x FILE.\n']);
 });
 test.each([
   [['-x', '/nothing/steps.txt'], /^quire: -x \/nothing\/steps\.txt: cannot read .*: there is no such file\.\n$/],

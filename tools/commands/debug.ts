@@ -1,5 +1,5 @@
 // quire debug: a program, or a recording, gone through forwards and backwards.
-import { readFileSync } from 'node:fs';
+import { readFileSync, readSync } from 'node:fs';
 import { inflateSync } from 'node:zlib';
 import { UserError } from '#base';
 import { NO_TERMINAL } from '../config.ts';
@@ -17,12 +17,13 @@ import { openTimeline } from '../debugger/replay.ts';
 import { runScript } from '../debugger/script.ts';
 import type { Timeline } from '../debugger/timeline.ts';
 import { prepareRun } from '../guest.ts';
-import { openResult, readHostFile, writeOut } from '../host.ts';
+import { openResult, readHostFile, reasonOf, writeOut } from '../host.ts';
 import { type CommandLine, options, type Values } from '../options.ts';
 import { guestGroups, type Command } from './command.ts';
 
 /** A script that a shell pipes in without an end is no script. */
 const MAX_SCRIPT_BYTES = 2 ** 24;
+const PIECE_BYTES = 65536;
 const MAX_PORT = 65535;
 
 export const debug: Command = {
@@ -99,10 +100,30 @@ async function serve(d: Debugger, address: GdbAddress): Promise<number> {
   }
   return 0;
 }
+/** All of standard input. @throws UserError */
 function readPipe(): Uint8Array {
-  const bytes = readFileSync(0);
-  if (bytes.length > MAX_SCRIPT_BYTES) throw new UserError('standard input: too long for a script of commands.');
-  return bytes;
+  const pieces: Uint8Array[] = [];
+  for (let length = 0; length <= MAX_SCRIPT_BYTES;) {
+    const piece = new Uint8Array(PIECE_BYTES);
+    const bytes = readPiece(piece);
+    if (bytes === 0) return Buffer.concat(pieces);
+    pieces.push(piece.subarray(0, bytes));
+    length += bytes;
+  }
+  throw new UserError('standard input: too long for a script of commands.');
+}
+/** @returns bytes; 0: the end */
+function readPiece(piece: Uint8Array): number {
+  for (;;) {
+    try {
+      return readSync(0, piece);
+    } catch (error) {
+      const { code } = error as { code?: string };
+      if (code === 'EOF') return 0;
+      if (code !== 'EAGAIN') throw new UserError(`standard input: cannot be read: ${reasonOf(error)}. Name a file of commands with -x FILE.`);
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5); // a parent set O_NONBLOCK, and has nothing yet
+    }
+  }
 }
 const sources = new Map<string, string | null>();
 /** A source by the path that the compiler wrote down; where that is another machine's, by as much of its end as is a file below this folder. */

@@ -5,7 +5,7 @@ import { runLine } from './commands/index.ts';
 import type { Debugger } from './debugger.ts';
 import { plainInk } from './ink.ts';
 import type { Ink } from './ink.ts';
-import { wrapLine } from './views/text.ts';
+import { printable, wrapLine } from './views/text.ts';
 
 export interface Answered {
   /** Text with its line ends, or one line of JSON. */
@@ -43,7 +43,7 @@ export const PROMPT = '(quire) ';
  *  @throws UserError 'FILE:LINE: ...' */
 export function runScript(d: Debugger, name: string, text: string, isJson: boolean, write: (text: string) => void, ink: Ink = plainInk): void {
   for (const { line, number } of scriptLines(text)) {
-    if (!isJson) write(`${ink.faint(PROMPT)}${line}\n`);
+    if (!isJson) write(`${ink.faint(PROMPT)}${printable(line)}\n`);
     let answered: Answered;
     try {
       answered = answerLine(d, line, isJson, ink);

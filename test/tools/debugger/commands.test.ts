@@ -39,7 +39,7 @@ test('a line means a command by its name, an alias or a beginning', () => {
   ]);
 });
 describe('a line that means nothing, or several things, is refused', () => {
-  test.each([['contineu', /^contineu: not a command\. Did you mean continue/], ['info', /^info: says too little\. Write info breakpoints, .* or info events\.$/], ['st', /^st: could be stepi, step/], ['info x', /^info x: not a command\. Write info breakpoints, /], ['\u{1f600}', /not a command/], ['a'.repeat(500), /^a{40}: not a command/]])('%s', (line, message) => { expect(refused(line)).toMatch(message); });
+  test.each([['contineu', /^contineu: not a command\. Did you mean continue/], ['info', /^info: says too little\. Write info breakpoints, .* or info events\.$/], ['st', /^st: could be stepi, step/], ['info x', /^info x: not a command\. Write info breakpoints, /], ['\u{1f600}', /not a command/], ['\x1b[31mred', /^\?\[31mred: not a command/], ['a'.repeat(500), /^a{40}: not a command/]])('%s', (line, message) => { expect(refused(line)).toMatch(message); });
 });
 test('completion knows commands, their second words, and what may follow them', () => {
   const d = { code: { names: ['main'] }, points: { all: [] } } as unknown as Debugger;

@@ -2,6 +2,7 @@
 import { Bug, UserError } from '#base';
 import { didYouMean } from '../../suggest.ts';
 import type { Debugger } from '../debugger.ts';
+import { printable } from '../views/text.ts';
 import { askingCommands } from './asking.ts';
 import type { Answer, DebugCommand } from './command.ts';
 import { goingCommands } from './going.ts';
@@ -36,8 +37,8 @@ export function commandOf(typed: string): { readonly command: DebugCommand; read
   }
   const first = words[0]!;
   const longer = debugCommands.filter(({ name }) => name.startsWith(`${first} `)).map(({ name }) => name);
-  if (longer.length > 0) throw new UserError(`${line.slice(0, 40)}: ${words.length === 1 ? 'says too little' : 'not a command'}. Write ${longer.slice(0, -1).join(', ')} or ${longer.at(-1)!}.`);
-  throw new UserError(`${first.slice(0, 40)}: not a command.${didYouMean(first.slice(0, 40), debugCommands.flatMap(namesOf))} help lists them.`);
+  if (longer.length > 0) throw new UserError(`${printable(line.slice(0, 40))}: ${words.length === 1 ? 'says too little' : 'not a command'}. Write ${longer.slice(0, -1).join(', ')} or ${longer.at(-1)!}.`);
+  throw new UserError(`${printable(first.slice(0, 40))}: not a command.${didYouMean(first.slice(0, 40), debugCommands.flatMap(namesOf))} help lists them.`);
 }
 /** Are the words the beginnings of the name's? All of them, so that `info` alone is no command. */
 function beginsWith(name: string, words: readonly string[]): boolean {

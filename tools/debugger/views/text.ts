@@ -43,3 +43,6 @@ export function wrapLine(line: string): string[] {
   }
   return [...pieces, at];
 }
+
+/** What was typed, as it can be shown: no character of it moves the terminal's cursor. */
+export const printable = (text: string): string => text.replace(/[\x00-\x1f\x7f-\x9f\ufffd]/g, '?');
