@@ -85,6 +85,7 @@ describe('a recording', () => {
     const path = record();
     const [recorded, run] = [quire(['debug', '-x', script(), path]), quire(['debug', '--mem', '32M', '--mthp', '64k=always', '-x', script(), '--', 'test/golden/debug/paths'])];
     expect([recorded.status, recorded.stderr, recorded.stdout]).toEqual([0, '', run.stdout]);
+    expect(quire(['debug', path, '-x', script()]).stdout).toBe(run.stdout); // options may stand behind it
   });
   test('has its own machine, and what is broken is refused', () => {
     const path = record();

@@ -18,7 +18,7 @@ import { runScript } from '../debugger/script.ts';
 import type { Timeline } from '../debugger/timeline.ts';
 import { prepareRun } from '../guest.ts';
 import { openResult, readHostFile, reasonOf, writeOut } from '../host.ts';
-import { type CommandLine, options, type Values } from '../options.ts';
+import { type CommandLine, options, parseCommandLine, type Values } from '../options.ts';
 import { guestGroups, type Command } from './command.ts';
 
 /** A script that a shell pipes in without an end is no script. */
@@ -32,7 +32,8 @@ export const debug: Command = {
   summary: 'go through a run, forwards and backwards, into the kernel\'s page faults and out',
   details: 'Stops before the first instruction and asks what to do: break fault anon, continue, into, phases, why, last-write, reverse-continue ...\n`help` lists the commands, `help COMMAND` tells of one. -x FILE takes them from a file, one a line (# begins a comment), as does a pipe;\nwith --json each answer is one JSON object on a line. A script ends at its first error, with exit status 2.\nWith --inspect WHAT the run stands still in Node\'s inspector wherever WHAT holds, and the kernel\'s TypeScript can be stepped by line.\nWith --gdb 1234 it is a target for gdb-multiarch: target remote :1234; monitor COMMAND asks the kernel.\nDisks are not changed, even with :rw.',
   groups: [...guestGroups, 'debug', 'result'],
-  async run(line) {
+  async run(given) {
+    const line = optionsBehind(given);
     const { values, rest } = line;
     refuseTogether(values);
     const scriptName = values.script ?? null;
@@ -69,6 +70,12 @@ export const debug: Command = {
   },
 };
 
+/** A recording takes no arguments: what stands behind it are options. */
+function optionsBehind(line: CommandLine): CommandLine {
+  const [file, ...behind] = line.rest;
+  if (file === undefined || !isRecording([file]) || behind.length === 0) return line;
+  return parseCommandLine('debug', debug.groups, [...line.spelled.flatMap(({ words }) => words), ...behind, '--', file]);
+}
 /** Options that cannot stand together. @throws UserError */
 function refuseTogether(values: Values): void {
   const hasCommands = values.script !== undefined || values.json === true;
