@@ -40,5 +40,5 @@ export const END: Place = at(Number.MAX_SAFE_INTEGER);
 export const seeds = (name: string, nr: number): number[] => {
   const given = process.env['SEED'];
   if (given !== undefined) return [Number(given)];
-  return Array.from({ length: process.env['LONG'] === undefined ? nr : nr * 50 }, (_, i) => new Prng(i + 1, name).below(1_000_000));
+  return Array.from({ length: process.env['LONG'] === undefined ? nr : nr * 10 }, (_, i) => new Prng(i + 1, name).below(1_000_000));
 };

@@ -3,7 +3,7 @@
 import { afterAll, describe, expect, test, vi } from 'vitest';
 import { Prng, tracepoints } from '#base';
 import { ENGINES } from '#cpu';
-import { comparePlaces, type Place, type Stop, type Timeline } from '#tools/debugger/index.ts';
+import { comparePlaces, type Place, type Stop, type Timeline, type Until } from '#tools/debugger/index.ts';
 import { quire, scratch } from '../../support/cli.ts';
 import { at, END, openGuest, plainHashes, seeds, START } from './fixture.ts';
 
@@ -18,7 +18,7 @@ quire(['mkfs', image, '--size', '4M']);
 /** Threads, fork, signals; swap under a limit, with processes that are killed; folios of many sizes, khugepaged among them; a shell that runs programs. */
 const guests = {
   hello: '--mem 64M -- hello',
-  swapcheck: '--mem 48M --swap 32M --memory-max 3M -- swapcheck --size 4M --shared 1M --steps 600 --forks 2',
+  swapcheck: '--mem 48M --swap 32M --memory-max 3M -- swapcheck --size 3M --shared 512K --steps 200 --forks 2',
   khugepaged: '--mem 64M --thp always --set /sys/kernel/mm/transparent_hugepage/khugepaged/scan_sleep_millisecs=1 -- sparse --bytes 16M --gap 16K --rounds 60',
   build: '--mem 64M -- build --units 2 --lines 20',
   mglru: '--mem 48M --swap 32M --memory-max 3M --lru mglru -- reclaim --size 4M --touches 1500 --verify 1',
@@ -202,10 +202,16 @@ describe('breakpoints', () => {
 });
 
 describe('random moves', () => {
-  const guest = '--mem 48M --swap 16M --memory-max 2M -- swapcheck --size 2M --shared 512K --steps 200 --forks 2';
-  test.each(seeds('timeline moves', 2))('come to the same states (SEED=%i replays it)', (seed) => {
+  const worlds = [
+    '--mem 48M --swap 16M --memory-max 2M -- swapcheck --size 2M --shared 512K --steps 200 --forks 2',
+    '--mem 64M -- hello',
+    '--mem 48M --swap 32M --memory-max 3M --lru mglru --thp always -- reclaim --size 4M --touches 1500 --verify 1',
+    `--mem 48M --disk ${image}:rw -- sh -c cp\u00a0/bin/hello\u00a0/mnt/a;cat\u00a0/mnt/a\u00a0/mnt/a>/mnt/b;rm\u00a0/mnt/a;wc\u00a0/mnt/b`,
+    '--mem 64M --preset tiny --svade --engine interp -- build --units 2 --lines 20',
+  ];
+  test.each(seeds('timeline moves', 3))('come to the same states (SEED=%i replays it)', (seed) => {
     const random = new Prng(seed, 'moves');
-    const timeline = openGuest(guest, { ringBytes: 64 << 20 });
+    const timeline = openGuest(worlds[random.below(worlds.length)]!, { ringBytes: (32 + random.below(200)) << 20 });
     const known = new Map<string, string>();
     const look = (): void => {
       const key = JSON.stringify(timeline.place);
@@ -222,26 +228,58 @@ describe('random moves', () => {
       visited.push(timeline.place);
       look();
     }
+    timeline.seek(end);
+    look();
     timeline.close();
   });
 });
 
+/** One move; of those that can be undone, the undoing is checked. */
 function move(timeline: Timeline, random: Prng, end: Place, visited: readonly Place[]): void {
-  const events = all([['page_fault_user'], ['sys_enter', 'sys_exit'], ['mm_page_free'], ['sched_switch']][random.below(4)]!);
+  const names = [['page_fault_user'], ['sys_enter', 'sys_exit'], ['mm_page_free'], ['sched_switch']][random.below(4)]!;
   const before = timeline.place;
-  switch (random.below(8)) {
-    case 0: timeline.seek(at(random.below(end.instret))); return;
+  const instret = random.below(end.instret);
+  switch (random.below(10)) {
+    case 0: timeline.seek(at(instret)); return;
     case 1: timeline.seek(visited[random.below(visited.length)]!); return;
     case 2: timeline.stepInstructions(random.below(60)); return;
     case 3: timeline.stepInstructions(-random.below(60)); return;
-    case 4: timeline.forward({ events }); return;
-    case 5: timeline.backward({ events }); return;
+    case 4: timeline.forward({ events: all(names) }); return;
+    case 5: timeline.backward({ events: all(names) }); return;
     case 6: {
-      const { kind } = timeline.forward({ phases: (_, { name }) => name === 'allocate' || name === 'return' });
-      // Back by the same way: the last such phase before the one after is this one.
-      if (kind === 'phase' && comparePlaces(timeline.place, before) <= 0) throw new Error('forward went back');
+      const phases = (_: unknown, { name }: { name: string }): boolean => name === 'allocate' || name === 'return';
+      if (timeline.forward({ phases }).kind !== 'phase') return;
+      expect(comparePlaces(timeline.place, before)).toBeGreaterThan(0);
+      const there = timeline.place;
+      timeline.forward({ phases });
+      if (timeline.stop.kind === 'phase') timeline.backward({ phases });
+      expect(timeline.stop.kind === 'phase' ? timeline.place : there).toEqual(there);
       return;
     }
-    default: timeline.backward({ phases: (_, { name }) => name === 'map' });
+    case 7: timeline.backward({ phases: (_, { name }) => name === 'map' }); return;
+    case 8: {
+      timeline.seek(at(instret));
+      const addresses = new Set([Number(timeline.session.machine.pc)]);
+      const until: Until = { pcs: { addresses, at: () => true } };
+      const start = timeline.place;
+      if (timeline.forward({ ...until, place: at(instret + 200_000) }).kind !== 'pc') return;
+      expect(addresses.has(Number(timeline.session.machine.pc))).toBe(true);
+      timeline.backward(until);
+      expect(comparePlaces(timeline.place, start)).toBeGreaterThanOrEqual(0);
+      return;
+    }
+    default: {
+      timeline.seek(at(instret));
+      const { current } = timeline.session.kernel;
+      if (current === null) return;
+      const sp = Number(BigInt.asUintN(38, timeline.session.machine.x[2]!));
+      const until: Until = { memory: [{ id: 1, space: { mmId: current.mm.id }, start: sp, lenBytes: 8, on: 'access' }] };
+      const start = timeline.place;
+      if (timeline.forward({ ...until, place: at(instret + 200_000) }).kind !== 'memory') return;
+      const there = timeline.place;
+      if (timeline.forward({ ...until, place: at(instret + 400_000) }).kind !== 'memory') return;
+      timeline.backward(until);
+      expect([comparePlaces(there, start) > 0, timeline.place]).toEqual([true, there]);
+    }
   }
 }

@@ -8,7 +8,7 @@ import { at, END, openGuest, plainHashes } from './fixture.ts';
 
 const words = '--mem 64M -- hello';
 const FROM = 40_000;
-const TO = 46_000;
+const TO = 43_000;
 
 const mmId = (timeline: Timeline): number => timeline.session.kernel.current!.mm.id;
 const wordAt = (timeline: Timeline, va: number): string => memoryAt(timeline.session.kernel.current!.mm, va, 8).toString();
