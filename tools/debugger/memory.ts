@@ -2,7 +2,7 @@
 // still nothing but zeros. Not here: writing, which changes the run (Timeline.edit()).
 import { asFolio, asPfn, PAGE_SIZE } from '#base';
 import type { Pfn } from '#base';
-import { entryOfPte, isSwapPte, swapOffset } from '#kernel';
+import { entryOfPte, isSwapPte, shmemEntry, swapOffset } from '#kernel';
 import type { AddressSpace, Mm, MmSystem, SwapEntry } from '#kernel';
 import { Pte, ptePfn } from '#mmu';
 
@@ -13,29 +13,23 @@ const zeros = new Uint8Array(PAGE_SIZE);
 /** Bytes at an address; fewer, where a page is none of the program's or cannot be had without changing the run (those of a disk's file
  *  that were not read yet). */
 export function memoryAt(mm: Mm, va: number, lenBytes: number): Uint8Array {
-  const bytes = new Uint8Array(Math.max(0, Math.min(lenBytes, mm.taskSize - va)));
-  let done = 0;
-  while (done < bytes.length) {
-    const offset = (va + done) % PAGE_SIZE;
-    const chunk = bytes.subarray(done, done + Math.min(PAGE_SIZE - offset, bytes.length - done));
-    const page = pageAt(mm, Math.floor((va + done) / PAGE_SIZE));
-    if (page === null) break;
-    if ('frame' in page) mm.system.machine.readFrame(page.frame, offset, chunk);
-    else chunk.set(page.bytes.subarray(offset, offset + chunk.length));
-    done += chunk.length;
-  }
-  return bytes.subarray(0, done);
+  return pieces(mm.system, va, Math.min(lenBytes, mm.taskSize - va), (vpn) => pageAt(mm, vpn));
 }
-/** The same of a file, as far as its pages are in memory. */
+/** The same of a file, as far as its pages are in memory or in swap. */
 export function fileBytesAt(space: AddressSpace, pos: number, lenBytes: number): Uint8Array {
-  const bytes = new Uint8Array(Math.max(0, Math.min(lenBytes, space.sizeBytes - pos)));
+  return pieces(space.system, pos, Math.min(lenBytes, space.sizeBytes - pos), (index) => filePage(space, index));
+}
+/** Page by page, up to the first that cannot be had. */
+function pieces({ machine }: MmSystem, start: number, lenBytes: number, pageOf: (page: number) => Page): Uint8Array {
+  const bytes = new Uint8Array(Math.max(0, lenBytes));
   let done = 0;
   while (done < bytes.length) {
-    const offset = (pos + done) % PAGE_SIZE;
+    const offset = (start + done) % PAGE_SIZE;
     const chunk = bytes.subarray(done, done + Math.min(PAGE_SIZE - offset, bytes.length - done));
-    const page = filePage(space, Math.floor((pos + done) / PAGE_SIZE));
+    const page = pageOf(Math.floor((start + done) / PAGE_SIZE));
     if (page === null) break;
-    if ('frame' in page) space.system.machine.readFrame(page.frame, offset, chunk);
+    if ('frame' in page) machine.readFrame(page.frame, offset, chunk);
+    else chunk.set(page.bytes.subarray(offset, offset + chunk.length));
     done += chunk.length;
   }
   return bytes.subarray(0, done);
@@ -58,8 +52,11 @@ function pageAt(mm: Mm, vpn: number): Page {
 }
 function filePage(space: AddressSpace, index: number): Page {
   if (space.isUptodate(index)) return { frame: asPfn(space.frameAt(index)) };
-  // Of a file in memory what has no page is a hole.
-  return space.ops === null && !space.isSwapped(index) ? { bytes: zeros } : null;
+  if (space.ops !== null) return null;
+  const entry = shmemEntry(space, index);
+  if (entry !== 0) return swapPage(space.system, entry);
+  // Of a file in memory what has no page is a hole, if it was not lost.
+  return space.isSwapped(index) ? null : { bytes: zeros };
 }
 function swapPage({ swap, folios }: MmSystem, entry: SwapEntry): Page {
   const info = swap.infoOf(entry);

@@ -15,6 +15,7 @@
 export * from './entry.ts';
 export { swapHeader, swapOn, wholeDisk } from './swapon.ts';
 export { swapOff } from './swapoff.ts';
+export { shmemEntry } from './shmem-swap.ts';
 export { Swap } from './swap.ts';
 export { zswapMeanings } from './zswap.ts';
 export type { SwapInfo } from './swap-info.ts';
