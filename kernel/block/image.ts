@@ -39,7 +39,7 @@ export class MemoryImage implements DiskImage {
   }
 }
 
-const CHUNK_BYTES = 1 << 16;
+const CHUNK_BYTES = 1 << 14;
 
 /** A part of a sparse image. Once it is kept by a copy of the machine its bytes never change again: a write makes another. */
 export class ImageChunk {

@@ -16,16 +16,15 @@ export const countedPoints = (): Tracepoint[] =>
 export class EventCounter {
   /** Events so far. */
   count = 0;
-  /** Told of each event, after it has been counted; null: nobody asks. */
-  onEvent: ((point: Tracepoint, values: readonly number[]) => void) | null = null;
+  /** Told of each event, after it has been counted, with the tracepoint's number; null: nobody asks. */
+  onEvent: ((point: Tracepoint, values: readonly number[], number: number) => void) | null = null;
   private readonly stops: readonly (() => void)[];
 
   constructor() {
-    const sink = (point: Tracepoint, values: readonly number[]): void => {
+    this.stops = countedPoints().map((point, number) => point.listen((_, values) => {
       this.count++;
-      if (this.onEvent !== null) this.onEvent(point, values);
-    };
-    this.stops = countedPoints().map((point) => point.listen(sink));
+      if (this.onEvent !== null) this.onEvent(point, values, number);
+    }));
   }
   /** Listens no more. */
   close(): void {

@@ -3,7 +3,7 @@
 // Not here: RAM and the hart (cpu/image.ts).
 //
 // Putting back writes into the objects that are there, so that every reference to one stays good: views of it, listeners, tables of the debugger.
-// Functions are left as they are: what a module or a closure remembers in variables of its own is not seen. What must not be copied is named by the
+// Who freezes an object says that nothing below it changes: it is not gone into. Functions are left as they are: what a module or a closure remembers in variables of its own is not seen. What must not be copied is named by the
 // caller: what belongs to the host, and what is a cache.
 //
 // Columns (typed arrays) are most of it and change little: they are compared with the image before, in pieces, and pieces that are the same are shared.
@@ -43,6 +43,7 @@ export function takeHeap(roots: readonly object[], outside: ReadonlySet<object>,
   const meet = (value: unknown): void => {
     if (typeof value !== 'object' || value === null || seen.has(value)) return;
     seen.add(value);
+    if (Object.isFrozen(value)) return;
     if (ArrayBuffer.isView(value)) {
       const { buffer } = value;
       if (seen.has(buffer)) return;

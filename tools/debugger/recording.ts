@@ -52,11 +52,10 @@ export class RunRecorder {
   constructor(session: Session, config: RunConfig) {
     this.session = session;
     this.config = config;
-    const numbers = new Map(countedPoints().map((point, i) => [point, i]));
     const { machine } = session;
-    this.counter.onEvent = (point) => {
+    this.counter.onEvent = (_, __, number) => {
       const { instret } = machine;
-      this.written.put(numbers.get(point)!);
+      this.written.put(number);
       this.written.put(instret - this.last);
       this.last = instret;
     };

@@ -34,15 +34,15 @@ export interface Eviction {
 }
 /** How use was seen: by an accessed bit, or since a system call used it. */
 export interface Sighting { readonly cycle: number; readonly by: 'accessed bit' | 'system call' }
-/** All evictions of one page. */
+/** All evictions of one page. Records are frozen: copies of the machine share them, however many there are. */
 export interface EvictionStory {
-  times: number;
-  last: Eviction;
+  readonly times: number;
+  readonly last: Eviction;
   /** Its return after the last one: after how many other pages had been evicted. null: it has not come back. */
-  back: { readonly cycle: number; readonly instructions: number; readonly distance: number } | null;
+  readonly back: { readonly cycle: number; readonly instructions: number; readonly distance: number } | null;
   /** Returns of all times, and the sum of their distances. */
-  returns: number;
-  distances: number;
+  readonly returns: number;
+  readonly distances: number;
 }
 /** What is noted of a folio in memory; it is forgotten when the frame holds another page. */
 interface Note { mapping: number; index: number; seen: Sighting | null; standing: string | null; isBeingWritten: boolean }
@@ -93,7 +93,7 @@ export class EvictionLog implements SamplingObserver {
     if (low !== 0 && system.folios.has(pfn)) this.seen(system.folios.folioOf(pfn), 'accessed bit');
   }
   seen(folio: Folio, by: Sighting['by']): void {
-    this.noteOf(folio).seen = { cycle: this.system.machine.clockCycles, by };
+    this.noteOf(folio).seen = Object.freeze({ cycle: this.system.machine.clockCycles, by });
   }
   /** It is about to be taken off its list, to be worked on. */
   isolated(folio: Folio): void {
@@ -124,20 +124,15 @@ export class EvictionLog implements SamplingObserver {
     if (known === 0) return;
     const pages = folios.nrPages(folio);
     const group = memcg.of(folio);
-    const eviction: Eviction = {
+    const eviction: Eviction = Object.freeze({
       number: this.next++, cycle: machine.clockCycles, instructions: machine.instret, mapping: this.numbers.mappingOf(known), index: this.numbers.indexOf(known), pages,
       group: group.path, limitOf: target?.path ?? null, policy: group.lruvec.policy, standing: standing ?? 'on no list', lastSeen: seen, pagesBefore: this.evictedPages,
-    };
+    });
     for (let i = 0; i < pages; i++) {
       const page = this.numbers.of(eviction.mapping, eviction.index + i);
       if (folios.swapEntry(folio) !== 0) this.bySlot.set(folios.swapEntry(folio) + i, page);
       const story = this.stories[page];
-      if (story === undefined) this.stories[page] = { times: 1, last: eviction, back: null, returns: 0, distances: 0 };
-      else {
-        story.times++;
-        story.last = eviction;
-        story.back = null;
-      }
+      this.stories[page] = Object.freeze({ times: (story?.times ?? 0) + 1, last: eviction, back: null, returns: story?.returns ?? 0, distances: story?.distances ?? 0 });
     }
     this.evictedPages += pages;
     this.listener?.(eviction);
@@ -151,9 +146,8 @@ export class EvictionLog implements SamplingObserver {
       const story = this.stories[page];
       if (story === undefined || story.back !== null) continue;
       const distance = this.evictedPages - story.last.pagesBefore;
-      story.back = { cycle: machine.clockCycles, instructions: machine.instret, distance };
-      story.returns++;
-      story.distances += distance;
+      const back = Object.freeze({ cycle: machine.clockCycles, instructions: machine.instret, distance });
+      this.stories[page] = Object.freeze({ ...story, back, returns: story.returns + 1, distances: story.distances + distance });
     }
   }
 }
