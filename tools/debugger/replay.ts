@@ -305,6 +305,7 @@ class Replay implements Timeline {
   private returnTo(checkpoint: Checkpoint): void {
     this.runner.putBack(checkpoint);
     this.runner.hostMs = checkpoint.hostMs;
+    this.runner.settle();
   }
 }
 

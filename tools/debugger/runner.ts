@@ -184,7 +184,10 @@ export class Runner {
         return;
     }
   }
-  /** Gives the inputs whose place has come. */
+  /** Gives the inputs whose place this is: what is to be seen here is what comes after them. */
+  settle(): void {
+    while (this.applyDue()) { /* the next one */ }
+  }
   private applyDue(): boolean {
     const next = this.inputs[this.nextInput];
     if (next === undefined || comparePlaces(next.place, this.programPlace) > 0) return false;

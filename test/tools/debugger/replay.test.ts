@@ -283,3 +283,58 @@ function move(timeline: Timeline, random: Prng, end: Place, visited: readonly Pl
     }
   }
 }
+
+describe('what comes from outside', () => {
+  const text = (chunks: readonly { readonly bytes: Uint8Array }[]): string => chunks.map(({ bytes }) => new TextDecoder().decode(bytes)).join('');
+  test('a change of registers or memory is there whenever the run comes by', () => {
+    const timeline = openGuest(guests.hello);
+    timeline.forward({});
+    const plain = timeline.session.stateHash();
+    timeline.seek(at(100_000));
+    const before = timeline.session.stateHash();
+    timeline.edit(({ machine }) => { machine.x[31] = 0x1234n; });
+    const changed = timeline.session.stateHash();
+    expect(changed).not.toBe(before);
+    expect(timeline.furthest).toEqual(timeline.place);
+    const here = timeline.place;
+    timeline.stepInstructions(50);
+    const later = [timeline.place, timeline.session.stateHash()] as const;
+    timeline.seek(START);
+    timeline.seek(here);
+    expect(timeline.session.stateHash()).toBe(changed);
+    timeline.stepInstructions(-1);
+    timeline.seek(later[0]);
+    expect(timeline.session.stateHash()).toBe(later[1]);
+    timeline.stepInstructions(-50);
+    expect([timeline.place, timeline.session.stateHash()]).toEqual([here, changed]);
+    timeline.seek(END);
+    expect(timeline.session.stateHash()).not.toBe(plain);
+    timeline.close();
+  });
+  test('input is waited for, and comes again at its place; nothing is shown twice', () => {
+    const timeline = openGuest('--mem 48M -- cat');
+    expect(timeline.forward({})).toEqual({ kind: 'input' });
+    const waiting = timeline.place;
+    timeline.feed(new TextEncoder().encode('one\n'));
+    expect(timeline.forward({})).toEqual({ kind: 'input' });
+    expect(text(timeline.takeOutput())).toBe('one\n');
+    timeline.feed(new TextEncoder().encode('two\n'));
+    timeline.feed(new Uint8Array(0));
+    expect(timeline.forward({})).toEqual({ kind: 'exited' });
+    const end = timeline.session.stateHash();
+    expect(text(timeline.takeOutput())).toBe('two\n');
+    timeline.seek(START);
+    timeline.seek(waiting);
+    timeline.forward({});
+    expect([timeline.session.stateHash(), text(timeline.takeOutput())]).toEqual([end, '']);
+    timeline.close();
+  });
+  test('a run that is looked away from now and then is the same', () => {
+    const timeline = openGuest(guests.swapcheck);
+    let looks = 0;
+    while (timeline.forward({ patienceMs: 5 }).kind === 'interrupted') looks++;
+    expect(looks).toBeGreaterThan(0);
+    expect(timeline.session.stateHash()).toBe(plainHashes(guests.swapcheck, []).end);
+    timeline.close();
+  });
+});
