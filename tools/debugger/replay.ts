@@ -165,10 +165,10 @@ class Replay implements Timeline {
   }
 
   takeOutput(): OutputChunk[] {
-    return this.runner.takeOutput();
+    return this.runner.output.takeOutput();
   }
   takeMessages(): string[] {
-    return this.runner.takeMessages();
+    return this.runner.output.takeMessages();
   }
 
   // --- Backwards ---

@@ -6,13 +6,15 @@
 // exception, and the image put back. It can be looked at; it cannot go on, for the functions that were under way are gone. Whoever goes on begins again
 // at a checkpoint before.
 import type { MachineImage } from '#cpu';
-import type { FaultPhase, FaultRecord, OutputChunk } from '#kernel';
+import type { FaultPhase, FaultRecord } from '#kernel';
 import type { Tracepoint } from '#base';
 import type { Session } from '../boot.ts';
 import { EventCounter } from './events.ts';
 import { putHeapBack, takeHeap } from './heap.ts';
 import type { HeapImage } from './heap.ts';
 import { kernelLine } from './kernel-line.ts';
+import { ShownOnce } from './shown-once.ts';
+import type { Said } from './shown-once.ts';
 import { MemoryWatcher } from './watcher.ts';
 import { comparePlaces } from './timeline.ts';
 import type { MemoryWatch, Place, Stop, Until, ValueWatch } from './timeline.ts';
@@ -46,7 +48,7 @@ export interface Found { readonly place: Place; readonly stop: Stop }
 
 export interface StateImage { readonly heap: HeapImage; readonly machine: MachineImage; readonly rest: Rest }
 /** Of the runner's own, what belongs to the state. */
-export interface Rest { isStep: boolean; events: number; nextInput: number; written: { 1: number; 2: number }; passed: Passed | null; lastTask: number; messages: number }
+export interface Rest { isStep: boolean; events: number; nextInput: number; said: Said; passed: Passed | null; lastTask: number }
 /** A breakpoint that was stopped at, or passed over: the same instruction tried again after a fault is not asked about again. */
 interface Passed { readonly instret: number; readonly event: number; readonly pc: number; readonly task: number }
 
@@ -71,6 +73,7 @@ export class Runner {
   /** Places noted in a stretch with `traps`. */
   trapPlaces: Place[] = [];
 
+  readonly output = new ShownOnce();
   private readonly counter: EventCounter;
   private readonly outside: Set<object>;
   private lastHeap: HeapImage | null = null;
@@ -78,13 +81,6 @@ export class Runner {
   private passed: Passed | null = null;
   private lastTask = 0;
   private sliceInstrs = FIRST_SLICE;
-
-  private readonly written = { 1: 0, 2: 0 };
-  private readonly shown = { 1: 0, 2: 0 };
-  private fresh: OutputChunk[] = [];
-  private messages = 0;
-  private shownMessages = 0;
-  private freshMessages: string[] = [];
 
   // The stretch under way.
   private stretch: Stretch | null = null;
@@ -141,7 +137,7 @@ export class Runner {
     const heap = takeHeap([session], outside, this.lastHeap);
     this.lastHeap = heap;
     const rest: Rest = {
-      isStep: this.isStep, events: this.counter.count, nextInput: this.nextInput, written: { ...this.written }, passed: this.passed, lastTask: this.lastTask, messages: this.messages,
+      isStep: this.isStep, events: this.counter.count, nextInput: this.nextInput, said: this.output.said, passed: this.passed, lastTask: this.lastTask,
     };
     return { heap, machine: session.machine.takeImage(), rest };
   }
@@ -149,26 +145,24 @@ export class Runner {
     putHeapBack(heap);
     this.lastHeap = heap;
     this.session.machine.putBack(machine);
-    const { isStep, events, nextInput, written, passed, lastTask, messages } = rest;
+    const { isStep, events, nextInput, said, passed, lastTask } = rest;
     this.isStep = isStep;
     this.counter.count = events;
     this.nextInput = nextInput;
-    Object.assign(this.written, written);
+    this.output.putBack(said);
     this.passed = passed;
     this.lastTask = lastTask;
-    this.messages = messages;
     this.inside = null;
   }
 
-  // --- Inputs and output ---
+  // --- Inputs ---
 
   /** Something from outside, here and now. What was to come from there on is forgotten. */
   give(input: Input): void {
     this.inputs.length = this.nextInput;
     this.inputs.push(input);
     this.applyNext();
-    for (const fd of [1, 2] as const) this.shown[fd] = Math.min(this.shown[fd], this.written[fd]);
-    this.shownMessages = Math.min(this.shownMessages, this.messages);
+    this.output.forgetAhead();
   }
   private applyNext(): void {
     const input = this.inputs[this.nextInput++]!;
@@ -193,33 +187,6 @@ export class Runner {
     if (next === undefined || comparePlaces(next.place, this.programPlace) > 0) return false;
     this.applyNext();
     return true;
-  }
-
-  takeOutput(): OutputChunk[] {
-    const { fresh } = this;
-    this.fresh = [];
-    return fresh;
-  }
-  takeMessages(): string[] {
-    const { freshMessages } = this;
-    this.freshMessages = [];
-    return freshMessages;
-  }
-  /** What runs again shows nothing twice. */
-  private collectOutput(): void {
-    const { session, written, shown } = this;
-    for (const { fd, bytes } of session.takeOutput()) {
-      const from = written[fd];
-      written[fd] += bytes.length;
-      if (written[fd] <= shown[fd]) continue;
-      this.fresh.push({ fd, bytes: bytes.subarray(Math.max(0, shown[fd] - from)) });
-      shown[fd] = written[fd];
-    }
-    for (const message of session.takeLog()) {
-      if (++this.messages <= this.shownMessages) continue;
-      this.shownMessages = this.messages;
-      this.freshMessages.push(message);
-    }
   }
 
   // --- Running ---
@@ -303,7 +270,7 @@ export class Runner {
     this.hostMs += spent;
     this.adapt(machine.instret - instret, spent);
     if (this.insideImage !== null) this.standInside();
-    this.collectOutput();
+    this.output.collect(this.session);
     kernel.system.faults.take();
     kernel.system.cacheLog.take();
     if (result === 'breakpoint' && !this.hasRefused && !this.asksMemory(this.programPlace) && this.stretch!.until.pcs !== undefined) this.asksPc(this.programPlace, toPc(machine));
