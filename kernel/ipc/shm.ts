@@ -136,7 +136,7 @@ export class ShmTable {
     const space = new AddressSpace(system, 'shmem');
     space.isAnonymousShmem = space.onKernelMount = true;
     space.truncate(pages * PAGE_SIZE);
-    space.promisedPages = isPromised ? pages : 0;
+    space.promise(isPromised ? pages : 0);
     const segment = new ShmSegment(this, this.sequence * IDS + place, key, flags & RIGHTS, who, sizeBytes, space);
     space.attachments = segment;
     this.places[place] = segment;

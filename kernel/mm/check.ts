@@ -7,7 +7,6 @@ import { MAX_PAGE_ORDER } from './buddy.ts';
 import { checkMm, newScan } from './check-mm.ts';
 import type { Scan } from './check-mm.ts';
 import type { VmName } from './events.ts';
-import type { AddressSpace } from './filemap.ts';
 import { ENTIRELY_MAPPED, FolioFlag, MemdescType } from './folio.ts';
 import { LruType } from './reclaim/lruvec.ts';
 import { countMappings } from './rmap-walk.ts';
@@ -23,16 +22,12 @@ export function checkSystem(system: MmSystem): void {
   checkBuddy(system);
   const scan = newScan(system);
   let committed = 0;
-  const shared = new Set<AddressSpace>();
   for (const mm of system.mms) {
     checkMm(mm, scan);
-    for (const vma of mm.vmaList.all) {
-      if (vma.has(VmFlag.Account)) committed += vma.nrPages;
-      if (vma.file !== null) shared.add(vma.file.space);
-    }
+    for (const vma of mm.vmaList.all) if (vma.has(VmFlag.Account)) committed += vma.nrPages;
   }
-  for (const space of shared) committed += space.promisedPages;
-  if (committed !== system.committedPages) bug(`Committed_AS is ${system.committedPages} pages, accounted VMAs have ${committed}`);
+  for (const space of system.promisedSpaces) committed += space.promisedPages;
+  if (committed !== system.committedPages) bug(`Committed_AS is ${system.committedPages} pages, accounted VMAs and files have ${committed}`);
   checkAnonVmas(system.anonVmas, system.mms);
   checkFolios(system, scan);
   for (const entry of shmemEntries(system)) scan.swapped.set(entry, (scan.swapped.get(entry) ?? 0) + 1);

@@ -477,7 +477,12 @@ export class AddressSpace {
    *  @param promisedPages what Committed_AS counts for it, until it goes */
   ownerUnneeded(promisedPages: number): void {
     this.ownerGone = true;
-    this.promisedPages = promisedPages;
+    this.promise(promisedPages);
+  }
+  /** The caller has committed them: Committed_AS counts so many pages for the file, whoever maps it, until it goes. */
+  promise(pages: number): void {
+    this.promisedPages = pages;
+    if (pages > 0) this.system.promisedSpaces.add(this);
   }
   /** The file's owner lets go (no name, no open file): the pages are freed now, or with the last VMA that maps them. */
   release(): void {
@@ -499,6 +504,7 @@ export class AddressSpace {
     if (!this.ownerGone || this.vmas.size > 0) return;
     truncate(this, 0);
     this.system.uncommit(this.promisedPages);
+    this.system.promisedSpaces.delete(this);
     this.promisedPages = 0;
   }
   /** Some shared mapping may be written, now or after mprotect(): i_mmap_writable, which F_SEAL_WRITE asks. */

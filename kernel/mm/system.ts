@@ -88,6 +88,8 @@ export class MmSystem {
   readonly memmapBytes: number;
   /** Committed_AS in pages. */
   committedPages = 0;
+  /** Files whose pages are promised as a whole: segments and shared anonymous memory, mapped or not. */
+  readonly promisedSpaces = new Set<AddressSpace>();
   /** Every live address space, in order of creation: for check(), the hash, and walks over all. */
   readonly mms: Mm[] = [];
   /** Where rmap looks: anon_vmas by id, and files that have pages in memory by the id that those carry. */

@@ -31,6 +31,16 @@ describe('shmget', () => {
     const rig = run(ask(shmget, 0, PAGE, 0o600), ask(shmget, 0, PAGE, 0o600), ask(shmctl, 1, RMID, 0), ask(shmget, 0, PAGE, 0o600), ask(shmctl, 1, STAT, DATA + 0x100), ask(shmctl, 1, STAT_AT, DATA + 0x100));
     expect(rig.words()).toEqual([0n, 1n, 0n, 32769n, err(Errno.EINVAL), 32769n]);
   });
+  test('a segment is promised while nobody has it attached, and until it is gone', () => {
+    const promised = (...lines: Line[][]): number => {
+      const { kernel: { system } } = run(...lines);
+      system.check();
+      return system.committedPages;
+    };
+    const nothing = promised();
+    expect(promised(ask(shmget, 0, 3 * PAGE, 0o600)) - nothing).toBe(3);
+    expect(promised(ask(shmget, 0, 3 * PAGE, 0o600), ask(shmctl, 0, RMID, 0)) - nothing).toBe(0);
+  });
   test('there are no more than kernel.shmmni', () => {
     const rig = runLines([...ask(shmget, 0, PAGE, 0o600), ...ask(shmget, 0, PAGE, 0o600), ...ask(shmget, 0, PAGE, 0o600), ...exit(0)], { params: (p) => { p.vm.shmmni = 2; } });
     expect(rig.words()).toEqual([0n, 1n, err(Errno.ENOSPC)]);
