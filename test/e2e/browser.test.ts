@@ -45,7 +45,7 @@ async function inBrowser(script: string): Promise<unknown> {
   });
   await new Promise<void>((resolve) => { server.listen(0, '127.0.0.1', resolve); });
   const { port } = server.address() as AddressInfo;
-  const browser = spawn(chromium!, [...FLAGS, `--user-data-dir=${profile}`, `http://127.0.0.1:${port}/`], { stdio: ['ignore', 'ignore', 'pipe'] });
+  const browser = spawn(chromium!, [...FLAGS, `--user-data-dir=${profile}`, `http://127.0.0.1:${port}/`], { stdio: ['ignore', 'ignore', 'pipe'], detached: true });
   const said: string[] = [];
   browser.stderr.on('data', (piece: Buffer) => said.push(piece.toString()));
   const ended = new Promise<void>((resolve) => { browser.once('exit', () => { resolve(); }); });
@@ -54,11 +54,14 @@ async function inBrowser(script: string): Promise<unknown> {
     return JSON.parse(await answer);
   } finally {
     clearTimeout(late);
-    browser.kill('SIGKILL');
+    // The browser and its helpers, which write to the profile, too.
+    try {
+      process.kill(-browser.pid!, 'SIGKILL');
+    } catch { /* it has ended by itself */ }
     await ended;
     server.closeAllConnections();
     server.close();
-    rmSync(profile, { recursive: true, force: true, maxRetries: 5 });
+    rmSync(profile, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
   }
 }
 
