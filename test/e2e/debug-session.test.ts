@@ -117,6 +117,6 @@ describe('a planted bug of the kernel', () => {
     const [, frame] = /: frame (0x[\da-f]+) freed while mapped/.exec(session('fork-refcount', words, 'continue')) ?? [];
     const told = session('fork-refcount', words, 'continue', `folio ${frame}`, `last-write folio ${frame}.mapcount`);
     expect(told).toMatch(/references 1; mapped 2 times/);
-    expect(told).toMatch(/mapcount of folio 0x[\da-f]+: 1 -> 2 at .*\n {2}seen in .*from kernel\/mm\/fork\.ts:\d+ copyPages.*\(clone\(\)\)/);
+    expect(told).toMatch(/mapcount of folio 0x[\da-f]+: 1 -> 2 at .*\n {2}by kernel\/mm\/rmap\.ts:\d+ addPteRmap, from kernel\/mm\/fork\.ts:\d+ copyUnit, .*\(clone\(\)\)/);
   });
 });

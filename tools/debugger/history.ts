@@ -47,7 +47,7 @@ function tell(d: Debugger, timeline: Timeline, stop: Stop & { kind: 'memory' | '
     place, event: place.event, insn: place.instret, cycle: session.machine.clockCycles, pid: current?.tgid ?? null, comm: current?.comm ?? null, line, during: during(timeline),
     before: stop.kind === 'value' ? stop.before : null, after: stop.kind === 'value' ? stop.after : null,
   };
-  if (line !== null) return { ...about, by: `${stop.kind === 'value' ? 'seen in ' : ''}${line}${about.during === null ? '' : ` (${about.during})`}`, pc: null, source: null };
+  if (line !== null) return { ...about, by: `${stop.kind === 'value' && !stop.isStore ? 'seen in ' : ''}${line}${about.during === null ? '' : ` (${about.during})`}`, pc: null, source: null };
   const isTable = stop.kind === 'memory' && stop.watch.space === 'physical' && system.folios.typeOf(asPfn(Math.floor(stop.address / PAGE_SIZE))) === MemdescType.PageTable;
   // The stop is behind the instruction.
   timeline.stepInstructions(-1);

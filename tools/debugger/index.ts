@@ -4,7 +4,7 @@
 //   timeline.ts     places, stops, what can be asked of the way: what everything below stands on
 //   events.ts       the tracepoints that count; the index of a run
 //   heap.ts         a copy of the kernel's objects, put back in place; checkpoint.ts: that and the machine's columns and changed frames
-//   runner.ts       the run itself, from moment to moment; stopping inside the kernel; watcher.ts what was done to watched memory;
+//   runner.ts       the run itself, from moment to moment; stopping inside the kernel; watcher.ts what was done to watched memory, store-spy.ts to numbers;
 //                   shown-once.ts what it says, when parts of it run again
 //   replay.ts       the Timeline: openTimeline(config); a ring of checkpoints, running again
 //   recording.ts    a.qrec: the inputs of a run and the index of its events; qrec.ts its bytes; recorded-run.ts opens one

@@ -3,7 +3,7 @@
 import { hex, PAGE_SIZE, tracepoints, UserError } from '#base';
 import type { Tracepoint } from '#base';
 import { faultKinds, faultPhases, sysEnter, walkTables } from '#kernel';
-import type { FaultPhase, FaultPhaseName, FaultRecord } from '#kernel';
+import type { FaultPhase, FaultPhaseName, FaultRecord, VmName } from '#kernel';
 import { didYouMean } from '../suggest.ts';
 import { condition, isTrue } from './expression.ts';
 import type { Expression } from './expression.ts';
@@ -184,13 +184,13 @@ export function readWatch(points: Points, text: string, words: Words): Point {
     case 'folio': {
       if (more.length > 0) tooMany('watch folio FRAME.FIELD');
       const { pfn, field } = readFolioField(second, words);
-      return points.add(`folio ${hex(pfn)}.${field}`, (id) => ({ kind: 'value', watch: { id, read: (session: Session) => folioField(session, pfn, field) } }), [taskFields, watchFields], ifText);
+      return points.add(`folio ${hex(pfn)}.${field}`, (id) => ({ kind: 'value', watch: folioWatch(id, pfn, field) }), [taskFields, watchFields], ifText);
     }
     case 'counter': {
       const name = counterNames.find((counter) => counter === second);
       if (more.length > 0) tooMany('watch counter NAME');
       if (name === undefined) throw new UserError(`watch counter${second === '' ? ': a name is missing' : ` ${second}: no such counter`}.${didYouMean(second, counterNames)} quire explain vmstat lists them.`);
-      return points.add(what, (id) => ({ kind: 'value', watch: { id, read: ({ kernel: { system } }: Session) => system.vmstat.get(name) } }), [taskFields, watchFields], ifText);
+      return points.add(what, (id) => ({ kind: 'value', watch: counterWatch(id, name) }), [taskFields, watchFields], ifText);
     }
   }
   const address = words.address(first, 'watch');
@@ -221,6 +221,8 @@ function pteTarget(words: Words, address: number): (id: number) => Target {
     } },
   });
 }
+export const folioWatch = (id: number, pfn: number, field: FolioField): ValueWatch => ({ id, read: (session) => folioField(session, pfn, field), heldBy: ({ kernel: { system } }) => system.folios });
+export const counterWatch = (id: number, name: VmName): ValueWatch => ({ id, read: ({ kernel: { system } }) => system.vmstat.get(name), heldBy: ({ kernel: { system } }) => system.vmstat });
 /** 'FRAME.FIELD'. @throws UserError */
 export function readFolioField(word: string, words: Words): { readonly pfn: number; readonly field: FolioField } {
   const dot = word.lastIndexOf('.');

@@ -17,6 +17,7 @@ import { ShownOnce } from './shown-once.ts';
 import type { Said } from './shown-once.ts';
 import { MemoryWatcher } from './watcher.ts';
 import { comparePlaces } from './timeline.ts';
+import { StoreSpy } from './store-spy.ts';
 import type { MemoryWatch, Place, Stop, Until, ValueWatch } from './timeline.ts';
 
 /** What came from outside, and where. */
@@ -90,6 +91,7 @@ export class Runner {
   private hasRefused = false;
   private insideImage: StateImage | null = null;
   private readonly watched = new Map<ValueWatch, number>();
+  private spy: StoreSpy | null = null;
   private memory: MemoryWatcher | null = null;
   /** Stores of the kernel to watched memory since the last event or phase. */
   private stores = 0;
@@ -208,6 +210,7 @@ export class Runner {
     this.watched.clear();
     this.watchMemory(until.memory ?? []);
     for (const watch of until.values ?? []) this.watched.set(watch, watch.read(this.session));
+    this.spy = until.values === undefined ? null : new StoreSpy(this.session, until.values);
     const wantsPhases = until.phases !== undefined || until.events !== undefined || until.values !== undefined || until.memory !== undefined || (stretch.limit?.phase ?? -1) >= 0;
     if (wantsPhases) faults.start();
     else faults.stop();
@@ -215,6 +218,8 @@ export class Runner {
       return this.loop(stretch);
     } finally {
       this.stretch = null;
+      this.spy?.close();
+      this.spy = null;
     }
   }
 
@@ -405,7 +410,8 @@ export class Runner {
       if (after === before) continue;
       this.watched.set(watch, after);
       if (watch.accepts?.(before, after) === false) continue;
-      if (this.hit(place, { kind: 'value', watch, before, after, line: kernelLine() })) return true;
+      const store = this.spy?.lineOf(watch, after) ?? null;
+      if (this.hit(place, { kind: 'value', watch, before, after, line: store ?? kernelLine(), isStore: store !== null })) return true;
     }
     return false;
   }

@@ -36,6 +36,8 @@ export interface MemoryWatch {
 export interface ValueWatch {
   readonly id: number;
   readonly read: (session: Session) => number;
+  /** The table whose methods change it: with it a stop names the line that did. */
+  readonly heldBy?: (session: Session) => object;
   /** Asked at each change; false: as if there had been none. Absent: all are wanted. */
   readonly accepts?: (before: number, after: number) => boolean;
 }
@@ -67,7 +69,8 @@ export type Stop =
   /** After the instruction (or in the kernel, after the store) that did it. `line`: where in the kernel's TypeScript, and from where it was called;
    *  null: a program did it. Reads of page tables are not seen. */
   | { readonly kind: 'memory'; readonly watch: MemoryWatch; readonly isWrite: boolean; readonly address: number; readonly line: string | null }
-  | { readonly kind: 'value'; readonly watch: ValueWatch; readonly before: number; readonly after: number; readonly line: string | null }
+  /** `line`: with `isStore` the one that made the change, else where it was seen; null: it was seen as the program went on. */
+  | { readonly kind: 'value'; readonly watch: ValueWatch; readonly before: number; readonly after: number; readonly line: string | null; readonly isStore: boolean }
   | { readonly kind: 'event'; readonly point: Tracepoint; readonly values: readonly number[] }
   | { readonly kind: 'phase'; readonly fault: FaultRecord; readonly phase: FaultPhase };
 

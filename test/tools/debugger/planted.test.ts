@@ -72,7 +72,7 @@ describe('a planted bug is found in a scripted session', () => {
     expect(wrong).toContain(`refcount of folio ${frame}: not written since the run began.`);
     const right = debugged(forks, null, ...script);
     expect(right).toContain('references 2; mapped 2 times');
-    for (const said of [right, wrong]) expect(said.slice(said.indexOf('mapcount\n'))).toMatch(/: 1 -> 2 at [^]*kernel\/mm\/fork\.ts:\d+ copyPages/);
+    for (const said of [right, wrong]) expect(said.slice(said.indexOf('mapcount\n'))).toMatch(/: 1 -> 2 at [^]*kernel\/mm\/fork\.ts:\d+ copyUnit/);
   });
   test('a page that fork leaves writable: nobody wrote its entry', () => {
     const va = hexIn(finding(forks, 'fork-writable', 'cow'), 'mapped at');

@@ -158,3 +158,23 @@ test('a value is looked at after every event, and found where it moved', () => {
   expect(back).toEqual(there);
   timeline.close();
 });
+test('a value whose table is known is told with the line that stored it; the places are the same, and the table has its own methods afterwards', () => {
+  const timeline = openGuest(words);
+  timeline.seek(at(FROM));
+  const tableOf = ({ kernel }: Timeline['session']): object => kernel.system.vmstat;
+  const prototype = Object.getPrototypeOf(tableOf(timeline.session)) as object;
+  const own = Object.getOwnPropertyDescriptors(prototype);
+  const read = (session: Timeline['session']): number => session.kernel.system.vmstat.get('pgfault');
+  const stopWith = (more: { heldBy?: typeof tableOf }): [Place, Extract<Stop, { kind: 'value' }>] => {
+    timeline.seek(at(FROM));
+    const stop = timeline.forward({ values: [{ id: 7, read, ...more }] });
+    return [timeline.place, stop as Extract<Stop, { kind: 'value' }>];
+  };
+  const [place, seen] = stopWith({});
+  const [samePlace, stored] = stopWith({ heldBy: tableOf });
+  expect(samePlace).toEqual(place);
+  expect([seen.isStore, stored.isStore]).toEqual([false, true]);
+  expect(stored.line).toMatch(/^kernel\/mm\/memcg\.ts:\d+ countActive, from kernel\/mm\/fault\.ts:\d+ handleMmFault/);
+  expect(Object.getOwnPropertyDescriptors(prototype)).toEqual(own);
+  timeline.close();
+});

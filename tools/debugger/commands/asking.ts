@@ -10,10 +10,10 @@ import { counterNames, resultName } from '../fields.ts';
 import { lastWrite, lastWriteText, originOf } from '../history.ts';
 import type { WriteTarget } from '../history.ts';
 import { readPlace } from '../places.ts';
-import { readFolioField } from '../points.ts';
+import { counterWatch, folioWatch, readFolioField } from '../points.ts';
 import { diffText, diffView, snapshotOf } from '../views/diff.ts';
 import type { Snapshot } from '../views/diff.ts';
-import { folioField, pidsOf } from '../views/folio.ts';
+import { pidsOf } from '../views/folio.ts';
 import { ptView } from '../views/page-table.ts';
 import { faultHead } from '../views/stop.ts';
 import { answer } from './command.ts';
@@ -33,12 +33,12 @@ function readTarget(d: Debugger, rest: string): { readonly what: string; readonl
     }
     case 'folio': {
       const { pfn, field } = readFolioField(second, d.words);
-      return { what: `${field} of folio ${hex(pfn)}`, target: { value: { id: ID, read: (session) => folioField(session, pfn, field) } } };
+      return { what: `${field} of folio ${hex(pfn)}`, target: { value: folioWatch(ID, pfn, field) } };
     }
     case 'counter': {
       const name = counterNames.find((counter) => counter === second);
       if (name === undefined) throw new UserError(`last-write counter ${second}: no such counter. quire explain vmstat lists them.`);
-      return { what: name, target: { value: { id: ID, read: ({ kernel: { system } }) => system.vmstat.get(name) } } };
+      return { what: name, target: { value: counterWatch(ID, name) } };
     }
   }
   const va = d.words.address(first, 'last-write');

@@ -43,7 +43,7 @@ function stopData(stop: Stop): Record<string, unknown> {
   switch (stop.kind) {
     case 'pc': return { kind: stop.kind, pc: stop.pc };
     case 'memory': return { kind: stop.kind, isWrite: stop.isWrite, address: stop.address, line: stop.line };
-    case 'value': return { kind: stop.kind, before: stop.before, after: stop.after, line: stop.line };
+    case 'value': return { kind: stop.kind, before: stop.before, after: stop.after, line: stop.line, isStore: stop.isStore };
     case 'event': return { kind: stop.kind, event: stop.point.name, fields: Object.fromEntries(stop.point.fields.map(({ name }, i) => [name, stop.values[i]])) };
     case 'phase': return { kind: stop.kind, fault: stop.fault.number, phase: stop.phase };
     default: return { kind: stop.kind };
@@ -60,7 +60,7 @@ function whyText(d: Debugger, stop: Stop, texts: readonly string[]): string {
   switch (stop.kind) {
     case 'exited': return `The program has ended${exitText(d)}.`;
     case 'memory': return `${texts[0] ?? hex(stop.address)}: ${stop.isWrite ? 'written' : 'read'} at ${hex(stop.address)} by ${byText(stop.line)}`;
-    case 'value': return `${texts[0] ?? 'the number'}: ${stop.before} -> ${stop.after}, seen ${stop.line === null ? 'as the program goes on' : `in ${stop.line}`}`;
+    case 'value': return `${texts[0] ?? 'the number'}: ${stop.before} -> ${stop.after}, ${stop.line === null ? 'seen as the program goes on' : `${stop.isStore ? 'by' : 'seen in'} ${stop.line}`}`;
     case 'event': return eventText(d, stop.point, stop.values);
     default: return plainStops[stop.kind] ?? '';
   }
