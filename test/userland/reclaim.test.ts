@@ -56,11 +56,14 @@ describe('reclaim', () => {
 });
 
 interface Answer { readonly runs: number; readonly killed: number; readonly output: string[]; readonly stat: Readonly<Record<string, number[]>> }
-interface Golden { readonly argv: string[]; readonly answers: Readonly<Record<string, Readonly<Record<string, Answer>>>> }
+interface Golden { readonly argv: string[]; readonly settings: { readonly lruGenEnabled: Readonly<Record<string, string>> }; readonly answers: Readonly<Record<string, Readonly<Record<string, Answer>>>> }
 const folder = join(import.meta.dirname, '../golden/reclaim');
 const goldens = readdirSync(folder).map((name) => [name.replace(/-linux-.*/, ''), JSON.parse(readFileSync(join(folder, name), 'utf8')) as Golden] as const);
 
 describe('what Linux counted', () => {
+  test.each(goldens)('%s: MGLRU did not use the accessed bits of upper tables, which the machine has not', (_, { settings }) => {
+    expect(settings.lruGenEnabled).toEqual({ 'two-list': 'n', mglru: '3' });
+  });
   test.each(goldens)('%s: every run printed one thing, and what was scanned, stolen and faulted fits together', (_, { answers }) => {
     expect(Object.keys(answers)).toEqual(['two-list', 'mglru']);
     const outputs = new Map<string, string>();
