@@ -38,7 +38,7 @@ export const START: Place = at(0);
 export const END: Place = at(Number.MAX_SAFE_INTEGER);
 /** For fuzzers: a seed of their own, or the one to be replayed. */
 export const seeds = (name: string, nr: number): number[] => {
-  const given = process.env['SEED'];
+  const given = process.env['QUIRE_SEED'];
   if (given !== undefined) return [Number(given)];
-  return Array.from({ length: process.env['LONG'] === undefined ? nr : nr * 10 }, (_, i) => new Prng(i + 1, name).below(1_000_000));
+  return Array.from({ length: process.env['QUIRE_LONG'] === undefined ? nr : nr * 10 }, (_, i) => new Prng(i + 1, name).below(1_000_000));
 };

@@ -142,7 +142,7 @@ describe('what is no recording', () => {
     expect(() => decodeRecording(broken, 'a.qrec', noDisks)).toThrow(sentence);
     expect(() => decodeRecording(broken, 'a.qrec', noDisks)).toThrow(UserError);
   });
-  test.each(seeds('qrec', 3))('whatever is changed in it, an error is a sentence (SEED=%i replays it)', (seed) => {
+  test.each(seeds('qrec', 3))('whatever is changed in it, an error is a sentence (QUIRE_SEED=%i replays it)', (seed) => {
     const random = new Prng(seed, 'qrec');
     for (let i = 0; i < 40; i++) {
       const isSealed = random.below(2) === 0;

@@ -1,5 +1,5 @@
 // Going through a run both ways: wherever one comes from, a place is the same place, and it is the one that a plain run passes.
-// LONG=1: more random moves. SEED=n: the moves of one failure again.
+// QUIRE_LONG=1: more random moves. QUIRE_SEED=n: the moves of one failure again.
 import { afterAll, describe, expect, test, vi } from 'vitest';
 import { Prng, tracepoints } from '#base';
 import { ENGINES } from '#cpu';
@@ -209,7 +209,7 @@ describe('random moves', () => {
     `--mem 48M --disk ${image}:rw -- sh -c cp\u00a0/bin/hello\u00a0/mnt/a;cat\u00a0/mnt/a\u00a0/mnt/a>/mnt/b;rm\u00a0/mnt/a;wc\u00a0/mnt/b`,
     '--mem 64M --preset tiny --svade --engine interp -- build --units 2 --lines 20',
   ];
-  test.each(seeds('timeline moves', 3))('come to the same states (SEED=%i replays it)', (seed) => {
+  test.each(seeds('timeline moves', 3))('come to the same states (QUIRE_SEED=%i replays it)', (seed) => {
     const random = new Prng(seed, 'moves');
     const timeline = openGuest(worlds[random.below(worlds.length)]!, { ringBytes: (32 + random.below(200)) << 20 });
     const known = new Map<string, string>();

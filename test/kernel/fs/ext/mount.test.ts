@@ -86,7 +86,7 @@ function repairIndexed(bytes: Uint8Array): Uint8Array {
   const { bytes: indexed } = repair(bytes, ['-D']);
   return indexed;
 }
-test.skipIf(!hasE2fsprogs)('an indexed directory keeps its index while names only go', () => {
+test.skipIf(!hasE2fsprogs)(`an indexed directory keeps its index while names only go${e2fsprogsNote}`, () => {
   const image = new MemoryImage(repairIndexed(mke2fs(['-t', 'ext4'], '40M', files)));
   const fs = mounted(image);
   const many = place(fs, '/many').inode as ExtInode;
