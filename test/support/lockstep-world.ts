@@ -3,16 +3,18 @@
 import { Prng, StateHash, UserError, asAsid, asPfn, asVpn } from '#base';
 import type { Pfn } from '#base';
 import { DEFAULT_HOTNESS, EAGER, Machine } from '#cpu';
-import type { EngineName, Hotness } from '#cpu';
+import type { EngineName, Hotness, MachineImage } from '#cpu';
 import { Pte, PteHigh, makePte, napotLow, parseTlbDescription } from '#mmu';
 import type { TlbDescription } from '#mmu';
+import { assemble } from './assemble.ts';
 import { ProgramMaker, Use } from './random-program.ts';
 import type { Program } from './random-program.ts';
 
 const RAM_BYTES = 16 * 2 ** 20;
 const CODE = 0x1_0000;
 const CODE_PAGES = 6;
-const DATA = 0x4_0000;
+/** Half of it under one table of leaves, half under another, so that page-walk caches have to choose. */
+const DATA = 0x1f_0000;
 const DATA_PAGES = 32;
 /** One page of 2 MiB, in two of whose frames the tables' own 2 MiB lie not. */
 const LARGE = 0x40_0000;
@@ -23,9 +25,9 @@ const COALESCING = ['none', 'svnapot', 'zen', 'colt-sa', 'colt-fa', 'clustered']
 
 /** Hierarchies of 1 to 4 entries a side: every replacement, every coalescing model and its A/D rules, every inclusion. A third of them are such that
  *  emitted code does the most common misses itself (mmu/plan.ts), and may be larger. */
-export function randomTlb(random: Prng): TlbDescription {
+export function randomTlb(random: Prng, isSurelyPlain = false): TlbDescription {
   const pick = <T>(list: readonly T[]): T => list[random.below(list.length)]!;
-  const isPlain = random.below(3) === 0;
+  const isPlain = random.below(3) === 0 || isSurelyPlain;
   const array = (most: number): object => {
     const entries = 1 + random.below(isPlain && random.below(3) === 0 ? 30 : most);
     if (isPlain) return { entries, ways: pick([entries, entries, 1, 2].filter((ways) => entries % ways === 0)), replacement: 'lru', pageSizes: pick([['4K'], ['4K', '2M'], ['4K', '2M', '1G']]), ...(random.below(4) === 0 ? { svnapot: true } : {}) };
@@ -63,6 +65,16 @@ export interface LockstepOptions {
   readonly asksAlways?: boolean;
 }
 
+/** Goes over the data pages by lot, with loads and now and then a store, for ever: misses are all that it does. Bits of what it multiplies say which page, which
+ *  eight bytes of it, and whether it stores. */
+const WANDERER: Program = {
+  bytes: new Uint8Array(Int32Array.from([
+    'mul a0,a0,a1', 'addi a0,a0,1441', 'srli t1,a0,40', `andi t1,t1,${DATA_PAGES - 1}`, 'slli t1,t1,12', 'add t1,t1,s0', 'srli a2,a0,20', 'andi a2,a2,2040', 'add t1,t1,a2',
+    'ld t2,0(t1)', 'srli a2,a0,50', 'andi a2,a2,7', 'bne a2,zero,-48', 'add t2,t2,a0', 'sd t2,2040(t1)', 'ld a3,16(t1)', 'jal zero,-64',
+  ], (line) => assemble(line)).buffer),
+  entries: [0],
+};
+
 /** A world's two programs. Kept for the next run of the same seed: making them takes as long as running them. */
 function programsOf(seed: number): readonly [Program, Program] {
   if (known.seed !== seed) {
@@ -79,7 +91,8 @@ export function runWorld(seed: number, { engine, hotness = EAGER, fuses, budget,
   const pick = <T>(list: readonly T[]): T => list[random.below(list.length)]!;
   const sv = pick([39, 39, 48, 57] as const);
   const svadu = random.below(3) !== 0;
-  const machine = new Machine({ ramBytes: RAM_BYTES, tlb: randomTlb(random), sv, svadu, seed, engine, hotness, ...(fuses === undefined ? {} : { fuses }) });
+  const wanders = random.below(3) === 0;
+  const machine = new Machine({ ramBytes: RAM_BYTES, tlb: randomTlb(random, wanders), sv, svadu, seed, engine, hotness, ...(fuses === undefined ? {} : { fuses }) });
   const { firstPfn } = machine.ram;
   const frame = (n: number): Pfn => asPfn(firstPfn + n);
 
@@ -109,7 +122,9 @@ export function runWorld(seed: number, { engine, hotness = EAGER, fuses, budget,
   };
   const codeRights = Pte.V | Pte.U | Pte.R | Pte.X;
   const rightsAt = (va: number): number => (va >= DATA ? Pte.V | Pte.U | Pte.R | Pte.W : codeRights | (Math.floor(va / 4096) % 2 === 0 ? Pte.W : 0));
-  const map = (space: number, va: number): void => write(space, va, rightsAt(va) | (svadu && random.below(3) !== 0 ? 0 : pick([Pte.A, seen, seen])));
+  /** In some worlds entries are global by lot. */
+  const isGlobal = random.below(8) === 0 ? () => (random.below(3) === 0 ? Pte.G : 0) : () => 0;
+  const map = (space: number, va: number): void => write(space, va, rightsAt(va) | isGlobal() | (svadu && random.below(3) !== 0 ? 0 : pick([Pte.A, seen, seen])));
   const unmap = (space: number, va: number): void => {
     if (!marked.has(Math.floor(va / 4096) & ~15)) machine.storePte(tableFor(space, va, 0), Math.floor(va / 4096) % 512, 0, 0);
   };
@@ -118,10 +133,12 @@ export function runWorld(seed: number, { engine, hotness = EAGER, fuses, budget,
     for (let i = 0; i < CODE_PAGES; i++) frames.set(`${space} ${CODE / 4096 + i}`, frame((space === 1 && i % 3 === 2 ? At.otherCode : At.code) + i));
     for (let i = 0; i < DATA_PAGES; i++) {
       // The first two are views of code: what is stored there changes the program.
-      const view = i < 2 ? At.code + 1 + i : At.data + (shuffled ? (i * 7) % DATA_PAGES : i);
+      const view = i < 2 ? At.code + 1 + i : At.data + (shuffled ? (i * 7 + 5 * space) % DATA_PAGES : i);
       frames.set(`${space} ${DATA / 4096 + i}`, frame(view));
     }
   }
+  // In some a program can write to its own table, in several places.
+  if (random.below(6) === 0) for (let i = DATA_PAGES - 8; i < DATA_PAGES; i++) frames.set(`0 ${DATA / 4096 + i}`, tableFor(0, DATA, 0));
   if (!shuffled && random.below(2) === 0) marked.add(DATA / 4096 + 16);
   const pages = [...Array.from({ length: CODE_PAGES }, (_, i) => CODE + 4096 * i), ...Array.from({ length: DATA_PAGES }, (_, i) => DATA + 4096 * i)];
   for (const space of [0, 1]) {
@@ -130,7 +147,7 @@ export function runWorld(seed: number, { engine, hotness = EAGER, fuses, budget,
   }
 
   // ---- Program and data.
-  const [{ bytes, entries }, other] = programsOf(seed);
+  const [{ bytes, entries }, other] = wanders ? [WANDERER, WANDERER] : programsOf(seed);
   machine.writeFrame(frame(At.code), 0, bytes);
   machine.writeFrame(frame(At.otherCode), 0, other.bytes);
   /** Where control is sent: few enough that the same code runs again. */
@@ -143,6 +160,10 @@ export function runWorld(seed: number, { engine, hotness = EAGER, fuses, budget,
   for (const register of Use.free) if (register !== 0) machine.x[register] = pick(values);
   for (const register of Use.data) machine.x[register] = BigInt(random.below(9) === 0 ? LARGE + 4096 * random.below(500) + 2048 : DATA + 4096 * (2 + random.below(DATA_PAGES - 3)) + 8 * random.below(512));
   for (const register of Use.code) machine.x[register] = BigInt(pick(homes));
+  if (wanders) {
+    machine.x[8] = BigInt(DATA);
+    machine.x[11] = 0x5851_f42d_4c95_7f2dn;
+  }
   machine.x[Use.view] = BigInt(DATA + 2048 + 4096 * random.below(2));
   for (let i = 0; i < 32; i++) machine.hart.f[i] = pick(values);
   machine.pc = BigInt(pick(homes));
@@ -162,10 +183,11 @@ export function runWorld(seed: number, { engine, hotness = EAGER, fuses, budget,
     }
     machine.pc = random.below(3) === 0 && cause !== 12 ? machine.pc + 4n : BigInt(pick(homes));
   };
+  let moment: { readonly image: MachineImage; readonly space: number } | null = null;
   /** What comes from outside. */
   const event = (): void => {
     const va = pick(pages);
-    switch (random.below(9)) {
+    switch (random.below(12)) {
       case 0:
         space = 1 - space;
         machine.setAddressSpace(roots[space]!, asAsid(space + 1));
@@ -199,6 +221,33 @@ export function runWorld(seed: number, { engine, hotness = EAGER, fuses, budget,
         }
         break;
       }
+      case 8: { // The leaves' table moves, with or without its entries; what knew the old one finds it as it was.
+        if (nextTable >= At.code) break;
+        const [above, index, table] = [tableFor(space, va, 1), Math.floor(va / 2 ** 21) % 512, newTable()];
+        if (random.below(2) === 0) machine.copyFrame(table, tableFor(space, va, 0));
+        machine.storePte(above, index, makePte(table, Pte.V | isGlobal()), 0);
+        if (random.below(2) === 0) machine.fence(pick([null, asAsid(space + 1)]), null);
+        break;
+      }
+      case 9: { // Somebody writes entries who does not know what they are: two change places.
+        const table = tableFor(space, va, 0);
+        const [one, other] = [new Uint8Array(8), new Uint8Array(8)];
+        const [here, there] = [8 * (Math.floor(va / 4096) % 512), 8 * (Math.floor(pick(pages) / 4096) % 512)];
+        if (marked.size !== 0) break;
+        machine.readFrame(table, here, one);
+        machine.readFrame(table, there, other);
+        machine.writeFrame(table, here, other);
+        machine.writeFrame(table, there, one);
+        if (random.below(2) === 0) machine.fence(null, null);
+        break;
+      }
+      case 10: // Somebody remembers the moment, or goes back to it.
+        if (moment === null) moment = { image: machine.takeImage(), space };
+        else if (moment.space === space) {
+          machine.putBack(moment.image);
+          moment = null;
+        }
+        break;
       default: machine.hart.fcsr = random.below(256);
     }
   };
@@ -207,7 +256,7 @@ export function runWorld(seed: number, { engine, hotness = EAGER, fuses, budget,
   const note = (n: number): void => { history = (Math.imul(history, 31) + n) | 0; };
   const ticks = (): number => machine.instret + machine.hart.traps;
   let untilEvent = 100 + random.below(600);
-  for (let left = instrs; left > 0;) {
+  for (let left = wanders ? 5 * instrs : instrs; left > 0;) {
     const before = ticks();
     if (asksAlways) machine.mmu.filter.clear();
     const exit = machine.run(Math.min(left, untilEvent, asksAlways ? 1 : budget()));
