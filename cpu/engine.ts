@@ -1,7 +1,7 @@
 // The engine that is emitted: its TypeScript side. Here: instantiating the interpreter, running it in pieces, and what it asks for: fetches that the
 // filter does not answer, instructions that it has no line for, regions for what has become hot. Not here: the loop itself (interp.ts), regions (jit/).
 import { Access, NO_HOST } from '#mmu';
-import type { Mmu, Ram } from '#mmu';
+import type { MissPlan, Mmu, ProbePlan, Ram } from '#mmu';
 import type { Clocks } from './csr.ts';
 import { Layout, MAX_REGIONS } from './emit/layout.ts';
 import { emitRefill } from './emit/refill.ts';
@@ -45,14 +45,14 @@ export class EmittedEngine implements Core {
     this.ram = ram;
     this.clocks = clocks;
     this.blocks = new BlockCache(ram.arena, ram, mmu);
-    this.layout = new Layout(ram.arena, hart, mmu, this.blocks, fuses);
+    this.layout = new Layout(ram.arena, hart, mmu, this.blocks, fuses, ram.nrFrames);
     const pages = memoryPages(ram.arena);
     const table = hotness === null ? null : functionTable(MAX_REGIONS);
     this.regions = table === null ? null : new Regions(this, this.layout, table, pages, hotness!, hostMs);
     const { regions } = this;
     const plan = mmu.plan();
-    const refill = plan === null ? null : instantiate(compile(emitRefill(plan, this.layout, ram, pages)), { memory: ram.arena.memory })['refill'];
-    if (regions !== null) regions.refill = refill;
+    const refill = plan === null ? null : this.takeRefill(plan, pages);
+    if (regions !== null && plan !== null) regions.refill = { run: refill, ways: basePages(plan).ways };
     const env = {
       memory: ram.arena.memory,
       fetch: (twice: number) => this.fetch(twice / 2),
@@ -64,6 +64,20 @@ export class EmittedEngine implements Core {
       ...(refill === null ? {} : { refill }),
     };
     this.step = instantiate(compile(emitInterpreter(this.layout, pages, hotness, refill !== null)), env)['run'] as () => void;
+  }
+
+  /** The emitted function for common misses; the MMU is told of what that leaves to do. */
+  private takeRefill(plan: MissPlan, pages: number): unknown {
+    const { mmu, ram, layout, layout: { known } } = this;
+    const { first, ways } = basePages(plan);
+    const missLater = (vpnLo: number, vpnHi: number, isStore: number): void => mmu.missLater((vpnHi << 12) | (vpnLo >>> 20), vpnLo << 12, isStore === 0 ? Access.Load : Access.Store);
+    const { refill, settle } = instantiate(compile(emitRefill(plan, layout, ram, pages)), { memory: ram.arena.memory, missLater }) as { refill: unknown; settle: () => void };
+    mmu.second = {
+      settle: () => { if (known.nrNoted !== 0) settle(); },
+      forget: () => { known.forget(); },
+      filled: (vpnLo, vpnHi, entry) => { known.noteWay(vpnLo, vpnHi, (entry - first) % ways); },
+    };
+    return refill;
   }
 
   /** As ReferenceEngine.run. */
@@ -150,3 +164,6 @@ export class EmittedEngine implements Core {
     return settleWatch(this, d, meanings[op]!(this, d));
   }
 }
+
+/** Where L1 D keeps base pages. */
+const basePages = ({ l1 }: MissPlan): ProbePlan => l1.probes.find(({ order }) => order === 0)!;

@@ -121,7 +121,7 @@ export function emitInterpreter(layout: Layout, pages: number, hotness: Hotness 
   c.i32(0).mem(Mem.i64_load, layout.pc).set(pc);
   const leave = c.block();
   const nextBlock = c.loop();
-  c.get(tick).get(end).op(Op.f64_ge).brIf(leave);
+  c.get(tick).get(end).op(Op.f64_ge).brIfSeldom(leave);
 
   // ---- Fetch.
   c.get(pc).op(Op.i32_wrap_i64).tee(pcLo).i32(SLOT_SHIFT).op(Op.i32_shr_u).i32(SLOT_MASK).op(Op.i32_and).set(slot);
@@ -129,8 +129,8 @@ export function emitInterpreter(layout: Layout, pages: number, hotness: Hotness 
   const fetched = c.block();
   const ask = c.block();
   slotOfPc(layout.exec + Slot.Tag, Mem.i64_load);
-  c.get(page).op(Op.i64_ne).brIf(ask);
-  c.get(pcLo).i32(PAGE_SIZE - 1).op(Op.i32_and).i32(PAGE_SIZE - 2).op(Op.i32_eq).brIf(ask); // it may straddle
+  c.get(page).op(Op.i64_ne).brIfSeldom(ask);
+  c.get(pcLo).i32(PAGE_SIZE - 1).op(Op.i32_and).i32(PAGE_SIZE - 2).op(Op.i32_eq).brIfSeldom(ask); // it may straddle
   c.get(pcLo);
   slotOfPc(layout.exec + Slot.Delta, Mem.i32_load);
   c.op(Op.i32_add).set(host);
@@ -141,7 +141,7 @@ export function emitInterpreter(layout: Layout, pages: number, hotness: Hotness 
   c.get(start).mem(Mem.i32_load, layout.tableRows);
   c.else();
   storePc();
-  c.get(host).get(tick).call(find).tee(start).i32(0).op(Op.i32_lt_s).brIf(leave);
+  c.get(host).get(tick).call(find).tee(start).i32(0).op(Op.i32_lt_s).brIfSeldom(leave);
   c.get(start);
   c.end();
   c.i32(2).op(Op.i32_shl).tee(start).mem(Mem.i32_load, layout.operations - 4).set(count);
@@ -188,7 +188,7 @@ export function emitInterpreter(layout: Layout, pages: number, hotness: Hotness 
   c.end();
   storePc();
   c.get(tick).call(fetch).tee(start).i32(0).op(Op.i32_lt_s);
-  c.brIf(leave);
+  c.brIfSeldom(leave);
   c.get(start).i32(2).op(Op.i32_shl).set(start);
   c.i32(0).mem(Mem.i32_load, layout.fetched.byteOffset).set(count);
   c.i32(0).mem(Mem.i32_load, layout.fetched.byteOffset + 4).set(counted);
@@ -251,10 +251,10 @@ export function emitInterpreter(layout: Layout, pages: number, hotness: Hotness 
       const probe = { table: isStore ? layout.write : layout.read, address, slot: dataSlot };
       emitMissTest(c, probe, lenBytes);
       if (refill === null) {
-        c.brIf(giveUp);
+        c.brIfSeldom(giveUp);
       } else {
-        c.if();
-        emitRefillCall(c, refill, address, lenBytes, isStore, stamp);
+        c.ifSeldom();
+        emitRefillCall(c, refill, address, lenBytes, isStore);
         c.brIf(nextRow); // the same again
         c.br(giveUp);
         c.end();
@@ -327,7 +327,7 @@ export function emitInterpreter(layout: Layout, pages: number, hotness: Hotness 
   c.br(leave);
   c.end();
   c.get(k).i32(4).op(Op.i32_add).set(k);
-  c.get(outcome).brIf(blockEnd);
+  c.get(outcome).brIfSeldom(blockEnd);
   slotOfPc(layout.exec + Slot.Tag, Mem.i64_load);
   c.get(page).op(Op.i64_ne).brIf(blockEnd);
   slotOfPc(layout.exec + Slot.Stamp, Mem.i32_load);

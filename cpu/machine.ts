@@ -13,7 +13,7 @@ import type { WatchedRegion } from './jit/dump.ts';
 import { DEFAULT_HOTNESS } from './jit/hotness.ts';
 import type { Hotness } from './jit/hotness.ts';
 import { EmittedEngine } from './engine.ts';
-import { LAYOUT_BYTES } from './emit/layout.ts';
+import { layoutBytes } from './emit/layout.ts';
 import { Imaging } from './image.ts';
 import type { MachineImage } from './image.ts';
 import type { Exit } from './trap.ts';
@@ -83,7 +83,7 @@ export class Machine implements Clocks {
   lastPc = 0;
   private readonly engine: ReferenceEngine | EmittedEngine;
   /** The engine, and what knows images: caches, for whoever copies the objects of the machine. */
-  get caches(): readonly object[] { return [this.arena, this.arena.buffer, this.engine, this.imaging, this.ram.dirtyCode]; }
+  get caches(): readonly object[] { return [this.arena, this.arena.buffer, this.engine, this.imaging, this.ram.dirtyCode, ...(this.mmu.second === null ? [] : [this.mmu.second])]; }
   private readonly imaging: Imaging;
   readonly timebaseHz: number;
   private readonly cyclesPerTick: number;
@@ -94,7 +94,7 @@ export class Machine implements Clocks {
       throw new UserError(`RAM of ${showSize(ramBytes)}: it must be whole pages, from ${showSize(MIN_RAM_BYTES)} to ${showSize(MAX_RAM_BYTES)}.`);
     }
     const nrFrames = ramBytes / PAGE_SIZE;
-    this.arena = new Arena(ramBytes + 2 * nrFrames + mmuBytes(tlb) + BLOCK_BYTES + LAYOUT_BYTES + HART_BYTES + ALIGNMENT_BYTES);
+    this.arena = new Arena(ramBytes + 2 * nrFrames + mmuBytes(tlb) + BLOCK_BYTES + layoutBytes(nrFrames) + HART_BYTES + ALIGNMENT_BYTES);
     const hartStart = this.arena.usedBytes;
     this.hart = new Hart(this.arena);
     const hartEnd = this.arena.usedBytes;
@@ -166,13 +166,14 @@ export class Machine implements Clocks {
   }
   /** What is needed to come back to this moment, but for the objects beside the arena. To be called between two runs. */
   takeImage(): MachineImage {
-    this.mmu.filter.clearWrite();
+    this.mmu.askBeforeStores();
     return this.imaging.take();
   }
   /** Back to an image of this machine. */
   putBack(image: MachineImage): void {
     this.imaging.putBack(image);
     this.mmu.filter.clear();
+    this.mmu.forgetKnown();
   }
 
   // ---- The hart
@@ -219,7 +220,7 @@ export class Machine implements Clocks {
   /** One aligned 8-byte store into a page table. */
   storePte(table: Pfn, index: number, low: number, high: number): void {
     this.mmu.stale?.willStore(table, index, 1, low, high, 0);
-    this.ram.willWrite(table);
+    this.ram.willStorePte(table, this.ram.word(table, 2 * index));
     const at = (this.ram.hostOf(table) >>> 2) + 2 * index;
     this.arena.i32[at] = low;
     this.arena.i32[at + 1] = high;
@@ -228,10 +229,10 @@ export class Machine implements Clocks {
   /** `nr` of them in a row, each low word `step` above the one before. */
   storePtes(table: Pfn, index: number, nr: number, low: number, high: number, step: number): void {
     this.mmu.stale?.willStore(table, index, nr, low, high, step);
-    this.ram.willWrite(table);
     const words = this.arena.i32;
     const from = (this.ram.hostOf(table) >>> 2) + 2 * index;
     for (let at = from, word = low; at < from + 2 * nr; at += 2, word += step) {
+      this.ram.willStorePte(table, words[at]!);
       words[at] = word;
       words[at + 1] = high;
     }

@@ -14,12 +14,12 @@ import type { TlbReport } from './counters.ts';
 import { LEAF_SIZES, ORDER_OF_SIZE } from './description.ts';
 import type { TlbDescription } from './description.ts';
 import { FILTER_SLOTS, Filter, SLOT_WORDS } from './filter.ts';
-import type { MissPlan } from './plan.ts';
+import type { MissPlan, SecondLevel } from './plan.ts';
 import { StaleWatch } from './stale.ts';
 import type { StaleListener } from './stale.ts';
 import { Pte, SatpMode, levelsOf } from './pte.ts';
 import { GLOBAL } from './pwc.ts';
-import { NO_HOST } from './ram.ts';
+import { Guard, NO_HOST, TableChange } from './ram.ts';
 import type { Ram } from './ram.ts';
 import { TlbLevel, levelBytes } from './tlb.ts';
 import type { Watch } from './watch.ts';
@@ -115,6 +115,12 @@ export class Mmu {
   /** Looks for accesses that are served by translations which memory no longer holds; null: nobody does. Told of changes of tables by machine.ts. */
   stale: StaleWatch | null = null;
 
+  /** Of an engine that does common misses itself: what it has left to do. null: there is none. */
+  second: SecondLevel | null = null;
+  /** Whether the page-walk caches were found to say what memory does, of the address space that is set; and whether to look again. */
+  private pointersHold = false;
+  private looksAtPointers = true;
+
   private readonly walker: Walker;
   private readonly published: Int32Array;
   /** See MissPlan. */
@@ -176,6 +182,7 @@ export class Mmu {
    *  @returns host offset of the byte, signed 32 bits; or NO_HOST with `fault` set. */
   lookup(vaHi: number, vaLo: number, access: Access, second = false): number {
     if (!this.translating) return this.bare(vaHi, vaLo, access);
+    if (this.second !== null) this.second.settle();
     this.counters.lookups[access]!++;
     const vpnLo = (vaHi << 20) | (vaLo >>> 12);
     const vpnHi = vaHi >> 12;
@@ -197,7 +204,7 @@ export class Mmu {
     if (this.classesL1 !== null && access !== Access.Fetch) this.classesL1.access(l1.ownerOf(e), l1.orderOf(e), l1.startOf(e), missed);
     const frame = l1.frameOf(e, vpnLo, vpnHi);
     if (!this.ram.has(frame)) return this.accessFault(vaHi, vaLo, access);
-    if (access >= Access.Store) this.ram.engineWrites(frame - this.ram.firstPfn);
+    if (access >= Access.Store) this.willStore(frame);
     if (this.observer !== null) this.observer.used(asPfn(frame));
     if (this.watch !== null && access !== Access.Fetch) this.watch.note(vaHi, vaLo, frame, access !== Access.Store, access !== Access.Load, second);
     if (this.stale !== null) {
@@ -209,6 +216,17 @@ export class Mmu {
     return (host + (vaLo & 4095)) | 0;
   }
 
+  /** The engine is about to write to a frame. */
+  private willStore(frame: number): void {
+    const index = frame - this.ram.firstPfn;
+    this.ram.engineWrites(index);
+    if ((this.ram.guards[index]! & Guard.Table) === 0) return;
+    // A program writes to its own page tables.
+    this.second?.forget();
+    this.ram.tableGoes(index);
+    this.published[5] = 0;
+  }
+
   /** The columns for an engine that does common misses itself; null: this hierarchy is not one for it. Ask once. */
   plan(): MissPlan | null {
     const l1 = this.l1d.plan();
@@ -217,12 +235,13 @@ export class Mmu {
     const word = (i: number): number => this.published.byteOffset + 4 * i;
     return {
       l1, l2, pointers: this.walker.pointers(1), upperPointers: this.walker.pointers(2),
-      state: { isOn: word(0), signShift: word(1), asid: word(2), mayLoad: word(3), mayStore: word(4) },
+      state: { isOn: word(0), signShift: word(1), asid: word(2), mayLoad: word(3), mayStore: word(4), mayLearn: word(5) },
       unsettled: { hits: this.unsettled.byteOffset, walks: this.unsettled.byteOffset + 8, pointerReads: this.unsettled.byteOffset + 16 },
     };
   }
   /** Counts what such an engine has done since the last time. To be called when it has run; `cycles` does it, too. */
   settle(): void {
+    this.second?.settle();
     const { unsettled, counters: c } = this;
     if ((unsettled[0]! | unsettled[1]! | unsettled[2]! | unsettled[3]!) === 0) return;
     for (const access of [Access.Load, Access.Store]) {
@@ -254,6 +273,25 @@ export class Mmu {
     this.published[2] = this.asid;
     this.published[3] = this.allowed[Access.Load]!;
     this.published[4] = this.allowed[Access.Store]!;
+    if (this.second === null) return;
+    const change = this.ram.takeTableChange();
+    if (change !== TableChange.None || this.published[0] === 0) this.second.forget();
+    if (change === TableChange.Pointer) this.looksAtPointers = true;
+    if (this.looksAtPointers) {
+      this.pointersHold = this.walker.pointersHold(this.levels, this.rootPpn, this.asid);
+      if (this.walker.guarded) this.tablesAreGuarded();
+      this.looksAtPointers = false;
+    }
+    this.published[5] = this.pointersHold ? 1 : 0;
+  }
+  private tablesAreGuarded(): void {
+    this.walker.guarded = false;
+    this.askBeforeStores();
+  }
+  /** TLBs, page-walk caches or tables are others than they were, past all methods. */
+  forgetKnown(): void {
+    this.second?.forget();
+    this.ram.noteTables();
   }
 
   /** Lets the engine touch the page without asking, until the entry goes. */
@@ -262,7 +300,7 @@ export class Mmu {
     if (this.classesL1 !== null || (this.watch !== null && this.isWatched(this.watch, vaHi, vaLo, access, frame))) return;
     if (access === Access.Load) this.filter.enter(this.filter.read, vaHi, pageLo, host, l1.stampByte(e));
     else if (access === Access.Fetch) this.filter.enter(this.filter.exec, vaHi, pageLo, host, l1.stampByte(e));
-    else if (this.ram.codeFrames[frame - this.ram.firstPfn] === 0) this.filter.enter(this.filter.write, vaHi, pageLo, host, l1.stampByte(e));
+    else if (this.ram.guards[frame - this.ram.firstPfn] === 0) this.filter.enter(this.filter.write, vaHi, pageLo, host, l1.stampByte(e));
     else return;
     l1.noteShown(e, pageLo >>> 12 | vaHi << 20);
   }
@@ -284,8 +322,12 @@ export class Mmu {
     return this.l1d.entries > FEW_ENTRIES || this.l1d.mayServeFrames(first, nr);
   }
 
-  /** An L1 miss: L2, else a walk. @returns the L1 entry filled, or -1 with `fault` set */
-  private miss(l1: TlbLevel, vaHi: number, vaLo: number, access: Access, stamp: number): number {
+  /** The rest of a miss whose page is in L1 by now, for who fills L1 first (SecondLevel): no access can be refused, no entry lacks A or D. */
+  missLater(vaHi: number, vaLo: number, access: Access): void {
+    this.miss(null, vaHi, vaLo, access, 0);
+  }
+  /** An L1 miss: L2, else a walk. @param l1 null: it is filled already. @returns the L1 entry filled, or -1 with `fault` set, or without an L1 */
+  private miss(l1: TlbLevel | null, vaHi: number, vaLo: number, access: Access, stamp: number): number {
     const c = this.counters;
     const side = access === Access.Fetch ? Side.Fetch : Side.Data;
     const l2 = access === Access.Fetch ? this.l2i : this.l2d;
@@ -313,6 +355,7 @@ export class Mmu {
         } else {
           l2.give(e2, vpnLo, vpnHi, t);
         }
+        if (l1 === null) return -1;
         if (this.exclusive) this.moveUp(l1, l2, vpnLo, vpnHi);
         return this.fillL1(l1, l2, t, vpnLo, vpnHi, side, stamp);
       }
@@ -333,8 +376,8 @@ export class Mmu {
         this.classesL2.access(l2.ownerOf(e2), l2.orderOf(e2), l2.startOf(e2), true);
       }
     }
-    const e = this.fillL1(l1, l2, t, vpnLo, vpnHi, side, stamp);
-    if (this.lastL1Pages > pages) pages = this.lastL1Pages;
+    const e = l1 === null ? -1 : this.fillL1(l1, l2, t, vpnLo, vpnHi, side, stamp);
+    if (l1 !== null && this.lastL1Pages > pages) pages = this.lastL1Pages;
     if (pages > 0) c.pagesPerEntry[pages]!++;
     if (pages > 1) c.add(Count.CoalescedFills);
     return e;
@@ -358,6 +401,7 @@ export class Mmu {
       this.walkFault(status, vaHi, vaLo, access);
       return false;
     }
+    if (w.guarded) this.tablesAreGuarded();
     this.takeWalk((vaHi << 20) | (vaLo >>> 12), vaHi >> 12);
     return true;
   }
@@ -368,6 +412,7 @@ export class Mmu {
     const t = this.found;
     if (w.setA) this.counters.add(Count.Accessed);
     if (w.setD) this.counters.add(Count.Dirty);
+    if (w.setA || w.setD) this.second?.forget();
     if (this.watch !== null && (w.setA || w.setD)) this.watch.walkWrote(this.ram.pfnOfHost(w.pteWord << 2) * PAGE_SIZE + ((w.pteWord << 2) & (PAGE_SIZE - 1)));
     t.order = w.order;
     t.leaf = w.order;
@@ -393,6 +438,7 @@ export class Mmu {
     const e = l1.victim(vpnLo, vpnHi);
     if (this.exclusive && l2 !== null && l1.isValid(e)) this.moveDown(l1, e, l2, side);
     l1.write(e, t, vpnLo, vpnHi, stamp);
+    if (l1 === this.l1d && this.second !== null) this.second.filled(vpnLo, vpnHi, e);
     return e;
   }
 
@@ -488,6 +534,7 @@ export class Mmu {
     const mode = (hi >>> 28) as SatpMode;
     if (mode !== SatpMode.Bare && (mode < SatpMode.Sv39 || mode > this.widestMode)) return;
     if (hi === this.satp.hi && lo === this.satp.lo) return;
+    this.forgetKnown();
     this.satp = { hi: hi | 0, lo: lo | 0 };
     this.levels = levelsOf(mode);
     this.signShift = this.levels === 0 ? 0 : signShiftOf(this.levels);
@@ -512,14 +559,16 @@ export class Mmu {
       this.allowed[access] = rightsFor(RIGHT[access]!, this.privilege === Privilege.User, this.sum, this.mxr);
     }
     this.filter.clear();
+    this.second?.forget();
   }
   /** menvcfg.ADUE. The spec asks software for sfence.vma x0, x0 after it. */
   setSvadu(on: boolean): void {
     this.walker.svadu = on;
   }
-  /** An engine now holds decoded instructions of some frame: stores to it must ask. */
-  noteCodeFrame(): void {
+  /** Stores ask again, to whatever page: frames are guarded that were not, or somebody wants to hear of the next write to each. */
+  askBeforeStores(): void {
     this.filter.clearWrite();
+    this.second?.forget();
   }
 
   /** Begins to class L1 D and L2 misses as compulsory, capacity, conflict, invalidated: `report()` then has the classes. Every access asks
@@ -542,6 +591,7 @@ export class Mmu {
 
   /** sfence.vma. `va` null: rs1 = x0. `asid` null: rs2 = x0 (spec table: riscv privileged, supervisor memory-management fence). */
   fence(va: { readonly hi: number; readonly lo: number } | null, asid: Asid | null): void {
+    this.looksAtPointers ||= !this.pointersHold;
     if (va === null) {
       this.counters.add(asid === null ? Count.FlushAll : Count.FlushAsid);
       this.classesL1?.fence(null, asid);
@@ -623,7 +673,7 @@ export class Mmu {
   private bare(vaHi: number, vaLo: number, access: Access): number {
     const frame = (vaHi >>> 0) * 0x10_0000 + (vaLo >>> 12);
     if (!this.ram.has(frame)) return this.accessFault(vaHi, vaLo, access);
-    if (access >= Access.Store) this.ram.engineWrites(frame - this.ram.firstPfn);
+    if (access >= Access.Store) this.willStore(frame);
     return (this.ram.hostOf(asPfn(frame)) + (vaLo & 4095)) | 0;
   }
   private walkFault(status: WalkStatus, vaHi: number, vaLo: number, access: Access): void {

@@ -33,6 +33,8 @@ export interface LevelPlan {
   /** Columns of words, by entry. */
   readonly tagLo: number;
   readonly tagHi: number;
+  /** Low halves of the page numbers that base pages' ways hold as of now, where such an engine has the rest of a fill still to do. */
+  readonly held: number;
   readonly probe: number;
   readonly asid: number;
   readonly flags: number;
@@ -72,9 +74,21 @@ export interface MissPlan {
   /** Pointers to the leaves' tables, and to the tables above. */
   readonly pointers: PointerPlan | null;
   readonly upperPointers: PointerPlan | null;
-  /** Words, written by Mmu.publish(): is a plan good at all now, the bits that canonical addresses repeat, the address space, rights to load, to store. */
-  readonly state: { readonly isOn: number; readonly signShift: number; readonly asid: number; readonly mayLoad: number; readonly mayStore: number };
+  /** Words, written by Mmu.publish(): is a plan good at all now, the bits that canonical addresses repeat, the address space, rights to load, to store;
+   *  may what a walk finds be remembered (SecondLevel). */
+  readonly state: { readonly isOn: number; readonly signShift: number; readonly asid: number; readonly mayLoad: number; readonly mayStore: number; readonly mayLearn: number };
   /** Words, for Mmu.settle() to add to the counters: L1 misses of base pages that hit L2, by loads and by stores; walks to base pages that a pointer to the
    *  leaves' table shortened, likewise; and pointers read before those leaves. */
   readonly unsettled: { readonly hits: number; readonly walks: number; readonly pointerReads: number };
+}
+
+/** An engine that shows pages at once when they miss L1, and sees to the TLBs later, in the order of the misses. It may do so for pages of which it knows
+ *  what will be found behind L1: what a walk found, as long as no table changes and no page-walk cache holds a pointer that memory does not. */
+export interface SecondLevel {
+  /** Does what is left to do. The MMU asks before each look-up of its own and when it settles; between two runs nothing is left. */
+  settle(): void;
+  /** A look-up has filled an entry of L1 D. */
+  filled(vpnLo: number, vpnHi: number, entry: number): void;
+  /** Nothing is known any more. */
+  forget(): void;
 }

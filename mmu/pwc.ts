@@ -81,6 +81,16 @@ export class PointerCache {
   isGlobal(i: number): boolean {
     return this.asid[i] === GLOBAL;
   }
+  /** Does every pointer that an address space could use say what `tableAt` does? @param tableAt the table under a page's pointer of this level, as memory
+   *  has it now; below zero: none, or one under a G bit */
+  holds(asid: number, tableAt: (vpnLo: number, vpnHi: number, level: number) => number): boolean {
+    for (let i = 0; i < this.table.length; i++) {
+      const owner = this.asid[i]!;
+      if (owner === GLOBAL) return false;
+      if (owner === asid && tableAt(this.tagLo[i]!, this.tagHi[i]!, this.level) !== this.table[i]) return false;
+    }
+    return true;
+  }
 
   /** Adds a pointer that find() did not have; the least recently used entry goes, a free one first. */
   insert(vpnLo: number, vpnHi: number, asid: number, table: number): void {

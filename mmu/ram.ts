@@ -1,11 +1,13 @@
 // Guest RAM: frames in the arena, from physical 0x8000_0000 on. Here: where a frame lies, its words, zeroing and copying, and which frames
-// hold instructions that an engine has decoded. Not here: translation (mmu.ts).
+// somebody has to hear of when they are written to: instructions that an engine has decoded, page tables that walks have read. Not here:
+// translation (mmu.ts).
 //
 // A *host offset* is the byte offset in the arena. It is passed as a signed 32-bit number (`| 0`), because that is what V8 keeps in a
 // register; NO_HOST is -1, which no byte of RAM has. Index typed arrays with `host >>> 0` (bytes) or `host >>> 2` (words).
 import { PAGE_SIZE, asPfn, bug } from '#base';
 import type { Pfn } from '#base';
 import type { Arena } from './arena.ts';
+import { Pte } from './pte.ts';
 
 export const NO_HOST = -1;
 export const RAM_FIRST_PFN: Pfn = asPfn(0x80000);
@@ -14,26 +16,35 @@ const CHANGED = 2;
 /** What a first write to a frame leaves in the column that engines are told of (Ram.writtenAt). */
 export const WRITTEN = NOT_ZERO | CHANGED;
 
+/** Why stores to a frame take the slow path, as bits. Code: an engine holds decoded or translated instructions of it. Table: walks have read PTEs of it. */
+export const Guard = { Code: 1, Table: 2 } as const;
+/** What has become of page tables since somebody asked: some leaf that was valid is another now; or some pointer is, or what was a table is none. */
+export const TableChange = { None: 0, Leaf: 1, Pointer: 2 } as const;
+export type TableChange = (typeof TableChange)[keyof typeof TableChange];
+
 export class Ram {
   readonly arena: Arena;
   readonly firstPfn: Pfn = RAM_FIRST_PFN;
   readonly nrFrames: number;
   /** Host offset of the first byte of RAM, a multiple of 64 KiB. */
   readonly hostBase: number;
-  /** One byte a frame: 1 while an engine holds decoded or translated instructions of it. Stores there take the slow path. */
-  readonly codeFrames: Uint8Array;
+  /** One byte a frame: Guard bits. */
+  readonly guards: Uint8Array;
   /** One byte a frame, of two bits. NOT_ZERO: it may hold something; while it is known to hold zeros, as at the beginning, zeroing it is no work.
    *  CHANGED: somebody may have written to it since takeChanged() last asked. */
   private readonly written: Uint8Array;
   /** Frame indices with decoded instructions that somebody other than the engine wrote to; the engine drops them when it next runs. */
   readonly dirtyCode: number[] = [];
+  /** One word: what has become of tables. In the arena, so that going back to an image of the machine's objects does not undo it. */
+  private readonly tables: Int32Array;
 
   /** @param nrFrames RAM in 4 KiB frames. Call last: RAM takes the rest of the arena. */
   constructor(arena: Arena, nrFrames: number) {
     this.arena = arena;
     this.nrFrames = nrFrames;
-    this.codeFrames = arena.uint8(nrFrames);
+    this.guards = arena.uint8(nrFrames);
     this.written = arena.uint8(nrFrames);
+    this.tables = arena.int32(1);
     this.hostBase = arena.reserve(nrFrames * PAGE_SIZE, 65536);
   }
 
@@ -67,7 +78,47 @@ export class Ram {
   willWrite(pfn: Pfn): void {
     const index = pfn - this.firstPfn;
     this.written[index] = WRITTEN;
-    if (this.codeFrames[index] !== 0) this.dirtyCode.push(index);
+    this.unguard(index);
+  }
+  /** The same, before a PTE that was `low` becomes another. One that was not valid cannot have been cached. */
+  willStorePte(table: Pfn, low: number): void {
+    const index = table - this.firstPfn;
+    this.written[index] = WRITTEN;
+    const guard = this.guards[index]!;
+    if (guard === 0) return;
+    if ((guard & Guard.Code) !== 0) this.dirtyCode.push(index);
+    if ((guard & Guard.Table) === 0 || (low & Pte.V) === 0) return;
+    if ((low & (Pte.R | Pte.X)) === 0) this.noteTables();
+    else if (this.tables[0] === TableChange.None) this.tables[0] = TableChange.Leaf;
+  }
+  /** Somebody writes to a frame, whatever it held. */
+  private unguard(index: number): void {
+    const guard = this.guards[index]!;
+    if (guard === 0) return;
+    if ((guard & Guard.Code) !== 0) this.dirtyCode.push(index);
+    if ((guard & Guard.Table) !== 0) this.tableGoes(index);
+  }
+  /** A frame, by index, is no table any more. */
+  tableGoes(index: number): void {
+    this.guards[index]! &= ~Guard.Table;
+    this.noteTables();
+  }
+  /** Any table may be another than it was. */
+  noteTables(): void {
+    this.tables[0] = TableChange.Pointer;
+  }
+  /** A walk reads PTEs of a frame. @returns whether it is the first one to: then the frame must leave the write filter */
+  guardTable(table: Pfn): boolean {
+    const index = table - this.firstPfn;
+    if ((this.guards[index]! & Guard.Table) !== 0) return false;
+    this.guards[index]! |= Guard.Table;
+    return true;
+  }
+  /** What has become of guarded tables since the last call. */
+  takeTableChange(): TableChange {
+    const change = this.tables[0] as TableChange;
+    this.tables[0] = TableChange.None;
+    return change;
   }
   /** To be called before the engine first writes to a frame, which it knows by the frame's index. */
   engineWrites(index: number): void {
@@ -94,12 +145,12 @@ export class Ram {
    *  @param isAnnounced the engine will say engineWrites() before it writes to them again */
   zero(first: Pfn, nr: number, isAnnounced: boolean): void {
     if (!this.has(first) || !this.has(first + nr - 1)) bug(`frames ${first}+${nr} are not RAM`);
-    const { written, codeFrames } = this;
+    const { written } = this;
     const begin = first - this.firstPfn;
     const end = begin + nr;
     for (let from = begin, to = begin; from < end; from = to) {
       while (to < end && (written[to]! & NOT_ZERO) === 0) to++;
-      for (from = to; to < end && (written[to]! & NOT_ZERO) !== 0; to++) if (codeFrames[to] !== 0) this.dirtyCode.push(to);
+      for (from = to; to < end && (written[to]! & NOT_ZERO) !== 0; to++) this.unguard(to);
       if (to > from) this.arena.u8.fill(0, this.hostBase + from * PAGE_SIZE, this.hostBase + to * PAGE_SIZE);
     }
     for (let at = begin; at < end; at++) written[at] = isAnnounced ? (written[at] === 0 ? 0 : CHANGED) : WRITTEN;
@@ -131,7 +182,7 @@ export class Ram {
   /** Makes a frame what frameImage() gave. It counts as unchanged. */
   setFrame(index: number, image: Uint8Array | null): void {
     const at = this.hostBase + index * PAGE_SIZE;
-    if (this.codeFrames[index] !== 0) this.dirtyCode.push(index);
+    this.unguard(index);
     if (image !== null) this.arena.u8.set(image, at);
     else if ((this.written[index]! & NOT_ZERO) !== 0) this.arena.u8.fill(0, at, at + PAGE_SIZE);
     this.written[index] = image === null ? 0 : NOT_ZERO;

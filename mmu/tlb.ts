@@ -76,6 +76,8 @@ export class TlbLevel {
   // Columns.
   private readonly tagLo: Int32Array;
   private readonly tagHi: Int32Array;
+  /** See LevelPlan. Of valid entries of base pages it is tagLo, whenever no engine runs. */
+  private readonly held: Int32Array;
   /** Probe an entry was made for; FREE when invalid. */
   private readonly probe: Int32Array;
   private readonly asid: Int32Array;
@@ -160,6 +162,7 @@ export class TlbLevel {
 
     this.tagLo = arena.int32(entries);
     this.tagHi = arena.int32(entries);
+    this.held = arena.int32(entries);
     this.probe = arena.int32(entries).fill(FREE);
     this.asid = arena.int32(entries);
     this.flags = arena.int32(entries);
@@ -187,7 +190,7 @@ export class TlbLevel {
         probe: p, order: this.probeOrder[p]!, first, ways, setMask, heads: heads === null ? null : { at: heads.byteOffset, mask: heads.length - 1 },
       })),
       nrValid: this.nrValid.byteOffset + 4 * base.index, entries: base.entries, nrLarge: this.large.byteOffset, oldest: base.oldest?.plan ?? null,
-      tagLo: offset(this.tagLo), tagHi: offset(this.tagHi), probe: offset(this.probe), asid: offset(this.asid), flags: offset(this.flags), pages: offset(this.pages),
+      tagLo: offset(this.tagLo), tagHi: offset(this.tagHi), held: offset(this.held), probe: offset(this.probe), asid: offset(this.asid), flags: offset(this.flags), pages: offset(this.pages),
       sub: offset(this.sub), leaf: offset(this.leaf), touchedFirst: offset(this.touchedFirst), touchedLast: offset(this.touchedLast), next: offset(this.next),
       ppn: offset(this.ppn), stamp: offset(this.stamp), filled: offset(this.filled), live: offset(this.live), clock: offset(this.clock), shown: this.shown.map(offset),
     };
@@ -442,6 +445,7 @@ export class TlbLevel {
     const lo = vpnLo & this.probeMaskLo[p]!;
     const hi = vpnHi & this.probeMaskHi[p]!;
     this.tagLo[e] = lo;
+    this.held[e] = lo;
     this.tagHi[e] = hi;
     this.probe[e] = p;
     this.asid[e] = t.asid;
@@ -658,7 +662,7 @@ export class TlbLevel {
 }
 
 /** Bytes of arena that a level takes, an upper bound. */
-export const levelBytes = (d: TlbLevelDescription): number => d.arrays.reduce((n, a) => n + a.entries * 104, 0) + 4096;
+export const levelBytes = (d: TlbLevelDescription): number => d.arrays.reduce((n, a) => n + a.entries * 108, 0) + 4096;
 
 /** The orders of entry that an array holds: base pages in the model's shape, and larger sizes. */
 function ordersOf(model: CoalescingName, named: readonly number[], napot: boolean): number[] {

@@ -51,6 +51,8 @@ export class Walker {
   /** Whether the walk wrote A, or D, to memory. */
   setA = false;
   setD = false;
+  /** A walk has read a table that none had read before: see Ram.guardTable. Who looks resets it. */
+  guarded = false;
   /** PTE reads of all walks so far but updates of A and D, by level (0: leaves of 4 KiB pages). A column that the counters share. */
   readonly readsByLevel: Float64Array;
 
@@ -105,6 +107,7 @@ export class Walker {
     for (;;) {
       // 2. One read of eight bytes; a table outside RAM is an access fault.
       if (!this.ram.has(table)) return WalkStatus.AccessFault;
+      if (usePwc && this.ram.guardTable(asPfn(table))) this.guarded = true;
       const at = (this.ram.hostOf(asPfn(table)) >>> 2) + vpnIndex(vpnLo, vpnHi, level) * 2;
       const low = this.words[at]!;
       const high = this.words[at + 1]!;
@@ -141,8 +144,8 @@ export class Walker {
         this.setA = (low & Pte.A) === 0;
         this.setD = store && (low & Pte.D) === 0;
         updated = low | wanted;
+        this.ram.willStorePte(asPfn(table), low);
         this.words[at] = updated;
-        this.ram.willWrite(asPfn(table));
       }
       // 9. The caller forms the address; 10 (is it RAM?) is asked for each 4 KiB page, for a superpage may be RAM in part.
       this.pteLow = updated;
@@ -153,6 +156,24 @@ export class Walker {
       this.global = global;
       return WalkStatus.Found;
     }
+  }
+
+  /** Do the page-walk caches hold nothing for an address space but what memory says? Then the tables on their paths are guarded (Ram.guardTable). Global
+   *  pointers count as something else, for they are not worth the trouble: no program's pages stand under one. */
+  pointersHold(levels: number, rootPpn: number, asid: number): boolean {
+    const tableAt = (vpnLo: number, vpnHi: number, level: number): number => {
+      let table = rootPpn;
+      for (let l = levels - 1; l >= level; l--) {
+        if (!this.ram.has(table)) return -1;
+        if (this.ram.guardTable(asPfn(table))) this.guarded = true;
+        const at = (this.ram.hostOf(asPfn(table)) >>> 2) + vpnIndex(vpnLo, vpnHi, l) * 2;
+        const low = this.words[at]!;
+        if ((low & (Pte.V | Pte.R | Pte.W | Pte.X | Pte.G)) !== Pte.V) return -1;
+        table = ptePpn(low, this.words[at + 1]!);
+      }
+      return table;
+    };
+    return this.pwc.every((cache) => cache === null || cache.holds(asid, tableAt));
   }
 
   dropPointers(): void {

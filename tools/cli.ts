@@ -18,7 +18,7 @@ import { stat } from './commands/stat.ts';
 import { trace } from './commands/trace.ts';
 import { why } from './commands/why.ts';
 import { shutdownSessions } from './drive.ts';
-import { askForFusing, closeDisks, PipeClosed, toolVersion, writeOut } from './host.ts';
+import { askForWasmFeatures, closeDisks, PipeClosed, toolVersion, writeOut } from './host.ts';
 import { commandHelp, overview } from './help-text.ts';
 import { parseCommandLine } from './options.ts';
 import { didYouMean } from './suggest.ts';
@@ -37,7 +37,7 @@ async function main(words: readonly string[]): Promise<number> {
     writeOut(1, `${toolVersion()}\n`);
     return 0;
   }
-  askForFusing();
+  askForWasmFeatures();
   const all = [...commands, helpCommand(commands)];
   const command = all.find((c) => c.name === name);
   if (command === undefined) {

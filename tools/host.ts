@@ -21,9 +21,12 @@ export const packageRoot = (() => {
 })();
 export const toolVersion = (): string => `quire ${(JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8')) as { version: string }).version}`;
 
-/** Node 20 knows WebAssembly's fused multiply-add but wants to be asked for it; later ones have it without. To be called before the first machine. */
-export function askForFusing(): void {
-  if (!hostFuses()) setFlagsFromString('--experimental-wasm-relaxed-simd');
+/** Node 20 knows WebAssembly's fused multiply-add and its hints of which branches are seldom taken, but wants to be asked for them; later ones have them
+ *  without. To be called before the first machine. */
+export function askForWasmFeatures(): void {
+  if (hostFuses()) return;
+  setFlagsFromString('--experimental-wasm-relaxed-simd');
+  setFlagsFromString('--experimental-wasm-branch-hinting');
 }
 
 export const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');

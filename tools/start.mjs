@@ -9,8 +9,8 @@ const { readFileSync, writeFileSync } = require('node:fs');
 const { Script } = require('node:vm');
 const requireLate = (name) => new Proxy({}, { get: (_, key) => require(name)[key] });
 
-// V8 takes compiled code only under the flags that it was compiled with, and this one the command would set (host.ts, askForFusing).
-if (process.versions.v8.startsWith('11.3.')) require('node:v8').setFlagsFromString('--experimental-wasm-relaxed-simd');
+// V8 takes compiled code only under the flags that it was compiled with, and these the command would set (host.ts, askForWasmFeatures).
+if (process.versions.v8.startsWith('11.3.')) for (const feature of ['relaxed-simd', 'branch-hinting']) require('node:v8').setFlagsFromString(`--experimental-wasm-${feature}`);
 
 const filename = require.resolve('./quire.cjs');
 if (process.sourceMapsEnabled || process.execArgv.includes('--enable-source-maps')) require(filename); // Node maps lines of modules alone

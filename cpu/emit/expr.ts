@@ -83,6 +83,13 @@ export const when = (condition: Expr, then: Expr, otherwise?: Expr): Expr => (c)
   }
   c.end();
 };
+/** The same, of a condition that is seldom true. */
+export const seldom = (condition: Expr, then: Expr): Expr => (c) => {
+  condition(c);
+  c.ifSeldom();
+  then(c);
+  c.end();
+};
 /** `body` again and again while the condition holds; it is tested first. */
 export const loopWhile = (condition: Expr, body: Expr): Expr => (c) => {
   const out = c.block();

@@ -59,14 +59,14 @@ function nearest(o: FloatOperands, giveUp: Label): void {
   if (rm === Rm.RNE) return;
   if (rm === Rm.DYN) {
     o.fcsr();
-    c.i32(1 << FRM_SHIFT).op(i32_ge_u).brIf(giveUp);
+    c.i32(1 << FRM_SHIFT).op(i32_ge_u).brIfSeldom(giveUp);
   } else if (rm === null) {
     o.imm32();
     c.if();
     o.imm32();
     c.i32(Rm.DYN).op(i32_ne);
     o.fcsr();
-    c.i32(1 << FRM_SHIFT).op(i32_ge_u, i32_or).brIf(giveUp);
+    c.i32(1 << FRM_SHIFT).op(i32_ge_u, i32_or).brIfSeldom(giveUp);
     c.end();
   } else {
     c.br(giveUp);
@@ -89,7 +89,7 @@ function legal(o: FloatOperands, giveUp: Label): void {
     if (rm > Rm.RMM) c.br(giveUp);
     return;
   }
-  c.i32(Rm.RMM).op(i32_gt_u).brIf(giveUp);
+  c.i32(Rm.RMM).op(i32_gt_u).brIfSeldom(giveUp);
 }
 /** Gives up unless the instruction rounds to nearest even; where NX is not raised yet, does what `emit` says. One test where it is. */
 function unlessInexact(o: FloatOperands, giveUp: Label, emit: () => void): void {
@@ -97,7 +97,7 @@ function unlessInexact(o: FloatOperands, giveUp: Label, emit: () => void): void 
   if (o.rm !== Rm.DYN) nearest(o, giveUp);
   o.fcsr();
   c.i32(o.rm === Rm.DYN ? FFlag.NX | (7 << FRM_SHIFT) : FFlag.NX).op(i32_and).i32(FFlag.NX).op(i32_ne);
-  c.if();
+  c.ifSeldom();
   if (o.rm === Rm.DYN) nearest(o, giveUp);
   emit();
   c.end();
@@ -113,7 +113,7 @@ function raise(o: FloatOperands, push: () => void): void {
   o.code.end();
 }
 /** Gives up if what is on the stack is zero. */
-const orGiveUp = (c: Code, giveUp: Label): void => { c.op(i32_eqz).brIf(giveUp); };
+const orGiveUp = (c: Code, giveUp: Label): void => { c.op(i32_eqz).brIfSeldom(giveUp); };
 
 // ---- Doubles
 
@@ -193,8 +193,8 @@ const productOfDoubles: Lower = (o, giveUp) => {
   c.tee(b).op(f64_mul).set(product);
   ordinary(c, product);
   c.op(i32_eqz).if();
-  c.get(product).f64(0).op(f64_ne).brIf(giveUp);
-  c.get(a).f64(0).op(f64_ne).get(b).f64(0).op(f64_ne, i32_and).brIf(giveUp);
+  c.get(product).f64(0).op(f64_ne).brIfSeldom(giveUp);
+  c.get(a).f64(0).op(f64_ne).get(b).f64(0).op(f64_ne, i32_and).brIfSeldom(giveUp);
   c.end();
   unlessInexact(o, giveUp, () => {
     if (o.fuses) return raise(o, () => differs(c, a, b, product));
@@ -208,12 +208,12 @@ const productOfDoubles: Lower = (o, giveUp) => {
 function checkQuotient(o: FloatOperands, dividend: number, divisor: number, quotient: number, giveUp: Label): void {
   const { code: c } = o;
   c.get(dividend).f64(0).op(f64_ne).if();
-  c.get(dividend).op(f64_abs).f64(SMALL).op(f64_lt).brIf(giveUp);
+  c.get(dividend).op(f64_abs).f64(SMALL).op(f64_lt).brIfSeldom(giveUp);
   if (o.fuses) raise(o, () => differs(c, quotient, divisor, dividend));
   else {
     plainlyExact(c, quotient, divisor);
     orGiveUp(c, giveUp);
-    c.get(quotient).get(divisor).op(f64_mul).get(dividend).op(f64_ne).brIf(giveUp);
+    c.get(quotient).get(divisor).op(f64_mul).get(dividend).op(f64_ne).brIfSeldom(giveUp);
   }
   c.end();
 }
@@ -226,7 +226,7 @@ const quotientOfDoubles: Lower = (o, giveUp) => {
   c.tee(b).op(f64_div).set(quotient);
   ordinary(c, quotient);
   c.op(i32_eqz).if();
-  c.get(quotient).f64(0).op(f64_ne).get(a).f64(0).op(f64_ne, i32_or).brIf(giveUp);
+  c.get(quotient).f64(0).op(f64_ne).get(a).f64(0).op(f64_ne, i32_or).brIfSeldom(giveUp);
   c.end();
   unlessInexact(o, giveUp, () => checkQuotient(o, a, b, quotient, giveUp));
   c.get(quotient);
@@ -246,7 +246,7 @@ const rootOfDouble: Lower = (o, giveUp) => {
 function notTiny(c: Code, x: number, y: number, pushProduct: () => void, giveUp: Label): void {
   pushProduct();
   c.op(f64_abs).f64(SMALL).op(f64_ge, i32_eqz).if();
-  c.get(x).f64(0).op(f64_ne).get(y).f64(0).op(f64_ne, i32_and).brIf(giveUp);
+  c.get(x).f64(0).op(f64_ne).get(y).f64(0).op(f64_ne, i32_and).brIfSeldom(giveUp);
   c.end();
 }
 /** a * b + c with one rounding. */
@@ -282,7 +282,7 @@ function fuseOnHost(o: FloatOperands, giveUp: Label): void {
     // Where the product is exact the sum's rounding is the only one. For others this does not try to find out.
     notTiny(c, a, b, () => c.get(a).get(b).op(f64_mul).tee(product), giveUp);
     differs(c, a, b, product);
-    c.brIf(giveUp);
+    c.brIfSeldom(giveUp);
     raise(o, () => {
       sumError(c, product, addend, result, f64(o, SPARE));
       c.f64(0).op(f64_ne);
@@ -320,7 +320,7 @@ function fuseInParts(o: FloatOperands, giveUp: Label): void {
   c.tee(error).get(lost).op(f64_add).tee(low).op(f64_abs).f64(2 ** -52).op(f64_mul).set(margin);
   c.get(result).get(low).get(margin).op(f64_add, f64_add).get(result).get(low).get(margin).op(f64_sub, f64_add, f64_ne).if();
   sumError(c, error, lost, low, spare);
-  c.f64(0).op(f64_ne).brIf(giveUp);
+  c.f64(0).op(f64_ne).brIfSeldom(giveUp);
   c.end();
   c.get(result).get(low).op(f64_add).set(result);
   notLarge(c, result, giveUp);
@@ -343,7 +343,7 @@ function singles(o: FloatOperands, giveUp: Label, ...operands: readonly (() => v
     c.op(i64_reinterpret_f64);
     if (i > 0) c.op(i64_and);
   });
-  c.i64(BOX).op(i64_lt_u).brIf(giveUp);
+  c.i64(BOX).op(i64_lt_u).brIfSeldom(giveUp);
   return operands.map((push, i) => {
     push();
     c.op(i64_reinterpret_f64, i32_wrap_i64, f32_reinterpret_i32).set(f32(o, i));
@@ -426,7 +426,7 @@ const rootOfSingle: Lower = (o, giveUp) => {
   const { code: c } = o;
   const [a] = singles(o, giveUp, () => o.f1()) as [number];
   const root = f32(o, RESULT);
-  c.get(a).op(f32_sqrt).tee(root).get(root).op(f32_ne).brIf(giveUp);
+  c.get(a).op(f32_sqrt).tee(root).get(root).op(f32_ne).brIfSeldom(giveUp);
   unlessInexact(o, giveUp, () => raise(o, () => {
     wide(c, root);
     wide(c, root).op(f64_mul);
@@ -454,7 +454,7 @@ function fuseSingles(negateProduct: boolean, negateAddend: boolean): Lower {
     };
     c.get(sum).op(i64_reinterpret_f64, i32_wrap_i64).i32(0x1fffffff).op(i32_and).i32(0x10000000).op(i32_eq).if();
     error();
-    c.brIf(giveUp);
+    c.brIfSeldom(giveUp);
     c.end();
     single(o, giveUp, result, () => c.get(sum).f64(0).op(f64_eq), () => {
       wide(c, result).get(sum).op(f64_ne);
@@ -500,12 +500,12 @@ function extreme(op64: Op, op32: Op, isDouble: boolean): Lower {
       const result = f64(o, RESULT);
       o.f1();
       o.f2();
-      c.op(op64).tee(result).get(result).op(f64_ne).brIf(giveUp);
+      c.op(op64).tee(result).get(result).op(f64_ne).brIfSeldom(giveUp);
       c.get(result);
     } else {
       const [a, b] = singles(o, giveUp, () => o.f1(), () => o.f2()) as [number, number];
       const result = f32(o, RESULT);
-      c.get(a).get(b).op(op32).tee(result).get(result).op(f32_ne).brIf(giveUp);
+      c.get(a).get(b).op(op32).tee(result).get(result).op(f32_ne).brIfSeldom(giveUp);
       c.get(result);
       box(c);
     }
@@ -521,7 +521,7 @@ function classify(isDouble: boolean): Lower {
     o.f1();
     c.op(i64_reinterpret_f64).tee(bits);
     if (!isDouble) {
-      c.i64(BOX).op(i64_lt_u).brIf(giveUp);
+      c.i64(BOX).op(i64_lt_u).brIfSeldom(giveUp);
       c.get(bits);
     }
     c.i64((1n << BigInt(signBit)) - 1n).op(i64_and).tee(magnitude);
@@ -583,7 +583,7 @@ function signOfSingles(combine: (c: Code, mine: () => void, other: () => void) =
       other();
       c.op(i64_and);
     }
-    c.i64(BOX).op(i64_lt_u).brIf(giveUp);
+    c.i64(BOX).op(i64_lt_u).brIfSeldom(giveUp);
     combine(c, mine, other);
     c.op(f64_reinterpret_i64);
   };
@@ -701,7 +701,7 @@ function csr(isImmediate: boolean, combine: (c: Code, old: () => void, source: (
     };
     if (field === null) {
       o.imm32();
-      c.i32(1).op(i32_sub).i32(3).op(i32_ge_u).brIf(giveUp);
+      c.i32(1).op(i32_sub).i32(3).op(i32_ge_u).brIfSeldom(giveUp);
     }
     o.fcsr();
     shift();
@@ -776,7 +776,7 @@ const byName: Record<string, Lower> = {
     const { code: c } = o;
     legal(o, giveUp);
     const [a] = singles(o, giveUp, () => o.f1()) as [number];
-    c.get(a).get(a).op(f32_ne).brIf(giveUp);
+    c.get(a).get(a).op(f32_ne).brIfSeldom(giveUp);
     wide(c, a);
   },
   'fmv.x.d': (o) => {

@@ -2,10 +2,14 @@
 import type { Arena, Mmu } from '#mmu';
 import type { Hart } from '../hart.ts';
 import type { BlockCache } from '../reference/block.ts';
+import { KnownPages, knownBytes } from './known.ts';
 
 /** Regions that can stand translated at one time. */
 export const MAX_REGIONS = 1 << 14;
-export const LAYOUT_BYTES = 20 * MAX_REGIONS + 1024;
+const FIXED_BYTES = 20 * MAX_REGIONS + 4096;
+/** Bytes of arena that a layout takes, an upper bound. */
+export const layoutBytes = (nrFrames: number): number => FIXED_BYTES + knownBytes(nrFrames);
+
 /** Ways out of a region that are told apart (RegionExit), rounded up. */
 const EXIT_CAUSES = 8;
 
@@ -32,8 +36,11 @@ export class Layout {
   readonly ticks: Float64Array;
   /** What an asked-for fetch answers beside the row: instructions of the block to do, fetches of them already counted. */
   readonly fetched: Int32Array;
-  /** What emit/refill.ts expects of the next walk: address of the last one, distance from the one before, walks until it looks ahead again. No part of the state. */
+  /** What emit/refill.ts expects of the next miss: address of the last one, distance from the one before (64 bits each), misses until it looks ahead again.
+   *  No part of the state. */
   readonly ahead: Int32Array;
+  /** Pages of which it is known what stands behind L1. No part of the state. */
+  readonly known: KnownPages;
   /** How often each region has stopped for the interpreter. */
   readonly stops: Int32Array;
   /** How often each region was entered since it was made; how often regions were left, by cause (RegionExit). Doubles, live. */
@@ -45,7 +52,7 @@ export class Layout {
   /** The host's WebAssembly has a fused multiply-add. No place, but what emitting code must know likewise. */
   readonly fuses: boolean;
 
-  constructor(arena: Arena, hart: Hart, mmu: Mmu, blocks: BlockCache, fuses: boolean) {
+  constructor(arena: Arena, hart: Hart, mmu: Mmu, blocks: BlockCache, fuses: boolean, nrFrames: number) {
     this.fuses = fuses;
     this.registers = hart.registers.byteOffset;
     this.pc = hart.words.byteOffset;
@@ -65,7 +72,8 @@ export class Layout {
     this.tableRows = blocks.tableRows.byteOffset;
     this.ticks = arena.float64(2);
     this.fetched = arena.int32(2);
-    this.ahead = arena.int32(3);
+    this.ahead = arena.int32(5);
+    this.known = new KnownPages(arena, nrFrames);
     this.stops = arena.int32(MAX_REGIONS);
     this.entries = arena.float64(MAX_REGIONS);
     this.exits = arena.float64(EXIT_CAUSES);

@@ -2,7 +2,7 @@
 // Not here: in which order levels are asked, what is counted.
 import type { LevelPlan, ProbePlan } from '#mmu';
 import {
-  add, addDoubles, addWord, and, atLeast, block, double, doubleAt, either, eq, less, local, loopWhile, mul, ne, or, set, setDouble, setWord, shl, shr, sub, trailingZeros, when, word, wordAt, xor,
+  add, addWord, and, atLeast, block, count, double, doubleAt, either, eq, less, local, loopWhile, mul, ne, or, seldom, set, setDouble, setWord, shl, shr, sub, trailingZeros, when, word, wordAt, xor,
 } from './expr.ts';
 import type { Expr } from './expr.ts';
 import { SLOT_MASK, SLOT_SHIFT, Slot } from './memory.ts';
@@ -103,15 +103,75 @@ export class EmittedLevel {
     return either(wordAt(level.nrLarge, word(0)), and(ne(wordAt(level.probe, local(way)), word(base.probe)), ne(wordAt(level.probe, local(way)), word(FREE))), word(0));
   }
 
-  /** drop() of what the way holds, a base page, and write() of another. */
-  fill(way: number, { owner, flags, pages, ppn }: EntryLocals, stamp: Expr): Expr {
-    const { code, level, base, page: { vpnLo, vpnHi } } = this;
-    const at = code.local(Type.I32), head = code.local(Type.I32), before = code.local(Type.I32), now = code.local(Type.F64);
+  /** `otherwise` unless no way is free, and none holds anything but a base page. */
+  demandPlain(otherwise: Expr): Expr {
+    const { level } = this;
+    return block(seldom(wordAt(level.nrLarge, word(0)), otherwise), seldom(ne(wordAt(level.nrValid, word(0)), word(level.entries)), otherwise));
+  }
+  /** The oldest way for the page, into a local, where that needs no search worth a function; else `otherwise`. Of a plain level. */
+  oldestOr(into: number, otherwise: Expr): Expr {
+    return this.oldest === null ? set(into, leastOf(this.level.stamp, this.start(), this.base.ways)) : this.oldest.findOr(into, otherwise);
+  }
+  /** The first way that a page may have. */
+  start(): Expr {
+    return setStart(this.base, this.page.vpnLo, word(0));
+  }
+  /** The page number, low half, that a way of a base page holds. */
+  heldBy(way: Expr): Expr {
+    return wordAt(this.level.held, way);
+  }
+
+  /** Of a fill what the engine must not wait for: the page that the way has held is hidden, and the way is the page's. */
+  take(way: number): Expr {
+    const { code, level, page: { vpnLo } } = this;
+    const at = code.local(Type.I32);
     const hide = (table: number): Expr => when(
       eq(load(table + Slot.Stamp, local(at)), add(word(level.stamp | 0), shl(local(way), word(3)))), store(table + Slot.Tag, local(at), word(-1)),
     );
+    return block(
+      set(at, and(shl(this.heldBy(local(way)), word(12 - SLOT_SHIFT)), word(SLOT_MASK))), ...level.shown.map(hide),
+      setWord(level.held, local(way), local(vpnLo)), ...(this.oldest === null ? [] : [this.oldest.take(way)]),
+    );
+  }
+  /** The rest: drop() of what the way has held, a base page, and write() of another. */
+  replace(way: number, entry: EntryLocals, filled: Expr): Expr {
+    const { base, page: { vpnLo, vpnHi } } = this;
+    return block(base.heads === null ? block() : set(this.hash, bucket(base, local(vpnLo), local(vpnHi))), this.unlink(way), this.write(way, entry, filled));
+  }
+  /** Fills so far, a double; and what it is after so many more. */
+  fills(): Expr {
+    return doubleAt(this.level.clock, word(0));
+  }
+  countFills(n: Expr): Expr {
+    return count(this.level.clock, n);
+  }
+  /** Both, whatever the way holds. @param stamp null: the caller stamps the way before anybody looks */
+  fill(way: number, entry: EntryLocals, stamp: Expr | null): Expr {
+    const { level, base } = this;
+    return block(
+      when(eq(wordAt(level.probe, local(way)), word(FREE)), block(
+        addWord(level.nrValid, word(0)), addWord(level.live, word(base.probe)), setWord(level.probe, local(way), word(base.probe)),
+        // These an entry of a base page has for good.
+        setWord(level.sub, local(way), word(0)), setWord(level.touchedFirst, local(way), word(0x7fffffff)), setWord(level.touchedLast, local(way), word(-1)),
+      ), this.unlink(way)),
+      this.take(way), stamp === null ? block() : setDouble(level.stamp, local(way), stamp), this.countFills(double(1)), this.write(way, entry, this.fills()),
+    );
+  }
+
+  private write(way: number, { owner, flags, pages, ppn }: EntryLocals, filled: Expr): Expr {
+    const { level, page: { vpnLo, vpnHi } } = this;
+    return block(
+      setWord(level.tagLo, local(way), local(vpnLo)), setWord(level.tagHi, local(way), local(vpnHi)), setWord(level.asid, local(way), local(owner)),
+      setWord(level.flags, local(way), local(flags)), setWord(level.pages, local(way), local(pages)), setDouble(level.ppn, local(way), ppn), setWord(level.leaf, local(way), word(0)),
+      setDouble(level.filled, local(way), filled), this.link(way),
+    );
+  }
+  private unlink(way: number): Expr {
+    const { code, level, base } = this;
     const { heads } = base;
-    const unlink = heads === null ? block() : block(
+    if (heads === null) return block();
+    const head = code.local(Type.I32), before = code.local(Type.I32);
+    return block(
       set(head, bucket(base, wordAt(level.tagLo, local(way)), wordAt(level.tagHi, local(way)))),
       set(before, wordAt(heads.at, local(head))),
       when(eq(local(before), local(way)), setWord(heads.at, local(head), wordAt(level.next, local(way))), block(
@@ -119,23 +179,16 @@ export class EmittedLevel {
         setWord(level.next, local(before), wordAt(level.next, local(way))),
       )),
     );
-    const link = heads === null ? block() : block(
+  }
+  private link(way: number): Expr {
+    const { code, level, base: { heads } } = this;
+    if (heads === null) return block();
+    const at = code.local(Type.I32), before = code.local(Type.I32);
+    return block(
       set(before, word(FREE)), set(at, wordAt(heads.at, local(this.hash))),
       loopWhile(either(ne(local(at), word(FREE)), less(local(at), local(way)), word(0)), block(set(before, local(at)), set(at, wordAt(level.next, local(at))))),
       setWord(level.next, local(way), local(at)),
       when(eq(local(before), word(FREE)), setWord(heads.at, local(this.hash), local(way)), setWord(level.next, local(before), local(way))),
-    );
-    return block(
-      when(eq(wordAt(level.probe, local(way)), word(FREE)), block(
-        addWord(level.nrValid, word(0)), addWord(level.live, word(base.probe)), setWord(level.probe, local(way), word(base.probe)),
-        // These an entry of a base page has for good.
-        setWord(level.sub, local(way), word(0)), setWord(level.touchedFirst, local(way), word(0x7fffffff)), setWord(level.touchedLast, local(way), word(-1)),
-      ), block(set(at, and(shl(wordAt(level.tagLo, local(way)), word(12 - SLOT_SHIFT)), word(SLOT_MASK))), ...level.shown.map(hide), unlink)),
-      setWord(level.tagLo, local(way), local(vpnLo)), setWord(level.tagHi, local(way), local(vpnHi)), setWord(level.asid, local(way), local(owner)),
-      setWord(level.flags, local(way), local(flags)), setWord(level.pages, local(way), local(pages)), setDouble(level.ppn, local(way), ppn), setWord(level.leaf, local(way), word(0)),
-      setDouble(level.stamp, local(way), stamp), set(now, addDoubles(doubleAt(level.clock, word(0)), double(1))),
-      setDouble(level.clock, word(0), local(now)), setDouble(level.filled, local(way), local(now)),
-      link, ...(this.oldest === null ? [] : [this.oldest.take(way)]),
     );
   }
 }

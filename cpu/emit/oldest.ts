@@ -1,7 +1,7 @@
 // The oldest of many ways, emitted: the order that Oldest of mmu/replacement.ts remembers is looked at in line, and made anew by a function. It is a
 // cache of what a search would say, so looking ahead changes nothing.
 import type { OldestPlan } from '#mmu';
-import { add, addWord, answer, block, doubleAt, either, eq, equalDoubles, less, lessDoubles, local, loopWhile, set, setDouble, setWord, sub, when, word, wordAt } from './expr.ts';
+import { add, addWord, answer, atLeast, block, doubleAt, either, eq, equalDoubles, less, lessDoubles, local, loopWhile, seldom, set, setDouble, setWord, sub, when, word, wordAt } from './expr.ts';
 import type { Expr } from './expr.ts';
 import { Code, Op, Type } from './wasm.ts';
 import type { ModuleWriter } from './wasm.ts';
@@ -20,12 +20,19 @@ export class EmittedOldest {
 
   /** The oldest way, into a local. It is not taken yet. */
   find(into: number): Expr {
-    const { column, search, plan: { ways, queue, stamps } } = this;
+    return this.findOr(into, (c) => { c.call(this.search).set(into); });
+  }
+  /** The same, but where a search is needed. */
+  findOr(into: number, search: Expr): Expr {
+    const { column, plan: { ways, queue, stamps } } = this;
     const next = wordAt(queue, word(0));
     // Behind the queue's end other words stand; that no harm comes of reading them, the first test sees to.
-    return block(set(into, wordAt(queue + 4, next)), when(
-      either(less(next, word(ways)), equalDoubles(doubleAt(column, local(into)), doubleAt(stamps, next)), word(0)), block(), (c) => { c.call(search).set(into); },
-    ));
+    const isTouched: Expr = (c) => {
+      doubleAt(column, local(into))(c);
+      doubleAt(stamps, next)(c);
+      c.op(Op.f64_ne);
+    };
+    return block(set(into, wordAt(queue + 4, next)), when(atLeast(next, word(ways)), search, seldom(isTouched, search)));
   }
   /** The way will be touched: if it was the next, another is. */
   take(way: number): Expr {

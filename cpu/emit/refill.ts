@@ -1,202 +1,254 @@
 // The common miss, emitted: brings one page into the data filter, with everything that mmu.lookup() would do and count, but for the look-up itself, which
-// the access then makes as a hit. Here: an L1 hit that the filter had lost, an L1 miss that hits L2, an L2 miss whose walk finds its tables in
-// the page-walk caches; base pages that need no update of A or D. Everything else is answered 0 with nothing changed, and mmu.lookup() is asked.
+// the access then makes as a hit. Here: an L1 hit that the filter had lost, an L1 miss. Not here: what stands behind L1 (behind.ts). What neither has a
+// line for is answered 0 with nothing changed, and mmu.lookup() is asked.
 //
-// The readable definition is mmu.ts, tlb.ts, walker.ts and pwc.ts; function for function this, level.ts and pointers.ts follow them, and
-// test/cpu/lockstep.test.ts compares all counters, entries and stamps of the two.
-//
-// What it costs is the host's cache misses, above all the guest's bytes themselves. The host reads on behind a miss for some hundreds of instructions,
-// so fewer instructions here mean that the next miss is under way before this one is over; and walks in a row are seen coming (lookAhead).
-import { Pte, RAM_FIRST_PFN, WRITTEN } from '#mmu';
+// What a miss costs is the host's cache misses, above all the guest's bytes themselves. The host reads on behind one for some hundreds of instructions,
+// and that is how many misses it can wait for at a time. So where it is known what stands behind L1 (known.ts), L1 is filled and the access goes on at
+// once; L2 and the page-walk caches hear of the misses later, in their order, many together (settle). And misses at equal distances are seen coming (lookAhead).
+import { WRITTEN } from '#mmu';
 import type { MissPlan, Ram } from '#mmu';
+import { emitBehind, entryOf, foundLocals, takeFrameOf, takeWord, wordOfFound } from './behind.ts';
 import {
-  add, addWord, and, answer, apply, atLeast, below, block, byteAt, count, doubleAt, either, eq, less, local, loopWhile, ne, not, or, set, setByte, setDouble, setWord, shl, shr,
-  shrSigned, sub, when, wideOf, word, wordAt, xor,
+  add, addDoubles, addWord, and, answer, apply, atLeast, below, block, byteAt, call, doubleAt, either, eq, less, local, loopWhile, ne, not, or, seldom, set, setByte, setWord, shl, shr,
+  shrSigned, sub, when, word, wordAt,
 } from './expr.ts';
 import type { Expr } from './expr.ts';
+import { EmittedKnown, KnownWord, MAX_WAYS, MissNote } from './known.ts';
 import type { Layout } from './layout.ts';
 import { EmittedLevel, GLOBAL } from './level.ts';
-import type { EntryLocals } from './level.ts';
 import { SLOT_MASK, SLOT_SHIFT, Slot } from './memory.ts';
-import { EmittedPointers } from './pointers.ts';
 import { Code, Mem, ModuleWriter, Op, Type } from './wasm.ts';
 
-/** An address, whether it is a store's, twice the tick. @returns 1: the filter has the page now; 0: nothing has happened */
-export const REFILL = { params: [Type.I64, Type.I32, Type.F64], results: [Type.I32] } as const;
+/** An address, whether it is a store's. @returns 1: the filter has the page now, and the caller stamps its entry; 0: nothing has happened */
+export const REFILL = { params: [Type.I64, Type.I32], results: [Type.I32] } as const;
+const SETTLE = { params: [], results: [] } as const;
+/** A miss that is beyond what is emitted: page number in halves, whether it is a store's. */
+const MISS_LATER = { params: [Type.I32, Type.I32, Type.I32], results: [] } as const;
 
-/** Walks at equal distances look so many ahead at once. Their bytes come from the host's memory side by side then, not one after the other. */
-const WALKS_AHEAD = 32;
+/** Misses at equal distances look so many ahead at once. Their bytes come from the host's memory side by side then, not one after the other. */
+const MISSES_AHEAD = 32;
 const W = Type.I32;
-const isZero = not;
 
-/** A module that exports `refill`. */
+/** A module that imports `missLater`, and exports `refill` and `settle`. */
 export function emitRefill(plan: MissPlan, layout: Layout, ram: Ram, pages: number): Uint8Array {
   const module = new ModuleWriter();
-  const c = new Code(REFILL);
-  const [address, isStore, stamp] = [0, 1, 2];
-  const page = { vpnLo: c.local(W), vpnHi: c.local(W), asid: c.local(W) };
-  const { vpnLo, vpnHi, asid } = page;
-  const e = c.local(W), e2 = c.local(W), slot = c.local(W), signShift = c.local(W), wide = c.local(Type.I64);
-  /** What was found: rights, valid, A and D bits as entries have them, address space or GLOBAL, frame. */
-  const flags = c.local(W), bits = c.local(W), owner = c.local(W), frame = c.local(W);
-  const l1 = new EmittedLevel(module, c, plan.l1, page);
-  const l2 = new EmittedLevel(module, c, plan.l2, page);
-  const state = (place: number): Expr => wordAt(place, word(0));
-  const giveUp = answer(word(0));
-  const addressLo = apply(Op.i32_wrap_i64)(local(address));
+  const missLater = module.importFunction('missLater', MISS_LATER);
+  const settle = emitSettle(module, plan, layout, ram, missLater);
+  const whole = emitWhole(module, plan, layout, ram, settle);
+  emitShort(module, plan, layout, ram, settle, whole);
+  return module.finish(pages);
+}
 
-  const allows = (rights: Expr): Expr => and(shr(rights, and(shr(local(flags), word(1)), word(15))), word(1));
-  /** Gives up unless the access has the right, and A (and D for a store) are there already. */
-  const demandUse = block(
-    when(isZero(allows(either(local(isStore), state(plan.state.mayStore), state(plan.state.mayLoad)))), giveUp),
-    when(isZero(and(local(bits), word(0x100))), giveUp), when(local(isStore), when(isZero(and(local(bits), word(0x10000))), giveUp)),
-  );
-  /** A frame is a local with its place in RAM, from 0 on. */
-  const hostOf = (index: Expr): Expr => add(word(ram.hostBase | 0), shl(index, word(12)));
-  const isRam = (index: number): Expr => below(local(index), word(ram.nrFrames));
-  const touchByte = (index: Expr, offset: Expr): Expr => (code) => {
-    add(hostOf(index), and(offset, word(4095)))(code);
-    code.mem(Mem.i32_load8_u).op(Op.drop);
-  };
-  /** Gives up unless the frame, which is RAM, may be shown. */
-  const demandShowable = block(
-    when(local(isStore), when(byteAt(ram.codeFrames.byteOffset, local(frame)), giveUp)),
-    // The bytes will be wanted: the host's memory may as well begin to bring them while the TLBs are seen to.
-    touchByte(local(frame), addressLo),
-  );
-  /** Takes a frame's number from a column, or gives up: it is no RAM. */
-  const takeFrame = (into: number, from: Expr): Expr => (code) => {
-    wideOf(from)(code);
-    code.i64(RAM_FIRST_PFN).op(Op.i64_sub).tee(wide).i64(ram.nrFrames).op(Op.i64_ge_u);
-    code.if();
-    giveUp(code);
-    code.end();
-    code.get(wide).op(Op.i32_wrap_i64).set(into);
-  };
-  const takeEntry = (level: { flags: number; pages: number; ppn: number }, of: number): Expr => block(
-    set(flags, wordAt(level.flags, local(of))), set(bits, wordAt(level.pages, local(of))), demandUse, takeFrame(frame, doubleAt(level.ppn, local(of))), demandShowable,
-  );
-  const countUnsettled = (place: number): Expr => addWord(place, local(isStore));
-  const entry: EntryLocals = { owner, flags, pages: bits, ppn: apply(Op.f64_convert_i32_s)(add(local(frame), word(RAM_FIRST_PFN))) };
+/** What the functions below have in common: an access's address, and what is to be said of its page. */
+class Access {
+  readonly code = new Code(REFILL);
+  readonly page = { vpnLo: this.code.local(W), vpnHi: this.code.local(W), asid: this.code.local(W) };
+  readonly found = foundLocals(this.code);
+  readonly l1: EmittedLevel;
+  readonly known: EmittedKnown;
+  /** The entry in L1, a local; and the word of known.ts. */
+  readonly entry = this.code.local(W);
+  readonly value = this.code.local(W);
+  /** The page's address. */
+  readonly pageTag = this.code.local(Type.I64);
+  private readonly slot = this.code.local(W);
+  private readonly deltaAndStamp = this.code.local(Type.I64);
+  private readonly plan: MissPlan;
+  private readonly layout: Layout;
+  private readonly ram: Ram;
 
-  const foundInL2 = block(
-    takeEntry(plan.l2, e2),
-    when(wordAt(plan.l2.leaf, local(e2)), giveUp), // a piece of a larger page: counted otherwise
-    l1.victim(e), when(l1.holdsLarge(e), giveUp),
-    // From here on it is done.
-    set(owner, wordAt(plan.l2.asid, local(e2))), set(bits, and(local(bits), word(0x10101))),
-    countUnsettled(plan.unsettled.hits), count(plan.l2.clock + 8), setDouble(plan.l2.stamp, local(e2), doubleAt(plan.l2.clock, word(1))),
-    l1.fill(e, entry, local(stamp)),
-  );
-  const walk = emitWalk();
-  const walked = block(
-    walk.find,
-    l1.victim(e), when(l1.holdsLarge(e), giveUp), l2.victim(e2), when(l2.holdsLarge(e2), giveUp),
-    countUnsettled(plan.unsettled.walks), walk.learn,
-    when(ne(local(owner), word(GLOBAL)), set(owner, local(asid))),
-    count(plan.l2.clock + 8), l2.fill(e2, entry, doubleAt(plan.l2.clock, word(1))),
-    l1.fill(e, entry, local(stamp)),
+  constructor(module: ModuleWriter, plan: MissPlan, layout: Layout, ram: Ram) {
+    this.plan = plan;
+    this.layout = layout;
+    this.ram = ram;
+    this.l1 = new EmittedLevel(module, this.code, plan.l1, this.page);
+    this.known = new EmittedKnown(this.code, layout.known, this.page);
+  }
+
+  readonly isStore = 1;
+  readonly addressLo = apply(Op.i32_wrap_i64)(local(0));
+  readonly takePage: Expr = block(
+    set(this.pageTag, (code) => { code.get(0).i64(-4096).op(Op.i64_and); }),
+    set(this.page.vpnLo, (code) => { code.get(0).i64(12).op(Op.i64_shr_s, Op.i32_wrap_i64); }), set(this.page.vpnHi, (code) => { code.get(0).i64(44).op(Op.i64_shr_s, Op.i32_wrap_i64); }),
   );
 
-  const pageTag = c.local(Type.I64), delta = c.local(W), stampPlace = c.local(W);
-  const show = (filter: number): Expr => (code) => {
-    code.get(slot).get(pageTag).mem(Mem.i64_store, filter + Slot.Tag);
-    code.get(slot).get(delta).mem(Mem.i32_store, filter + Slot.Delta);
-    code.get(slot).get(stampPlace).mem(Mem.i32_store, filter + Slot.Stamp);
-  };
-  block(
-    when(isZero(state(plan.state.isOn)), giveUp),
-    set(vpnLo, (code) => { code.get(address).i64(12).op(Op.i64_shr_s, Op.i32_wrap_i64); }),
-    set(vpnHi, (code) => { code.get(address).i64(44).op(Op.i64_shr_s, Op.i32_wrap_i64); }),
-    // Canonical: the high half repeats its sign bit.
-    set(slot, (code) => { code.get(address).i64(32).op(Op.i64_shr_s, Op.i32_wrap_i64); }),
-    set(signShift, state(plan.state.signShift)),
-    when(ne(shrSigned(shl(local(slot), local(signShift)), local(signShift)), local(slot)), giveUp),
-    set(asid, state(plan.state.asid)),
-    l1.find(e, giveUp),
-    when(atLeast(local(e), word(0)), takeEntry(plan.l1, e), block(l2.find(e2, giveUp), when(atLeast(local(e2), word(0)), foundInL2, walked))),
-    // lookup()'s end: the stamp, and the page is shown: for both kinds of access, where rights, D and code allow it, for what is loaded from is often
-    // stored to next.
-    setDouble(plan.l1.stamp, local(e), local(stamp)),
-    set(slot, and(shr(addressLo, word(SLOT_SHIFT)), word(SLOT_MASK))),
-    set(pageTag, (code) => { code.get(address).i64(-4096).op(Op.i64_and); }),
-    set(delta, sub(hostOf(local(frame)), apply(Op.i32_wrap_i64)(local(pageTag)))), set(stampPlace, add(word(plan.l1.stamp | 0), shl(local(e), word(3)))),
-    when(allows(state(plan.state.mayLoad)), show(layout.read)),
-    when(and(local(bits), word(0x10000)), when(allows(state(plan.state.mayStore)), when(isZero(byteAt(ram.codeFrames.byteOffset, local(frame))),
-      block(setByte(ram.writtenAt, local(frame), word(WRITTEN)), show(layout.write))))),
+  private allows(rights: Expr): Expr {
+    return and(shr(rights, and(shr(local(this.found.flags), word(1)), word(15))), word(1));
+  }
+  /** `giveUp` unless the access has the right, and A (and D for a store) are there already. */
+  demandRights(giveUp: Expr): Expr {
+    const { plan: { state }, found: { bits }, isStore } = this;
+    return block(
+      seldom(not(this.allows(either(local(isStore), stateWord(state.mayStore), stateWord(state.mayLoad)))), giveUp),
+      seldom(not(and(local(bits), word(0x100))), giveUp), when(local(isStore), seldom(not(and(local(bits), word(0x10000))), giveUp)),
+    );
+  }
+  /** `giveUp` unless the frame, which is RAM, may be shown. */
+  demandFrame(giveUp: Expr): Expr {
+    const { found: { frame }, ram } = this;
+    return when(local(this.isStore), seldom(byteAt(ram.guards.byteOffset, local(frame)), giveUp));
+  }
+  /** The bytes will be wanted: the host's memory may as well begin to bring them while the TLBs are seen to. @param host of the page's first byte, less RAM's */
+  touch(host: Expr): Expr {
+    return touchByte(this.ram, host, this.addressLo);
+  }
+  /** lookup()'s end: the page is shown: for both kinds of access, as far as they may be, for what is loaded from is often stored to next. */
+  show(host: Expr, whereLoads: (then: Expr) => Expr, whereStores: (then: Expr) => Expr): Expr {
+    const { plan, layout, ram, slot, pageTag, deltaAndStamp, entry } = this;
+    const into = (filter: number): Expr => (code) => {
+      code.get(slot).get(pageTag).mem(Mem.i64_store, filter + Slot.Tag);
+      code.get(slot).get(deltaAndStamp).mem(Mem.i64_store, filter + Slot.Delta);
+    };
+    return block(
+      set(slot, and(shr(this.addressLo, word(SLOT_SHIFT)), word(SLOT_MASK))),
+      set(deltaAndStamp, (code) => {
+        add(word(plan.l1.stamp | 0), shl(local(entry), word(3)))(code);
+        code.op(Op.i64_extend_i32_u).i64(32).op(Op.i64_shl);
+        sub(add(word(ram.hostBase | 0), host), apply(Op.i32_wrap_i64)(local(pageTag)))(code);
+        code.op(Op.i64_extend_i32_u, Op.i64_or);
+      }),
+      whereLoads(into(layout.read)), whereStores(into(layout.write)),
+    );
+  }
+  readonly whereLoads = (then: Expr): Expr => when(this.allows(stateWord(this.plan.state.mayLoad)), then);
+  /** Where D, rights and guards let the page be stored to. */
+  readonly whereStores = (then: Expr): Expr => when(and(local(this.found.bits), word(0x10000)), when(this.allows(stateWord(this.plan.state.mayStore)),
+    when(not(byteAt(this.ram.guards.byteOffset, local(this.found.frame))), then)));
+}
+const stateWord = (place: number): Expr => wordAt(place, word(0));
+const touchByte = (ram: Ram, host: Expr, offset: Expr): Expr => (code) => {
+  add(host, and(offset, word(4095)))(code);
+  code.mem(Mem.i32_load8_u, ram.hostBase).op(Op.drop);
+};
+
+/** A miss of a known page that L1 has not, where L1 is full and of base pages: in as few steps as can be, and with nothing to be kept across a call. */
+function emitShort(module: ModuleWriter, plan: MissPlan, layout: Layout, ram: Ram, settle: number, whole: number): void {
+  const access = new Access(module, plan, layout, ram);
+  const { code: c, l1, known, page: { vpnLo }, entry, value, isStore, pageTag } = access;
+  const way = c.local(W);
+  const ask = answer(call(whole, local(0), local(isStore)));
+  const host = and(local(value), word(KnownWord.Frame));
+  const mayStore = and(local(value), word(KnownWord.MayStore));
+  const wayOf = and(shr(local(value), word(KnownWord.WayShift)), word(MAX_WAYS - 1));
+  if (!isShortPlan(plan)) ask(c);
+  else block(
+    access.takePage, known.find(value, 0, local(vpnLo)), seldom(not(local(value)), ask), when(local(isStore), seldom(not(mayStore), ask)),
+    access.touch(host),
+    l1.demandPlain(ask), seldom(eq(l1.heldBy(add(l1.start(), wayOf)), local(vpnLo)), ask), l1.oldestOr(entry, ask),
+    l1.take(entry), set(way, sub(local(entry), l1.start())), known.update(or(and(local(value), word(~KnownWord.Ways)), shl(local(way), word(KnownWord.WayShift)))),
+    access.show(host, (then) => then, (then) => when(mayStore, then)),
+    lookAhead(access, layout, ram),
+    seldom(known.note(pageTag, isStore, local(way)), call(settle)),
     word(1),
   )(c);
   module.add(c, 'refill');
-  return module.finish(pages);
+}
+const isShortPlan = (plan: MissPlan): boolean => plan.l1.probes.find(({ order }) => order === 0)!.ways <= MAX_WAYS;
 
-  /** The walk, from a pointer to the leaves' table or to the table above. `find` changes nothing; `learn` is what the page-walk caches learn. */
-  function emitWalk(): { find: Expr; learn: Expr } {
-    if (plan.pointers === null) return { find: giveUp, learn: block() };
-    const pointers = new EmittedPointers(module, c, plan.pointers, page);
-    const upper = plan.upperPointers === null ? null : new EmittedPointers(module, c, plan.upperPointers, page);
-    const pointer = c.local(W), upperPointer = c.local(W), pointerOwner = c.local(W), table = c.local(W), low = c.local(W);
-    /** A word of the PTE at an index of the table, whose frame is RAM. */
-    const pteWord = (index: Expr, half: 0 | 1): Expr => (code) => {
-      add(hostOf(local(table)), shl(and(index, word(511)), word(3)))(code);
-      code.mem(Mem.i32_load, 4 * half);
-    };
-    const takeFrameOfPte = (into: number): Expr => block(set(into, sub(shr(local(low), word(10)), word(RAM_FIRST_PFN))), when(isZero(isRam(into)), giveUp));
-    const fromUpper = upper === null ? giveUp : block(
-      upper.find(upperPointer), when(less(local(upperPointer), word(0)), giveUp),
-      set(owner, upper.ownerOf(local(upperPointer))), takeFrame(table, upper.tableOf(local(upperPointer))),
-      set(low, pteWord(shr(local(vpnLo), word(9)), 0)),
-      // A plain pointer: valid, nothing else but G and the OS's bits, PPN below 2^22.
-      when(or(ne(and(local(low), word(Pte.V | Pte.R | Pte.W | Pte.X | Pte.U | Pte.A | Pte.D)), word(Pte.V)), pteWord(shr(local(vpnLo), word(9)), 1)), giveUp),
-      when(and(local(low), word(Pte.G)), set(owner, word(GLOBAL))),
-      set(pointerOwner, local(owner)), takeFrameOfPte(table),
-    );
-    const find = block(
-      pointers.find(pointer),
-      when(less(local(pointer), word(0)), fromUpper, block(
-        set(owner, pointers.ownerOf(local(pointer))), takeFrame(table, pointers.tableOf(local(pointer))),
-      )),
-      set(low, pteWord(local(vpnLo), 0)),
-      // A leaf without N and reserved bits, with the rights and the A and D that the access wants, PPN below 2^22.
-      when(or(isZero(and(local(low), word(Pte.V))), pteWord(local(vpnLo), 1)), giveUp),
-      when(eq(and(local(low), word(Pte.R | Pte.W)), word(Pte.W)), giveUp),
-      when(isZero(and(local(low), word(Pte.R | Pte.X))), giveUp),
-      set(flags, and(local(low), word(Pte.V | Pte.R | Pte.W | Pte.X | Pte.U | Pte.G))),
-      set(bits, or(word(1), or(shl(and(local(low), word(Pte.A)), word(8 - Math.log2(Pte.A))), shl(and(local(low), word(Pte.D)), word(16 - Math.log2(Pte.D)))))),
-      demandUse,
-      lookAhead(pteWord),
-      takeFrameOfPte(frame), demandShowable,
-    );
-    const learn = block(
-      when(less(local(pointer), word(0)), block(
-        ...(upper === null ? [] : [upper.use(local(upperPointer))]),
-        addWord(plan.unsettled.pointerReads, word(0)),
-        // What the pointer is inserted as: global if G stood on it or above.
-        pointers.insert(either(eq(local(pointerOwner), word(GLOBAL)), word(GLOBAL), local(asid)), apply(Op.f64_convert_i32_s)(add(local(table), word(RAM_FIRST_PFN)))),
-      ), pointers.use(local(pointer))),
-      when(and(local(low), word(Pte.G)), set(owner, word(GLOBAL))),
-    );
-    return { find, learn };
-  }
+/** Any miss: all is settled first. @returns the function's number */
+function emitWhole(module: ModuleWriter, plan: MissPlan, layout: Layout, ram: Ram, settle: number): number {
+  const access = new Access(module, plan, layout, ram);
+  const { code: c, l1, known, page, found, entry: e, value, isStore } = access;
+  const { flags, bits, owner, frame } = found;
+  const high = c.local(W), signShift = c.local(W), wide = c.local(Type.I64);
+  const giveUp = answer(word(0));
+  const host = shl(local(frame), word(12));
+  const demand = { rights: access.demandRights(giveUp), frame: block(access.demandFrame(giveUp), access.touch(host)) };
+  const behind = emitBehind(module, c, plan, ram, page, isStore, found, demand, giveUp);
+  const takeL1 = block(
+    set(flags, wordAt(plan.l1.flags, local(e))), set(bits, wordAt(plan.l1.pages, local(e))), demand.rights,
+    takeFrameOf(ram, wide, frame, doubleAt(plan.l1.ppn, local(e)), giveUp), demand.frame,
+  );
+  const isLearnt = and(and(behind.walked, stateWord(plan.state.mayLearn)), ne(local(owner), word(GLOBAL)));
+  const learn = block(
+    set(value, wordOfFound(found, sub(local(e), l1.start()))), access.whereStores(set(value, or(local(value), word(KnownWord.MayStore)))),
+    access.whereLoads(known.learn(value, 0)),
+  );
+  const miss = block(
+    // Canonical: the high half repeats its sign bit.
+    set(high, (code) => { code.get(0).i64(32).op(Op.i64_shr_s, Op.i32_wrap_i64); }), set(signShift, stateWord(plan.state.signShift)),
+    seldom(ne(shrSigned(shl(local(high), local(signShift)), local(signShift)), local(high)), giveUp),
+    l1.victim(e), seldom(l1.holdsLarge(e), giveUp), behind.find, l1.fill(e, entryOf(found), null),
+    ...(isShortPlan(plan) ? [known.find(value, 0, local(page.vpnLo)), when(or(isLearnt, local(value)), learn)] : []),
+  );
+  block(
+    seldom(not(stateWord(plan.state.isOn)), giveUp),
+    call(settle), access.takePage, set(page.asid, stateWord(plan.state.asid)),
+    l1.find(e, giveUp), when(atLeast(local(e), word(0)), takeL1, miss),
+    access.show(host, access.whereLoads, (then) => access.whereStores(block(setByte(ram.writtenAt, local(frame), word(WRITTEN)), then))), word(1),
+  )(c);
+  return module.add(c, null);
+}
 
-  /** Touches the bytes that the next walks will be for, if they go on at the same distance within the same table. Reading RAM changes nothing. */
-  function lookAhead(pteWord: (index: Expr, half: 0) => Expr): Expr {
-    const distance = c.local(W), next = c.local(W), left = c.local(W), index = c.local(W);
-    const [lastAddress, lastDistance, walksLeft] = [0, 4, 8].map((offset) => layout.ahead.byteOffset + offset) as [number, number, number];
-    const touchNext = block(
-      setWord(walksLeft, word(0), word(WALKS_AHEAD)), set(next, addressLo), set(left, word(WALKS_AHEAD)),
-      loopWhile(local(left), block(
-        set(next, add(local(next), local(distance))), set(left, sub(local(left), word(1))),
-        when(shr(xor(local(next), addressLo), word(21)), set(left, word(0)), block(
-          set(index, sub(shr(pteWord(shr(local(next), word(12)), 0), word(10)), word(RAM_FIRST_PFN))),
-          when(below(local(index), word(ram.nrFrames)), touchByte(local(index), local(next))),
-        )),
-      )),
-    );
-    return block(
-      set(distance, sub(addressLo, state(lastAddress))), setWord(lastAddress, word(0), addressLo),
-      when(ne(local(distance), state(lastDistance)), block(setWord(lastDistance, word(0), local(distance)), setWord(walksLeft, word(0), word(1))), block(
-        addWord(walksLeft, word(0), word(-1)), when(isZero(state(walksLeft)), touchNext),
-      )),
-    );
-  }
+/** Touches the bytes that the next misses will be for, if they go on at the same distance. Reading RAM changes nothing. */
+function lookAhead({ code: c, known }: Access, layout: Layout, ram: Ram): Expr {
+  const distance = c.local(Type.I64), next = c.local(Type.I64), left = c.local(W), there = c.local(W);
+  const [lastAddress, lastDistance, missesLeft] = [0, 8, 16].map((offset) => layout.ahead.byteOffset + offset) as [number, number, number];
+  const wide = (place: number): Expr => (code) => { code.i32(0).mem(Mem.i64_load, place); };
+  const setWide = (place: number, from: number): Expr => (code) => { code.i32(0).get(from).mem(Mem.i64_store, place); };
+  const lowOf = (from: number): Expr => apply(Op.i32_wrap_i64)(local(from));
+  const touchNext = block(
+    setWord(missesLeft, word(0), word(MISSES_AHEAD)), set(next, local(0)), set(left, word(MISSES_AHEAD)),
+    loopWhile(local(left), block(
+      (code) => { code.get(next).get(distance).op(Op.i64_add).set(next); }, set(left, sub(local(left), word(1))),
+      known.find(there, next, (code) => { code.get(next).i64(12).op(Op.i64_shr_u, Op.i32_wrap_i64); }),
+      when(local(there), touchByte(ram, and(local(there), word(KnownWord.Frame)), lowOf(next))),
+    )),
+  );
+  return block(
+    (code) => {
+      code.get(0);
+      wide(lastAddress)(code);
+      code.op(Op.i64_sub).set(distance);
+    },
+    setWide(lastAddress, 0),
+    (code) => {
+      code.get(distance);
+      wide(lastDistance)(code);
+      code.op(Op.i64_ne);
+    },
+    (code) => {
+      code.if();
+      setWide(lastDistance, distance)(code);
+      code.else();
+      block(addWord(missesLeft, word(0), word(-1)), seldom(less(stateWord(missesLeft), word(1)), touchNext))(code);
+      code.end();
+    },
+  );
+}
+
+/** What L1's entries, L2 and the page-walk caches have not heard of. @returns the function's number */
+function emitSettle(module: ModuleWriter, plan: MissPlan, layout: Layout, ram: Ram, missLater: number): number {
+  const c = new Code(SETTLE);
+  const page = { vpnLo: c.local(W), vpnHi: c.local(W), asid: c.local(W) };
+  const { vpnLo, vpnHi, asid } = page;
+  const i = c.local(W), n = c.local(W), e = c.local(W), isStore = c.local(W), value = c.local(W), miss = c.local(Type.I64);
+  const found = foundLocals(c);
+  const l1 = new EmittedLevel(module, c, plan.l1, page);
+  const known = new EmittedKnown(c, layout.known, page);
+  const { nrNoted, noted } = layout.known.columns;
+  const part = (from: number): Expr => (code) => { code.get(miss).i64(from).op(Op.i64_shr_s, Op.i32_wrap_i64); };
+  /** Of the misses that a way was filled for only the last one is seen in L1. */
+  const isLast = eq(l1.heldBy(local(e)), local(vpnLo));
+  const one: Expr = (code) => {
+    code.get(i).i32(3).op(Op.i32_shl).mem(Mem.i64_load, noted).set(miss);
+    block(
+      set(isStore, and(part(0), word(MissNote.Store))), set(vpnLo, part(12)), set(vpnHi, part(44)), set(e, add(l1.start(), and(part(MissNote.WayShift), word(MissNote.WayMask)))),
+      set(value, known.wordAt(local(vpnLo))), takeWord(found, value), set(found.owner, local(asid)),
+      when(isLast, l1.replace(e, entryOf(found), addDoubles(l1.fills(), apply(Op.f64_convert_i32_s)(add(local(i), word(1)))))),
+    )(code);
+    const isDone = code.block();
+    const isUnusual = code.block();
+    emitBehind(module, code, plan, ram, page, isStore, found, null, (inner) => { inner.br(isUnusual); }).find(code);
+    code.br(isDone);
+    code.end();
+    call(missLater, local(vpnLo), local(vpnHi), local(isStore))(code);
+    code.end();
+  };
+  block(
+    set(n, wordAt(nrNoted, word(0))), set(i, word(0)), set(asid, stateWord(plan.state.asid)),
+    loopWhile(below(local(i), local(n)), block(one, set(i, add(local(i), word(1))))),
+    l1.countFills(apply(Op.f64_convert_i32_s)(local(n))), setWord(nrNoted, word(0), word(0)),
+  )(c);
+  return module.add(c, 'settle');
 }

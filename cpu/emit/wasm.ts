@@ -111,6 +111,8 @@ export class Code {
   readonly signature: Signature;
   private readonly body = new Bytes();
   private readonly locals: Type[] = [];
+  /** Where conditions stand that are seldom true: offsets into the body. */
+  private readonly seldom: number[] = [];
   private depth = 0;
 
   constructor(signature: Signature) {
@@ -197,6 +199,11 @@ export class Code {
   loop(): Label { return this.open(0x03, Type.Empty); }
   /** Takes a condition from the stack. */
   if(result: Type = Type.Empty): Label { return this.open(0x04, result); }
+  /** The same, of a condition that is seldom true: the host should keep what follows out of the way of the rest. */
+  ifSeldom(result: Type = Type.Empty): Label {
+    this.seldom.push(this.body.length);
+    return this.if(result);
+  }
   else(): this {
     this.body.byte(0x05);
     return this;
@@ -216,6 +223,11 @@ export class Code {
     this.body.byte(0x0d);
     this.body.unsigned(this.depth - to.depth);
     return this;
+  }
+  /** The same, where it is seldom taken. */
+  brIfSeldom(to: Label): this {
+    this.seldom.push(this.body.length);
+    return this.brIf(to);
   }
   /** Branches to the label whose place is on the stack, beyond the last one to `otherwise`. */
   brTable(labels: readonly Label[], otherwise: Label): this {
@@ -240,20 +252,36 @@ export class Code {
   writeTo(out: Bytes): void {
     if (this.depth !== 0) bug(`WebAssembly: ${this.depth} blocks are open`);
     out.sized((inner) => {
-      const runs: [number, Type][] = [];
-      for (const type of this.locals) {
-        const last = runs[runs.length - 1];
-        if (last !== undefined && last[1] === type) last[0]++;
-        else runs.push([1, type]);
-      }
-      inner.unsigned(runs.length);
-      for (const [n, type] of runs) {
-        inner.unsigned(n);
-        inner.byte(type);
-      }
+      inner.bytes(this.declarations());
       inner.bytes(this.body.take());
       inner.byte(0x0b);
     });
+  }
+  /** Appends what metadata.code.branch_hint says of it: each place from the function's beginning, one byte, 0 for unlikely. */
+  writeHintsTo(out: Bytes): void {
+    const start = this.declarations().length;
+    out.unsigned(this.seldom.length);
+    for (const at of this.seldom) {
+      out.unsigned(start + at);
+      out.unsigned(1);
+      out.unsigned(0);
+    }
+  }
+  get hasHints(): boolean { return this.seldom.length !== 0; }
+  private declarations(): Uint8Array {
+    const inner = new Bytes();
+    const runs: [number, Type][] = [];
+    for (const type of this.locals) {
+      const last = runs[runs.length - 1];
+      if (last !== undefined && last[1] === type) last[0]++;
+      else runs.push([1, type]);
+    }
+    inner.unsigned(runs.length);
+    for (const [n, type] of runs) {
+      inner.unsigned(n);
+      inner.byte(type);
+    }
+    return inner.take();
   }
 }
 
@@ -336,6 +364,18 @@ export class ModuleWriter {
         s.unsigned(index);
       }
     });
+    // Hosts that do not know it pass over it ("Branch hinting", which Node 20 must be told to know).
+    const hinted = this.functions.map(({ code }, i) => ({ code, index: this.imports.length + i })).filter(({ code }) => code.hasHints);
+    if (hinted.length !== 0) {
+      section(0, (s) => {
+        s.name('metadata.code.branch_hint');
+        s.unsigned(hinted.length);
+        for (const { code, index } of hinted) {
+          s.unsigned(index);
+          code.writeHintsTo(s);
+        }
+      });
+    }
     section(10, (s) => {
       s.unsigned(this.functions.length);
       for (const f of this.functions) f.code.writeTo(s);

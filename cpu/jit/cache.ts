@@ -61,7 +61,7 @@ export class Regions {
   private readonly pages: number;
   private readonly hotness: Hotness;
   /** The function for common misses, or null. */
-  refill: unknown = null;
+  refill: { readonly run: unknown; readonly ways: number } | null = null;
   private wishes: Wish[] = [];
   private firstWish = 0;
   /** By number. */
@@ -155,7 +155,7 @@ export class Regions {
   private translateWishes(tick: number): void {
     const { blocks } = this.core;
     const module = new ModuleWriter();
-    const refill = this.refill === null ? null : module.importFunction('refill', REFILL);
+    const refill = this.refill === null ? null : { number: module.importFunction('refill', REFILL), ways: this.refill.ways };
     const batch: { wish: Wish; row: number; pc: bigint; region: Region; translated: Translated; frames: number[] }[] = [];
     for (const wish of this.wishes) {
       const { row, pcHi, pcLo, form, instead } = wish;
@@ -184,7 +184,7 @@ export class Regions {
 
     batch.forEach(({ translated }, i) => module.add(translated.code, `r${i}`));
     const bytes = module.finish(this.pages);
-    const made = instantiate(compile(bytes), { memory: this.core.ram.arena.memory, ...(refill === null ? {} : { refill: this.refill }) });
+    const made = instantiate(compile(bytes), { memory: this.core.ram.arena.memory, ...(this.refill === null ? {} : { refill: this.refill.run }) });
     const inModule: Module = { lenBytes: bytes.length, numbers: new Set() };
     this.modules.add(inModule);
     const { counts } = this;

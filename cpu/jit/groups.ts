@@ -1,8 +1,10 @@
 // Accesses of a straight run that share one question to the filter: same base register, unchanged or moved on by addi, addresses that lie close. Here: who
 // belongs together, and which of them must write the stamp. Not here: the code (translate.ts).
 //
-// Sound because nothing can leave the TLB while control stays in the run (a region in this form leaves at every miss): if the first access's page is in the filter
-// and all of the group lies in that page, the others are hits, too. Only the last stamp before somebody could look matters: before a row that may leave.
+// Sound because nothing of the group can leave the TLB while control stays in the run: if the first access's page is in the filter and all of the group lies
+// in that page, the others are hits, too. A region that leaves at every miss evicts nothing; where misses are called for, replacement is LRU, and a run of no
+// more accesses than an L1 set has ways cannot evict what its first one touched. Only the last stamp before somebody could look matters: before a row that
+// may leave or call.
 import { accesses } from '../emit/memory.ts';
 import { floatLowerings } from '../emit/float.ts';
 import { INSTRUCTIONS, opOf } from '../isa/table.ts';
@@ -31,8 +33,9 @@ const MAX_SPAN = 256;
 
 interface Open { readonly rows: { at: number; offset: number; lenBytes: number; isStore: boolean }[]; low: number; high: number; alignment: number }
 
-/** By index of the row; what stands alone has no entry. */
-export function findGroups(rows: readonly Row[]): ReadonlyMap<number, Member> {
+/** By index of the row; what stands alone has no entry. @param mostAccesses in runs of more there are no groups */
+export function findGroups(rows: readonly Row[], mostAccesses: number): ReadonlyMap<number, Member> {
+  if (rows.filter(({ d }) => accesses.has(d.op)).length > mostAccesses) return new Map();
   /** What a register holds: a value (numbered) plus a constant. */
   const values = new Map<number, { value: number; plus: number }>();
   let nextValue = 0;

@@ -26,7 +26,6 @@ import type { Region, RegionNode, Row, Target } from './region.ts';
 import { Sites } from './sites.ts';
 import type { Site } from './sites.ts';
 
-const NO_MEMBERS: ReadonlyMap<number, Member> = new Map();
 const JAL = opOf('jal'), JALR = opOf('jalr'), FENCE = opOf('fence');
 
 /** What has been retired and not yet been added to the locals. */
@@ -40,8 +39,11 @@ export interface Mark { readonly at: number; readonly of: Row | 'entry' | 'loop'
 /** A region as code, with what a reader wants to know of it (dump.ts). */
 export interface Translated { readonly code: Code; readonly marks: readonly Mark[]; localNames(): Map<number, string> }
 
-/** @param refill the number of the function for common misses in the region's module, or null */
-export const translate = (region: Region, headPc: bigint, layout: Layout, places: PagePlaces, refill: number | null): Translated =>
+/** For the form that calls: the number of the function for common misses in the region's module; ways of a set of L1 D. */
+export interface Refill { readonly number: number; readonly ways: number }
+
+/** @param refill null: the form that stops */
+export const translate = (region: Region, headPc: bigint, layout: Layout, places: PagePlaces, refill: Refill | null): Translated =>
   new Translation(region, headPc, layout, places, refill);
 
 class Translation implements Translated {
@@ -51,7 +53,7 @@ class Translation implements Translated {
   private readonly headPc: bigint;
   private readonly layout: Layout;
   private readonly places: PagePlaces;
-  private readonly refill: number | null;
+  private readonly refill: Refill | null;
 
   // Parameters and locals.
   private readonly tick = 0;
@@ -74,7 +76,7 @@ class Translation implements Translated {
   private readonly written = { integers: new Set<number>(), floats: new Set<number>() };
   private readonly temporaries = new Map<string, number>();
 
-  private members: ReadonlyMap<number, Member> = NO_MEMBERS;
+  private members: ReadonlyMap<number, Member> = new Map();
   private readonly sites: Sites | null;
   private node!: RegionNode;
   private readonly groupLocals = new Map<Group, { readonly host: number; readonly stampAt: number }>();
@@ -82,7 +84,7 @@ class Translation implements Translated {
   private readonly labels = new Map<RegionNode, Label>();
   private pending: Pending = { instrs: 0, loads: 0, stores: 0 };
 
-  constructor(region: Region, headPc: bigint, layout: Layout, places: PagePlaces, refill: number | null) {
+  constructor(region: Region, headPc: bigint, layout: Layout, places: PagePlaces, refill: Refill | null) {
     this.refill = refill;
     this.region = region;
     this.headPc = headPc;
@@ -121,7 +123,7 @@ class Translation implements Translated {
     this.mark('entry');
     // The longest way to the next loop's head or out passes every instruction once.
     c.get(this.budgetEnd).f64(2 * region.nrInstrs).op(Op.f64_sub).tee(this.lastStart).get(this.tick).op(Op.f64_lt);
-    c.if();
+    c.ifSeldom();
     c.i32(RegionExit.NoFuel).op(Op.return);
     c.end();
     c.get(this.tick).tee(this.tickBefore).set(this.pageTick);
@@ -150,7 +152,7 @@ class Translation implements Translated {
     add(1, () => c.get(this.counts).op(Op.i32_wrap_i64, Op.f64_convert_i32_u));
     add(2, () => c.get(this.counts).i64(32).op(Op.i64_shr_u, Op.f64_convert_i64_u));
     c.get(this.tick).get(this.pageTick).op(Op.f64_gt);
-    c.if();
+    c.ifSeldom();
     this.stampPage();
     c.end();
     c.get(this.status);
@@ -201,7 +203,7 @@ class Translation implements Translated {
       this.mark('loop');
       this.labels.set(node, c.loop());
       c.get(this.tick).get(this.lastStart).op(Op.f64_gt);
-      c.if();
+      c.ifSeldom();
       this.leave(node.offset, RegionExit.Budget);
       c.end();
     }
@@ -225,7 +227,7 @@ class Translation implements Translated {
     const { code: c } = this;
     const { rows, ending } = node;
     this.node = node;
-    this.members = this.refill === null ? findGroups(rows) : NO_MEMBERS;
+    this.members = findGroups(rows, this.refill?.ways ?? Infinity);
     rows.forEach((row, i) => {
       if (i < rows.length - 1 || ending.kind === 'goto' || ending.kind === 'stop') this.emitRow(row, this.members.get(i));
     });
@@ -292,7 +294,7 @@ class Translation implements Translated {
     const slot = this.slotOf(to.page);
     c.i32(slot).mem(Mem.i64_load, layout.exec + Slot.Tag).i64(places.pageVa(to.page)).op(Op.i64_ne);
     c.i32(slot).mem(Mem.i32_load, layout.exec + Slot.Delta).i32(places.delta(to.page)).op(Op.i32_ne, Op.i32_or);
-    c.if();
+    c.ifSeldom();
     this.leave(to.offset, RegionExit.MovedPage);
     c.end();
     this.stampPage();
@@ -410,19 +412,23 @@ class Translation implements Translated {
       return;
     }
     emitMissTest(c, probe, lenBytes);
-    c.if();
-    if (this.refill === null) {
-      this.leave(row.offset, RegionExit.Missed);
-    } else {
-      emitRefillCall(c, this.refill, this.address, lenBytes, isStore, stamp);
-      c.op(Op.i32_eqz);
-      c.if();
-      this.leave(row.offset, RegionExit.Missed);
-      c.end();
-    }
-    c.end();
+    this.emitMiss(row, lenBytes, isStore, () => { c.i32(0); });
     emitStampAndHost(c, probe, stamp);
     this.emitTransfer(row, access);
+  }
+  /** Whether the filter has no answer is on the stack. The page is brought there, or the region left. @param orStill pushes whether it has none even then */
+  private emitMiss(row: Row, lenBytes: number, isStore: boolean, orStill: () => void): void {
+    const { code: c } = this;
+    c.ifSeldom();
+    if (this.refill !== null) {
+      emitRefillCall(c, this.refill.number, this.address, lenBytes, isStore);
+      c.op(Op.i32_eqz);
+      orStill();
+      c.op(Op.i32_or).ifSeldom();
+    }
+    this.leave(row.offset, RegionExit.Missed);
+    if (this.refill !== null) c.end();
+    c.end();
   }
   /** Sees to it that a site remembers the page of the address; leaves if the filter has it not. @param orToo pushes a further reason to ask the filter, or-ed */
   private emitRecall(row: Row, site: Site, table: number, lenBytes: number, orToo: () => void): void {
@@ -431,10 +437,10 @@ class Translation implements Translated {
     pushTag();
     c.get(site.tag).op(Op.i64_ne);
     orToo();
-    c.if();
+    c.ifSeldom();
     emitMissTest(c, { table, address, slot }, lenBytes);
     orToo();
-    c.if();
+    c.ifSeldom();
     this.leave(row.offset, RegionExit.Missed);
     c.end();
     pushTag();
@@ -447,6 +453,7 @@ class Translation implements Translated {
   /** An access of a group: the first asks for all, the others know where their bytes are. */
   private emitMember(row: Row, access: Access, { group, isFirst, offset, stamps }: Member): void {
     const { code: c } = this;
+    const { isStore } = access;
     const known = this.groupLocals.get(group) ?? { host: c.local(Type.I32), stampAt: c.local(Type.I32) };
     this.groupLocals.set(group, known);
     if (isFirst) {
@@ -465,11 +472,22 @@ class Translation implements Translated {
         c.get(site.stampAt).set(known.stampAt);
         c.get(this.address).op(Op.i32_wrap_i64).get(site.delta).op(Op.i32_add).set(known.host);
       } else {
-        emitMissTest(c, probe, group.alignment);
-        orStraddles();
-        c.if();
-        this.leave(row.offset, RegionExit.Missed);
-        c.end();
+        if (this.refill === null) {
+          emitMissTest(c, probe, group.alignment);
+          orStraddles();
+          c.ifSeldom();
+          this.leave(row.offset, RegionExit.Missed);
+          c.end();
+        } else {
+          c.i32(0);
+          orStraddles();
+          c.ifSeldom();
+          this.leave(row.offset, RegionExit.Missed);
+          c.end();
+          emitMissTest(c, probe, group.alignment);
+          // The miss is the first member's, whatever it is; the page must be one for all of them.
+          this.emitMiss(row, group.alignment, isStore, () => { if (isStore || !group.hasStore) c.i32(0); else emitMissTest(c, probe, group.alignment); });
+        }
         c.get(this.slot).mem(Mem.i32_load, probe.table + Slot.Stamp).set(known.stampAt);
         c.get(this.address).op(Op.i32_wrap_i64).get(this.slot).mem(Mem.i32_load, probe.table + Slot.Delta).op(Op.i32_add).set(known.host);
       }

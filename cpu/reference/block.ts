@@ -2,6 +2,7 @@
 // host offset of its first byte (physical, so that remapping needs no care), dropping blocks of frames that were written. Not here:
 // executing them (loop.ts, ../interp.ts). The columns lie in the arena: emitted code reads the same rows. A cache and nothing else: dropping all of it at any moment changes no result and no count.
 import { PAGE_SIZE, toNumber } from '#base';
+import { Guard } from '#mmu';
 import type { Arena, Mmu, Ram } from '#mmu';
 import { F_WORDS, X_SINK } from '../hart.ts';
 import { decode, isCompressed } from '../isa/decode.ts';
@@ -190,8 +191,8 @@ export class BlockCache {
     if (here === undefined) {
       here = { hosts: [], linesLow: 0, linesHigh: 0 };
       this.frames.set(frame, here);
-      this.ram.codeFrames[frame] = 1;
-      this.mmu.filter.clearWrite();
+      this.ram.guards[frame]! |= Guard.Code;
+      this.mmu.askBeforeStores();
     }
     const first = (host & (PAGE_SIZE - 1)) >>> 6;
     const last = ((host & (PAGE_SIZE - 1)) + Math.max(lenBytes, 4) - 1) >>> 6;
@@ -211,7 +212,7 @@ export class BlockCache {
       if (this.tableKeys[slot] === host) this.tableKeys[slot] = NO_KEY;
     }
     this.frames.delete(frame);
-    this.ram.codeFrames[frame] = 0;
+    this.ram.guards[frame]! &= ~Guard.Code;
     this.onDrop?.(frame, isChanged);
   }
 
@@ -219,7 +220,7 @@ export class BlockCache {
    *  @returns true: something was, so the block that is running may be no longer what memory says. */
   stored(host: number, lenBytes: number): boolean {
     const frame = this.ram.pfnOfHost(host) - this.ram.firstPfn;
-    if (this.ram.codeFrames[frame] === 0) return false;
+    if ((this.ram.guards[frame]! & Guard.Code) === 0) return false;
     const here = this.frames.get(frame)!;
     const first = (host & (PAGE_SIZE - 1)) >>> 6;
     const last = ((host & (PAGE_SIZE - 1)) + lenBytes - 1) >>> 6;

@@ -3,7 +3,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { StateHash, asAsid, asPfn, highHalf, lowHalf } from '#base';
-import { Access, NO_HOST, Privilege, Pte, presets, slotOf, withCoalescing } from '#mmu';
+import { Access, Guard, NO_HOST, Privilege, Pte, presets, slotOf, withCoalescing } from '#mmu';
 import type { CoalescingName, TlbDescription } from '#mmu';
 import { LEAF, rigWith } from '../support/mmu-rig.ts';
 import type { Rig } from '../support/mmu-rig.ts';
@@ -78,8 +78,8 @@ function play(rig: Rig, script: readonly Op[], fast: boolean, hits: { n: number 
     } else if (op.what === 'mode') {
       mmu.setPrivilege(op.sum ? Privilege.Supervisor : Privilege.User, true, op.sum);
     } else {
-      rig.ram.codeFrames[asPfn(0x80400 + op.page) - rig.ram.firstPfn] = 1;
-      mmu.noteCodeFrame();
+      rig.ram.guards[asPfn(0x80400 + op.page) - rig.ram.firstPfn]! |= Guard.Code;
+      mmu.askBeforeStores();
     }
   }
   const state = new StateHash();
@@ -140,8 +140,8 @@ describe('an engine that uses the filter and one that does not see the same mach
     store(0);
     store(0);
     expect(hits.n).toBe(1);
-    rig.ram.codeFrames[0x400] = 1;
-    rig.mmu.noteCodeFrame();
+    rig.ram.guards[0x400]! |= Guard.Code;
+    rig.mmu.askBeforeStores();
     for (let i = 0; i < 3; i++) store(0);
     expect(hits.n).toBe(1);
     store(1);

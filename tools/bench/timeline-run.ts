@@ -4,12 +4,12 @@ import { guestGroups } from '../commands/command.ts';
 import { NO_TERMINAL } from '../config.ts';
 import { openTimeline } from '../debugger/index.ts';
 import { prepare } from '../guest.ts';
-import { askForFusing } from '../host.ts';
+import { askForWasmFeatures } from '../host.ts';
 import { parseCommandLine } from '../options.ts';
 
 const SEEKS = 24;
 const STEPS = 12;
-askForFusing();
+askForWasmFeatures();
 const { values, rest } = parseCommandLine('bench', guestGroups, process.argv.slice(2));
 const timeline = openTimeline(prepare(values, rest, NO_TERMINAL));
 const cpuMs = (): number => {
