@@ -2,11 +2,12 @@
 import type { Arena, Mmu } from '#mmu';
 import type { Hart } from '../hart.ts';
 import type { BlockCache } from '../reference/block.ts';
+import { JUMP_BYTES, JumpTargets } from './jumps.ts';
 import { KnownPages, knownBytes } from './known.ts';
 
 /** Regions that can stand translated at one time. */
 export const MAX_REGIONS = 1 << 14;
-const FIXED_BYTES = 20 * MAX_REGIONS + 4096;
+const FIXED_BYTES = 20 * MAX_REGIONS + JUMP_BYTES + 4096;
 /** Bytes of arena that a layout takes, an upper bound. */
 export const layoutBytes = (nrFrames: number): number => FIXED_BYTES + knownBytes(nrFrames);
 
@@ -41,6 +42,8 @@ export class Layout {
   readonly ahead: Int32Array;
   /** Pages of which it is known what stands behind L1. No part of the state. */
   readonly known: KnownPages;
+  /** Where indirect jumps have gone. No part of the state. */
+  readonly jumps: JumpTargets;
   /** How often each region has stopped for the interpreter. */
   readonly stops: Int32Array;
   /** How often each region was entered since it was made; how often regions were left, by cause (RegionExit). Doubles, live. */
@@ -74,6 +77,7 @@ export class Layout {
     this.fetched = arena.int32(2);
     this.ahead = arena.int32(5);
     this.known = new KnownPages(arena, nrFrames);
+    this.jumps = new JumpTargets(arena);
     this.stops = arena.int32(MAX_REGIONS);
     this.entries = arena.float64(MAX_REGIONS);
     this.exits = arena.float64(EXIT_CAUSES);

@@ -5,6 +5,7 @@
 // The host keeps a module's memory until its last region is gone, so that memory is counted, and given back, by modules.
 import { PAGE_SIZE } from '#base';
 import { slotOf } from '#mmu';
+import type { JumpTargets } from '../emit/jumps.ts';
 import type { Layout } from '../emit/layout.ts';
 import { MAX_REGIONS } from '../emit/layout.ts';
 import { RegionExit } from '../interp.ts';
@@ -160,7 +161,7 @@ export class Regions {
     for (const wish of this.wishes) {
       const { row, pcHi, pcLo, form, instead } = wish;
       if (instead !== null && !this.stands(instead)) continue;
-      const source = new PageSource(this.core, pcHi, pcLo);
+      const source = new PageSource(this.core, this.layout.jumps, pcHi, pcLo);
       const pc = (BigInt(pcHi) << 32n) | BigInt(pcLo >>> 0);
       const host = source.instruction(0) === null ? null : source.hostAt(0);
       // It may have been dropped, or be part of what has been made meanwhile: then it counts anew, and asks again if it is still entered.
@@ -283,12 +284,14 @@ export class Regions {
 /** Code as the fetch filter shows it now: what is not in it is not followed, so nothing is looked up and nothing counted. */
 class PageSource implements CodeSource {
   private readonly core: Core;
+  private readonly jumps: JumpTargets;
   private readonly pcHi: number;
   private readonly pcLo: number;
   private readonly decoded = new Map<number, Decoded | null>();
 
-  constructor(core: Core, pcHi: number, pcLo: number) {
+  constructor(core: Core, jumps: JumpTargets, pcHi: number, pcLo: number) {
     this.core = core;
+    this.jumps = jumps;
     this.pcHi = pcHi;
     this.pcLo = pcLo;
   }
@@ -318,6 +321,9 @@ class PageSource implements CodeSource {
   isKnown(offset: number): boolean {
     const host = this.hostAt(offset);
     return host !== null && this.core.blocks.known(host) >= 0;
+  }
+  targets(offset: number): readonly number[] {
+    return this.jumps.of((this.pcLo + offset) | 0).map((target) => (target - this.pcLo) | 0).filter((target) => (target & 1) === 0 && this.isKnown(target));
   }
   instruction(offset: number): Decoded | null {
     const known = this.decoded.get(offset);

@@ -3,7 +3,8 @@
 //
 // Places are byte offsets from the head's pc. A node is a straight run in one page. A callee that is inlined gets nodes of its own for each place it is
 // called from (its *context*: where it returns to), so that its return is a jump within the region if x1 holds what the call left there.
-// What is not followed leaves the region: indirect jumps, pages that the fetch filter does not show, instructions without a lowering, whatever is beyond
+// Indirect calls and jumps are compared with where they have gone before, in turn; that is followed like a direct one.
+// What is not followed leaves the region: indirect jumps to elsewhere, pages that the fetch filter does not show, instructions without a lowering, whatever is beyond
 // the limits, and retreating edges that are no loops (they would make the graph irreducible; their target becomes a head of its own when it is hot).
 import type { Decoded } from '../isa/decode.ts';
 import { opOf } from '../isa/table.ts';
@@ -12,6 +13,8 @@ import { isTranslated } from './translated.ts';
 /** Instructions in a region, a callee's body inlined again counted again. TurboFan's time grows faster than a function does. */
 export const MAX_REGION_INSTRS = 400;
 const MAX_DEPTH = 2;
+/** Instructions of a callee that is inlined. Two ways out and in again cost what some tens of them do, and each place that calls it has it compiled again. */
+const MAX_INLINED_INSTRS = 64;
 
 /** What a region is made from: the instruction at an offset from the head; null where the region must end before it. */
 export interface CodeSource {
@@ -20,6 +23,8 @@ export interface CodeSource {
   page(offset: number): number;
   /** Has control ever come to this offset by a jump? What has not is left out. */
   isKnown(offset: number): boolean;
+  /** Where the indirect jump at an offset has gone, as far as somebody has noted it: offsets that are known. */
+  targets(offset: number): readonly number[];
 }
 
 export interface Context { readonly id: number; readonly returnsTo: number; readonly parent: Context | null }
@@ -31,8 +36,8 @@ export type Ending =
   | { readonly kind: 'goto'; readonly to: Target }
   /** The last row is the branch. */
   | { readonly kind: 'branch'; readonly taken: Target; readonly next: Target }
-  /** The last row is the jalr; if x[rs1] is what the inlined call left, it goes to `to`. */
-  | { readonly kind: 'return'; readonly to: Target }
+  /** The last row is the jalr: an inlined callee's return, to what the call left in x1, or a jump whose targets have been seen. It may go elsewhere. */
+  | { readonly kind: 'expected'; readonly to: readonly Target[] }
   /** The last row is the jalr. */
   | { readonly kind: 'indirect' }
   /** The interpreter goes on behind the last row. */
@@ -67,7 +72,7 @@ export class RegionNode {
   }
   get targets(): readonly Target[] {
     const e = this.ending;
-    return e.kind === 'branch' ? [e.taken, e.next] : e.kind === 'goto' || e.kind === 'return' ? [e.to] : [];
+    return e.kind === 'branch' ? [e.taken, e.next] : e.kind === 'goto' ? [e.to] : e.kind === 'expected' ? e.to : [];
   }
 }
 
@@ -86,11 +91,20 @@ const flows = new Map<number, 'branch' | 'jump' | 'indirect'>([
 /** The links that calls leave and returns take. */
 const isLink = (register: number): boolean => register === 1 || register === 5;
 
+const AUIPC = opOf('auipc'), JALR = opOf('jalr');
+/** Where a jalr goes whose base the auipc before it has just set: a call or a jump that may be too far for jal, as linkers leave it. @returns null: none of these */
+function farTarget(rows: readonly Row[]): number | null {
+  const jump = rows[rows.length - 1]!, base = rows[rows.length - 2];
+  if (jump.d.op !== JALR || base?.d.op !== AUIPC || base.d.rd !== jump.d.rs1 || base.d.rd === 0) return null;
+  return (base.offset + base.d.imm + jump.d.imm) & ~1;
+}
+
 class Builder {
   private readonly source: CodeSource;
   private readonly nodes = new Map<string, RegionNode>();
   private readonly contexts = new Map<string, Context>();
   private readonly queue: RegionNode[] = [];
+  private readonly smallCallees = new Map<number, boolean>();
   private nrInstrs = 0;
 
   constructor(source: CodeSource) {
@@ -118,10 +132,18 @@ class Builder {
     this.queue.push(node);
     return node;
   }
+  /** Of a jump, or of a call, which is followed if it can be inlined. */
+  private jumpTarget({ rd }: Decoded, to: number, after: number, context: Context | null): Target {
+    if (!isLink(rd)) return this.target(to, context, true);
+    const inner = this.enter(to, after, context);
+    return inner === null ? { offset: to, node: null } : this.target(to, inner, true);
+  }
   private target(offset: number, context: Context | null, isJump: boolean): Target {
     return { offset, node: isJump && !this.source.isKnown(offset) ? null : this.node(offset, context) };
   }
-  private enter(returnsTo: number, parent: Context | null): Context | null {
+  /** The context of a call; null: it is not inlined. */
+  private enter(to: number, returnsTo: number, parent: Context | null): Context | null {
+    if (!this.isSmall(to)) return null;
     let depth = 1;
     for (let c = parent; c !== null; c = c.parent) depth++;
     if (depth > MAX_DEPTH) return null;
@@ -129,6 +151,28 @@ class Builder {
     const known = this.contexts.get(key) ?? { id: this.contexts.size, returnsTo, parent };
     this.contexts.set(key, known);
     return known;
+  }
+
+  /** Whether the callee at an offset has few enough instructions, those that it calls not counted. */
+  private isSmall(entry: number): boolean {
+    const known = this.smallCallees.get(entry);
+    if (known !== undefined) return known;
+    const seen = new Set<number>();
+    const heads = [entry];
+    for (let offset = heads.pop(); offset !== undefined && seen.size <= MAX_INLINED_INSTRS; offset = heads.pop()) {
+      while (!seen.has(offset) && seen.size <= MAX_INLINED_INSTRS) {
+        const d = this.source.instruction(offset);
+        if (d === null || !isTranslated(d)) break;
+        seen.add(offset);
+        const kind = flows.get(d.op);
+        if (kind === 'branch' && this.source.isKnown(offset + d.imm)) heads.push(offset + d.imm);
+        if (kind === 'indirect' && d.rd === 0) break;
+        offset += kind === 'jump' && d.rd === 0 ? d.imm : d.length;
+      }
+    }
+    const isSmall = seen.size <= MAX_INLINED_INSTRS;
+    this.smallCallees.set(entry, isSmall);
+    return isSmall;
   }
 
   /** Goes from a node's offset until something ends the run. */
@@ -147,7 +191,8 @@ class Builder {
       rows.push({ offset, d });
       this.nrInstrs++;
       const after = offset + d.length;
-      const kind = flows.get(d.op) ?? 'next';
+      const far = farTarget(rows);
+      const kind = far === null ? flows.get(d.op) ?? 'next' : 'jump';
       if (kind === 'branch') {
         // What falls through is taken up first: it lies nearest.
         const next = this.target(after, context, false);
@@ -155,15 +200,13 @@ class Builder {
         return;
       }
       if (kind === 'jump') {
-        const inner = isLink(d.rd) ? this.enter(after, context) : context;
-        const to = offset + d.imm;
-        if (isLink(d.rd) && inner === null) node.ending = { kind: 'goto', to: { offset: to, node: null } };
-        else node.ending = { kind: 'goto', to: this.target(to, inner, true) };
+        node.ending = { kind: 'goto', to: this.jumpTarget(d, far ?? offset + d.imm, after, context) };
         return;
       }
       if (kind === 'indirect') {
-        const returns = d.rd === 0 && isLink(d.rs1) && d.imm === 0 && context !== null;
-        node.ending = returns ? { kind: 'return', to: this.target(context.returnsTo, context.parent, false) } : { kind: 'indirect' };
+        const to = d.rd === 0 && isLink(d.rs1) && d.imm === 0 ? (context === null ? [] : [this.target(context.returnsTo, context.parent, false)])
+          : this.source.targets(offset).map((seen) => this.jumpTarget(d, seen, after, context));
+        node.ending = to.length === 0 ? { kind: 'indirect' } : { kind: 'expected', to };
         return;
       }
       offset = after;

@@ -249,7 +249,7 @@ class Translation implements Translated {
         c.end();
         return;
       }
-      case 'return':
+      case 'expected':
       case 'indirect': {
         const operands = this.operands(last!);
         operands.x1();
@@ -257,11 +257,13 @@ class Translation implements Translated {
         c.i64(-2).op(Op.i64_and).set(this.address);
         this.link(last!);
         this.pending.instrs++;
-        if (ending.kind === 'return') {
+        const expected = node.targets.filter(({ node: to }) => to !== null);
+        if (expected.length > 1) this.bringUpToDate();
+        for (const to of expected) {
           const before = { ...this.pending };
-          c.get(this.address).i64(this.pcAt(ending.to.offset)).op(Op.i64_eq);
+          c.get(this.address).i64(this.pcAt(to.offset)).op(Op.i64_eq);
           c.if();
-          this.go(node, ending.to);
+          this.go(node, to);
           c.end();
           this.pending = before;
         }
@@ -379,9 +381,9 @@ class Translation implements Translated {
       c.end();
       this.leave(offset, RegionExit.RareFloat);
       c.end();
-    } else if (d.op === JAL) {
+    } else if (d.op === JAL || d.op === JALR) {
       this.link(row);
-    } else if (d.op !== FENCE && d.op !== JALR) {
+    } else if (d.op !== FENCE) {
       throw new Error(`nothing is emitted for ${INSTRUCTIONS[d.op]!.name}`);
     }
     this.pending.instrs++;
