@@ -1,6 +1,6 @@
 // The engine that is emitted: its TypeScript side. Here: instantiating the interpreter, running it in pieces, and what it asks for: fetches that the
 // filter does not answer, instructions that it has no line for, regions for what has become hot. Not here: the loop itself (interp.ts), regions (jit/).
-import { Access, NO_HOST } from '#mmu';
+import { Access, NO_HOST, stampAt, tickAt } from '#mmu';
 import type { MissPlan, Mmu, ProbePlan, Ram } from '#mmu';
 import type { Clocks } from './csr.ts';
 import { Layout, MAX_REGIONS } from './emit/layout.ts';
@@ -55,11 +55,11 @@ export class EmittedEngine implements Core {
     if (regions !== null && plan !== null) regions.refill = { run: refill, ways: basePages(plan).ways };
     const env = {
       memory: ram.arena.memory,
-      fetch: (twice: number) => this.fetch(twice / 2),
-      find: (host: number, twice: number) => this.find(host, twice / 2),
-      slow: (row: number, twice: number) => this.slow(row, twice / 2),
-      restless: (number: number, twice: number) => regions?.restless(number, twice / 2),
-      hot: (row: number) => regions?.ask(row, this.layout.ticks[0]! / 2),
+      fetch: (stamp: number) => this.fetch(tickAt(stamp)),
+      find: (host: number, stamp: number) => this.find(host, tickAt(stamp)),
+      slow: (row: number, stamp: number) => this.slow(row, tickAt(stamp)),
+      restless: (number: number, stamp: number) => regions?.restless(number, tickAt(stamp)),
+      hot: (row: number) => regions?.ask(row, tickAt(this.layout.stamps[0]!)),
       ...(table === null ? {} : { table }),
       ...(refill === null ? {} : { refill }),
     };
@@ -83,22 +83,22 @@ export class EmittedEngine implements Core {
   /** As ReferenceEngine.run. */
   run(budgetInstrs: number): Exit {
     const { hart, exit, regions } = this;
-    const { ticks } = this.layout;
+    const { stamps } = this.layout;
     this.blocks.drain();
     this.mmu.publish();
     hart.x[0] = 0n;
     exit.budget();
     this.traps = hart.traps;
-    const stop = 2 * (hart.instret + hart.traps + budgetInstrs);
     this.first = hart.instret + hart.traps;
-    ticks[0] = 2 * this.first;
-    while (exit.kind === ExitKind.Budget && ticks[0]! < stop) {
-      regions?.makeReady(ticks[0]! / 2);
-      ticks[1] = Math.min(stop, ticks[0]! + 2 * PIECE_INSTRS);
+    const stop = stampAt(this.first + budgetInstrs);
+    stamps[0] = stampAt(this.first);
+    while (exit.kind === ExitKind.Budget && stamps[0]! < stop) {
+      regions?.makeReady(tickAt(stamps[0]!));
+      stamps[1] = Math.min(stop, stamps[0]! + 2 * PIECE_INSTRS);
       this.step();
     }
     this.mmu.settle();
-    hart.instret = ticks[0]! / 2 - this.traps;
+    hart.instret = tickAt(stamps[0]!) - this.traps;
     if (exit.kind === ExitKind.Trap) hart.traps = this.traps + 1;
     else if (this.mmu.watch !== null && this.mmu.watch.hits.length > 0) exit.breakpoint();
     return exit;
@@ -132,7 +132,7 @@ export class EmittedEngine implements Core {
       if (counted === 0) {
         if (stopsBefore(this, pcHi, pcLo, tick, this.first)) return NO_HOST;
         mmu.counters.lookups[Access.Fetch]!++;
-        ram.arena.f64[exec[slot + 3]! >>> 3] = 2 * tick;
+        ram.arena.f64[exec[slot + 3]! >>> 3] = stampAt(tick);
         counted = 1;
       }
       row = fetchStraddling(this, host, pcHi, pcLo, tick);

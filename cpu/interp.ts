@@ -3,7 +3,7 @@
 // Not here: what instructions compute (emit/lower.ts, emit/float.ts), the probe (emit/memory.ts), and everything rare, which is asked of the
 // TypeScript side (engine.ts): a fetch that the filter does not answer, an instruction without a line below or whose line gave up.
 //
-// Rows are addressed by bytes: a row's number times four is its place in the columns of words. Times are twice the tick, as stamps are.
+// Rows are addressed by bytes: a row's number times four is its place in the columns of words. Times are stamps (stampAt of a tick), which count as integers as they do as doubles: the bits are the same.
 import { PAGE_SIZE } from '#base';
 import { emitMissTest, emitRefillCall, emitStampAndHost, SLOT_MASK, SLOT_SHIFT, Slot, Value, accesses } from './emit/memory.ts';
 import { floatLowerings } from './emit/float.ts';
@@ -42,15 +42,15 @@ export const RegionExit = {
 export type RegionExit = (typeof RegionExit)[keyof typeof RegionExit];
 
 export const SIGNATURES = {
-  /** A region: twice the tick, and twice the tick where the budget ends. @returns RegionExit */
-  region: { params: [Type.F64, Type.F64], results: [Type.I32] },
+  /** A region: the time, and when the budget ends. @returns RegionExit */
+  region: { params: [Type.I64, Type.I64], results: [Type.I32] },
   /** A fetch. @returns the block's row, or below zero: trapped */
   fetch: { params: [Type.F64], results: [Type.I32] },
-  /** Decoding: host offset, twice the tick. @returns row, or below zero: the run stops before it */
+  /** Decoding: host offset, time. @returns row, or below zero: the run stops before it */
   find: { params: [Type.I32, Type.F64], results: [Type.I32] },
-  /** One instruction: row, twice its tick. @returns Outcome */
+  /** One instruction: row, its time. @returns Outcome */
   slow: { params: [Type.I32, Type.F64], results: [Type.I32] },
-  /** A region that has stopped another hotness.stopsAsked times: its number, twice the tick. */
+  /** A region that has stopped another hotness.stopsAsked times: its number, time. */
   restless: { params: [Type.I32, Type.F64], results: [] },
   /** A block that has become hot: row. */
   hot: { params: [Type.I32], results: [] },
@@ -71,7 +71,7 @@ export function emitInterpreter(layout: Layout, pages: number, hotness: Hotness 
   const region = module.type(SIGNATURES.region);
 
   const c = new Code(SIGNATURES.run);
-  const [tick, end, stampBase] = [c.local(Type.F64), c.local(Type.F64), c.local(Type.F64)];
+  const [tick, end, stampBase] = [c.local(Type.I64), c.local(Type.I64), c.local(Type.I64)];
   const [pc, page, address] = [c.local(Type.I64), c.local(Type.I64), c.local(Type.I64)];
   const pcLo = c.local(Type.I32), slot = c.local(Type.I32), stampAt = c.local(Type.I32), host = c.local(Type.I32);
   const start = c.local(Type.I32), count = c.local(Type.I32), counted = c.local(Type.I32), stop = c.local(Type.I32), k = c.local(Type.I32);
@@ -112,17 +112,17 @@ export function emitInterpreter(layout: Layout, pages: number, hotness: Hotness 
     c.op(Op.f64_add).mem(Mem.f64_store, layout.lookups + 8 * what);
   };
   const next = (label: Label): void => { c.br(label); };
-  /** Pushes twice the tick of the instruction at k. */
-  const stamp = (): void => { c.get(stampBase).get(k).i32(1).op(Op.i32_shr_u, Op.f64_convert_i32_s, Op.f64_add); };
+  /** Pushes the time of the instruction at k. */
+  const stamp = (): void => { c.get(stampBase).get(k).i32(1).op(Op.i32_shr_u, Op.i64_extend_i32_u, Op.i64_add); };
   const storePc = (): void => { c.i32(0).get(pc).mem(Mem.i64_store, layout.pc); };
   const slotOfPc = (table: number, mem: Mem): void => { c.get(slot).mem(mem, table); };
 
-  c.i32(0).mem(Mem.f64_load, layout.tick).set(tick);
-  c.i32(0).mem(Mem.f64_load, layout.end).set(end);
+  c.i32(0).mem(Mem.i64_load, layout.tick).set(tick);
+  c.i32(0).mem(Mem.i64_load, layout.end).set(end);
   c.i32(0).mem(Mem.i64_load, layout.pc).set(pc);
   const leave = c.block();
   const nextBlock = c.loop();
-  c.get(tick).get(end).op(Op.f64_ge).brIfSeldom(leave);
+  c.get(tick).get(end).op(Op.i64_ge_s).brIfSeldom(leave);
 
   // ---- Fetch.
   c.get(pc).op(Op.i32_wrap_i64).tee(pcLo).i32(SLOT_SHIFT).op(Op.i32_shr_u).i32(SLOT_MASK).op(Op.i32_and).set(slot);
@@ -142,7 +142,7 @@ export function emitInterpreter(layout: Layout, pages: number, hotness: Hotness 
   c.get(start).mem(Mem.i32_load, layout.tableRows);
   c.else();
   storePc();
-  c.get(host).get(tick).call(find).tee(start).i32(0).op(Op.i32_lt_s).brIfSeldom(leave);
+  c.get(host).get(tick).op(Op.f64_reinterpret_i64).call(find).tee(start).i32(0).op(Op.i32_lt_s).brIfSeldom(leave);
   c.get(start);
   c.end();
   c.i32(2).op(Op.i32_shl).tee(start).mem(Mem.i32_load, layout.operations - 4).set(count);
@@ -160,7 +160,7 @@ export function emitInterpreter(layout: Layout, pages: number, hotness: Hotness 
     c.get(outcome).i32(RegionExit.NoFuel).op(Op.i32_ne);
     c.if();
     setDouble(layout.entries.byteOffset, local(before), addDoubles(doubleAt(layout.entries.byteOffset, local(before)), double(1)))(c);
-    c.i32(0).mem(Mem.f64_load, layout.tick).set(tick);
+    c.i32(0).mem(Mem.i64_load, layout.tick).set(tick);
     c.i32(0).mem(Mem.i64_load, layout.pc).set(pc);
     c.get(outcome).i32(1).op(Op.i32_and).tee(isCold);
     c.if();
@@ -168,7 +168,7 @@ export function emitInterpreter(layout: Layout, pages: number, hotness: Hotness 
     and(wordAt(layout.stops.byteOffset, local(before)), numberOf(hotness.stopsAsked - 1))(c);
     c.op(Op.i32_eqz);
     c.if();
-    c.get(before).get(tick).call(restless);
+    c.get(before).get(tick).op(Op.f64_reinterpret_i64).call(restless);
     c.end();
     c.end();
     c.br(nextBlock);
@@ -188,7 +188,7 @@ export function emitInterpreter(layout: Layout, pages: number, hotness: Hotness 
   c.br(fetched);
   c.end();
   storePc();
-  c.get(tick).call(fetch).tee(start).i32(0).op(Op.i32_lt_s);
+  c.get(tick).op(Op.f64_reinterpret_i64).call(fetch).tee(start).i32(0).op(Op.i32_lt_s);
   c.brIfSeldom(leave);
   c.get(start).i32(2).op(Op.i32_shl).set(start);
   c.i32(0).mem(Mem.i32_load, layout.fetched.byteOffset).set(count);
@@ -199,12 +199,12 @@ export function emitInterpreter(layout: Layout, pages: number, hotness: Hotness 
   c.end();
 
   // ---- Go through the block.
-  c.get(tick).get(count).i32(1).op(Op.i32_shl, Op.f64_convert_i32_s, Op.f64_add).get(end).op(Op.f64_gt);
+  c.get(tick).get(count).i32(1).op(Op.i32_shl, Op.i64_extend_i32_u, Op.i64_add).get(end).op(Op.i64_gt_s);
   c.if();
-  c.get(end).get(tick).op(Op.f64_sub).f64(0.5).op(Op.f64_mul, Op.i32_trunc_f64_s).set(count);
+  c.get(end).get(tick).op(Op.i64_sub, Op.i32_wrap_i64).i32(1).op(Op.i32_shr_u).set(count);
   c.end();
   c.get(start).tee(k).get(count).i32(2).op(Op.i32_shl, Op.i32_add).set(stop);
-  c.get(tick).get(start).i32(1).op(Op.i32_shr_u, Op.f64_convert_i32_s, Op.f64_sub).set(stampBase);
+  c.get(tick).get(start).i32(1).op(Op.i32_shr_u, Op.i64_extend_i32_u, Op.i64_sub).set(stampBase);
   const jump = c.block();
   const blockEnd = c.block();
   const nextRow = c.loop();
@@ -317,13 +317,13 @@ export function emitInterpreter(layout: Layout, pages: number, hotness: Hotness 
   addTo(0, () => c.get(before).i32(1).op(Op.i32_add).get(counted).op(Op.i32_sub, Op.f64_convert_i32_s));
   c.get(stampAt);
   stamp();
-  c.mem(Mem.f64_store);
+  c.mem(Mem.i64_store);
   c.get(before).i32(1).op(Op.i32_add).set(counted);
   c.end();
   storePc();
   c.get(k).i32(2).op(Op.i32_shr_u);
   stamp();
-  c.call(slow).tee(outcome).i32(Outcome.Trap).op(Op.i32_eq);
+  c.op(Op.f64_reinterpret_i64).call(slow).tee(outcome).i32(Outcome.Trap).op(Op.i32_eq);
   c.if();
   stamp();
   c.set(tick);
@@ -350,14 +350,14 @@ export function emitInterpreter(layout: Layout, pages: number, hotness: Hotness 
   c.get(k).get(start).op(Op.i32_sub).i32(2).op(Op.i32_shr_u).tee(count).get(counted).op(Op.i32_gt_s);
   c.if();
   addTo(0, () => c.get(count).get(counted).op(Op.i32_sub, Op.f64_convert_i32_s));
-  c.get(stampAt).get(tick).get(count).i32(1).op(Op.i32_sub).i32(1).op(Op.i32_shl, Op.f64_convert_i32_s, Op.f64_add).mem(Mem.f64_store);
+  c.get(stampAt).get(tick).get(count).i32(1).op(Op.i32_sub).i32(1).op(Op.i32_shl, Op.i64_extend_i32_s, Op.i64_add).mem(Mem.i64_store);
   c.end();
-  c.get(tick).get(count).i32(1).op(Op.i32_shl, Op.f64_convert_i32_s, Op.f64_add).set(tick);
+  c.get(tick).get(count).i32(1).op(Op.i32_shl, Op.i64_extend_i32_u, Op.i64_add).set(tick);
   c.get(pc).get(delta).op(Op.i64_extend_i32_s, Op.i64_add).set(pc);
   c.br(nextBlock);
   c.end();
   c.end();
-  c.i32(0).get(tick).mem(Mem.f64_store, layout.tick);
+  c.i32(0).get(tick).mem(Mem.i64_store, layout.tick);
   storePc();
   module.add(c, 'run');
   return module.finish(pages);

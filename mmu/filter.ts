@@ -5,7 +5,7 @@
 // A slot is four words: [tag low, tag high, delta, stamp]. tag: the page's virtual address; delta: host offset minus low address half;
 // stamp: byte offset in the arena of the L1 entry's recency stamp (a double). An access hits when
 //   (vaLo & (0xfffff000 | (size - 1))) === tag low && vaHi === tag high      misaligned accesses fail the first test
-// and then does f64[stamp >>> 3] = tick * 2 and uses host offset (vaLo + delta) | 0.
+// and then does f64[stamp >>> 3] = stampAt(tick) and uses host offset (vaLo + delta) | 0.
 // The write filter has a page only if its D bit is set and no engine holds decoded instructions of its frame.
 import type { Arena } from './arena.ts';
 
@@ -13,6 +13,12 @@ export const FILTER_SLOTS = 1024;
 export const SLOT_WORDS = 4;
 /** A tag no access can match: bit 11 is set, and every mask above clears it. */
 export const EMPTY_TAG = -1;
+
+/** What an L1 entry is stamped with: twice the tick of the access, from here on, where doubles are the whole numbers: the bits of the stamp are those of
+ *  this plus twice the tick, too, and emitted code counts in 64-bit integers. The second page of a split access is stamped one more. */
+export const STAMP_BASE = 2 ** 52;
+export const stampAt = (tick: number): number => STAMP_BASE + 2 * tick;
+export const tickAt = (stamp: number): number => (stamp - STAMP_BASE) / 2;
 
 /** Index of a page's slot (its first word) in a filter table. */
 export const slotOf = (vaLo: number): number => ((vaLo >>> 12) & (FILTER_SLOTS - 1)) * SLOT_WORDS;

@@ -13,7 +13,7 @@ import { Count, Side, TlbCounters, reportOf } from './counters.ts';
 import type { TlbReport } from './counters.ts';
 import { LEAF_SIZES, ORDER_OF_SIZE } from './description.ts';
 import type { TlbDescription } from './description.ts';
-import { FILTER_SLOTS, Filter, SLOT_WORDS } from './filter.ts';
+import { FILTER_SLOTS, Filter, SLOT_WORDS, stampAt } from './filter.ts';
 import type { MissPlan, SecondLevel } from './plan.ts';
 import { StaleWatch } from './stale.ts';
 import type { StaleListener } from './stale.ts';
@@ -98,7 +98,7 @@ export class Mmu {
   readonly counters: TlbCounters;
   readonly description: TlbDescription;
   /** The engine's clock for recency stamps: it sets this before it calls lookup(), to instructions retired plus traps taken. An L1 entry
-   *  touched by the access is stamped 2 * tick; the second page of a split access 2 * tick + 1 (lookup's `second`). */
+   *  touched by the access is stamped stampAt(tick), or one more (lookup's `second`). */
   tick = 0;
   /** Where an access is from, for missesByPc: an engine that can attribute sets these before it calls lookup(). Halves of the pc. */
   pcHi = 0;
@@ -187,7 +187,7 @@ export class Mmu {
     const vpnLo = (vaHi << 20) | (vaLo >>> 12);
     const vpnHi = vaHi >> 12;
     const l1 = access === Access.Fetch ? this.l1i : this.l1d;
-    const stamp = this.tick * 2 + (second ? 1 : 0);
+    const stamp = stampAt(this.tick) + (second ? 1 : 0);
     let e = isCanonical(vaHi, this.signShift) ? l1.find(vpnLo, vpnHi, this.asid) : -1;
     const missed = e < 0;
     if (missed) {
@@ -638,7 +638,7 @@ export class Mmu {
   }
   /** What a touch from now on exceeds, by level, as CachedEntry tells time. @param tick of the next instruction */
   touchClocks(tick: number): { l1: number; l2: number; l2i: number } {
-    return { l1: tick * 2 - 1, l2: this.l2d?.touches ?? 0, l2i: this.l2i?.touches ?? 0 };
+    return { l1: stampAt(tick) - 1, l2: this.l2d?.touches ?? 0, l2i: this.l2i?.touches ?? 0 };
   }
 
   /** Cycles that look-ups have cost so far beyond an L1 hit: L2 hits, walks, PTE reads, each at the description's latencies. */

@@ -1,4 +1,5 @@
 // Where emitted code finds everything: byte offsets in the arena. Here: the columns that only emitted code has, and the places of those it shares.
+import { SLOT_WORDS } from '#mmu';
 import type { Arena, Mmu } from '#mmu';
 import type { Hart } from '../hart.ts';
 import type { BlockCache } from '../reference/block.ts';
@@ -7,7 +8,9 @@ import { KnownPages, knownBytes } from './known.ts';
 
 /** Regions that can stand translated at one time. */
 export const MAX_REGIONS = 1 << 14;
-const FIXED_BYTES = 20 * MAX_REGIONS + JUMP_BYTES + 4096;
+/** Accesses of a region that remember their page (jit/sites.ts). */
+export const MAX_SITES = 32;
+const FIXED_BYTES = 20 * MAX_REGIONS + JUMP_BYTES + 4 * SLOT_WORDS * MAX_SITES + 4096;
 /** Bytes of arena that a layout takes, an upper bound. */
 export const layoutBytes = (nrFrames: number): number => FIXED_BYTES + knownBytes(nrFrames);
 
@@ -33,8 +36,8 @@ export class Layout {
   readonly heat: number;
   readonly tableKeys: number;
   readonly tableRows: number;
-  /** Twice the tick: of the next instruction, and where to stop. Doubles, live. */
-  readonly ticks: Float64Array;
+  /** The stamp (stampAt) of the next instruction, and where to stop. Doubles, live. */
+  readonly stamps: Float64Array;
   /** What an asked-for fetch answers beside the row: instructions of the block to do, fetches of them already counted. */
   readonly fetched: Int32Array;
   /** What emit/refill.ts expects of the next miss: address of the last one, distance from the one before (64 bits each), misses until it looks ahead again.
@@ -42,6 +45,8 @@ export class Layout {
   readonly ahead: Int32Array;
   /** Pages of which it is known what stands behind L1. No part of the state. */
   readonly known: KnownPages;
+  /** Slots of what accesses in a region's loops remember. No part of the state. */
+  readonly sites: Int32Array;
   /** Where indirect jumps have gone. No part of the state. */
   readonly jumps: JumpTargets;
   /** How often each region has stopped for the interpreter. */
@@ -73,16 +78,17 @@ export class Layout {
     this.heat = blocks.heat.byteOffset;
     this.tableKeys = blocks.tableKeys.byteOffset;
     this.tableRows = blocks.tableRows.byteOffset;
-    this.ticks = arena.float64(2);
+    this.stamps = arena.float64(2);
     this.fetched = arena.int32(2);
     this.ahead = arena.int32(5);
     this.known = new KnownPages(arena, nrFrames);
+    this.sites = arena.int32(SLOT_WORDS * MAX_SITES);
     this.jumps = new JumpTargets(arena);
     this.stops = arena.int32(MAX_REGIONS);
     this.entries = arena.float64(MAX_REGIONS);
     this.exits = arena.float64(EXIT_CAUSES);
     this.regionPcs = arena.bigInt64(MAX_REGIONS);
   }
-  get tick(): number { return this.ticks.byteOffset; }
-  get end(): number { return this.ticks.byteOffset + 8; }
+  get tick(): number { return this.stamps.byteOffset; }
+  get end(): number { return this.stamps.byteOffset + 8; }
 }

@@ -11,8 +11,9 @@ import type { Code } from './wasm.ts';
 /** Bytes into a slot: tag, delta, stamp's place. */
 export const Slot = { Tag: 0, Delta: 8, Stamp: 12 } as const;
 /** Shift and mask that make a page's slot, in bytes, of an address's low half. */
-export const SLOT_SHIFT = 12 - Math.log2(SLOT_WORDS * 4);
-export const SLOT_MASK = (FILTER_SLOTS - 1) * SLOT_WORDS * 4;
+export const SLOT_BYTES = SLOT_WORDS * 4;
+export const SLOT_SHIFT = 12 - Math.log2(SLOT_BYTES);
+export const SLOT_MASK = (FILTER_SLOTS - 1) * SLOT_BYTES;
 
 /** Where the value of a load or store lives. */
 export const Value = { Integer: 0, Double: 1, Single: 2 } as const;
@@ -55,11 +56,11 @@ export function emitMissTest(code: Code, { table, address, slot }: Probe, lenByt
   code.get(address).i64(~4095 | (lenBytes - 1)).op(Op.i64_and);
   code.op(Op.i64_ne);
 }
-/** After a test that has not missed: stamps the entry, and leaves the host offset on the stack, i32. @param stamp pushes twice the tick, f64 */
+/** After a test that has not missed: stamps the entry, and leaves the host offset on the stack, i32. @param stamp pushes it, i64 */
 export function emitStampAndHost(code: Code, { table, address, slot }: Probe, stamp: () => void): void {
   code.get(slot).mem(Mem.i32_load, table + Slot.Stamp);
   stamp();
-  code.mem(Mem.f64_store);
+  code.mem(Mem.i64_store);
   code.get(address).op(Op.i32_wrap_i64).get(slot).mem(Mem.i32_load, table + Slot.Delta).op(Op.i32_add);
 }
 /** After a test that has missed: leaves 1 on the stack if the page is in the filter now, at the same slot; 0: ask somebody else. Misaligned accesses do that. */

@@ -1,7 +1,8 @@
 // Translated regions to be read: the guest's instructions, each with the WebAssembly that stands for it. Here: keeping the regions that hold one address,
 // and their text. Not here: what is printed around it (tools/dump-region.ts).
+import { MAX_SITES } from '../emit/layout.ts';
 import type { Layout } from '../emit/layout.ts';
-import { Slot } from '../emit/memory.ts';
+import { SLOT_BYTES, Slot } from '../emit/memory.ts';
 import { wasmText } from '../emit/text.ts';
 import { fName, show, xName } from '../isa/disasm.ts';
 import type { Form } from './cache.ts';
@@ -93,12 +94,13 @@ function textOf(translated: Translated, pc: bigint, layout: Layout): string[] {
 
 /** What stands at the byte offsets that loads and stores add to their address. */
 function placesIn(layout: Layout): Map<number, string> {
-  const places = new Map<number, string>([[layout.pc, 'pc'], [layout.fcsr, 'fcsr'], [layout.tick, 'twice the tick']]);
+  const places = new Map<number, string>([[layout.pc, 'pc'], [layout.fcsr, 'fcsr'], [layout.tick, 'time']]);
   for (let i = 0; i < 32; i++) {
     places.set(layout.registers + 8 * i, xName(i));
     places.set(layout.registers + 8 * (33 + i), fName(i));
   }
   ['fetches', 'loads', 'stores'].forEach((what, i) => places.set(layout.lookups + 8 * i, `count of ${what}`));
+  for (let i = 0; i < MAX_SITES; i++) for (const [field, at] of Object.entries(Slot)) places.set(layout.sites.byteOffset + SLOT_BYTES * i + at, `remembered page ${i}, ${field.toLowerCase()}`);
   for (const [name, table] of [['read', layout.read], ['write', layout.write], ['exec', layout.exec]] as const) {
     for (const [field, at] of Object.entries(Slot)) places.set(table + at, `${name} filter, ${field.toLowerCase()}`);
   }

@@ -5,7 +5,7 @@
 // Any access that the filter does not answer leaves the region, and the interpreter does that instruction whole: so no entry goes while the
 // region runs, precise faults need nothing more, and the page that is fetched from stays in the fetch filter.
 //
-// Counting. A local has twice the tick; what a straight path has retired since it was last brought up to date is known when emitting (`pending`)
+// Counting. A local has the time, as the bits of a stamp (stampAt): they count like an integer. What a straight path has retired since it was last brought up to date is known when emitting (`pending`)
 // and is added where paths meet, at loops and at ways out. Loads and stores are counted likewise, packed into one local. The fetched page's entry is
 // stamped when control leaves the page or the region, if something was fetched there since it came.
 import { PAGE_SIZE } from '#base';
@@ -66,7 +66,10 @@ class Translation implements Translated {
   private readonly status: number;
   private readonly address: number;
   private readonly slot: number;
-  /** Place of the stamp of the page that is fetched from; twice the tick when control came to it. */
+  /** Of the access: what a site knows of its page. */
+  private readonly delta: number;
+  private readonly dataStampAt: number;
+  /** Place of the stamp of the page that is fetched from; the time when control came to it. */
   private readonly stampAt: number;
   private readonly pageTick: number;
   private readonly fcsr: number;
@@ -76,7 +79,8 @@ class Translation implements Translated {
   private readonly written = { integers: new Set<number>(), floats: new Set<number>() };
   private readonly temporaries = new Map<string, number>();
 
-  private members: ReadonlyMap<number, Member> = new Map();
+  /** By node, accesses that share questions, by index of the row. */
+  private readonly members: ReadonlyMap<RegionNode, ReadonlyMap<number, Member>>;
   private readonly sites: Sites | null;
   private node!: RegionNode;
   private readonly groupLocals = new Map<Group, { readonly host: number; readonly stampAt: number }>();
@@ -91,25 +95,28 @@ class Translation implements Translated {
     this.layout = layout;
     this.places = places;
     const c = this.code;
-    this.tickBefore = c.local(Type.F64);
-    this.lastStart = c.local(Type.F64);
-    this.pageTick = c.local(Type.F64);
+    this.tickBefore = c.local(Type.I64);
+    this.lastStart = c.local(Type.I64);
+    this.pageTick = c.local(Type.I64);
     this.counts = c.local(Type.I64);
     this.pcOut = c.local(Type.I64);
     this.address = c.local(Type.I64);
     this.status = c.local(Type.I32);
     this.slot = c.local(Type.I32);
+    this.delta = c.local(Type.I32);
+    this.dataStampAt = c.local(Type.I32);
     this.stampAt = c.local(Type.I32);
     this.fcsr = c.local(Type.I32);
-    this.sites = refill === null ? new Sites(c, region) : null;
+    this.members = new Map(region.nodes.map((node) => [node, findGroups(node.rows, refill?.ways ?? Infinity)]));
+    this.sites = refill === null ? new Sites(layout.sites.byteOffset, region, (node, index) => this.asksWrite(node, index)) : null;
     this.findRegisters();
     this.emit();
   }
 
   localNames(): Map<number, string> {
-    const { tick, budgetEnd, tickBefore, lastStart, counts, pcOut, status, address, slot, stampAt, pageTick, fcsr } = this;
+    const { tick, budgetEnd, tickBefore, lastStart, counts, pcOut, status, address, slot, delta, dataStampAt, stampAt, pageTick, fcsr } = this;
     return new Map<number, string>([
-      ...Object.entries({ tick, budgetEnd, tickBefore, lastStart, counts, pcOut, status, address, slot, stampAt, pageTick, fcsr }).map(([name, local]) => [local, name] as const),
+      ...Object.entries({ tick, budgetEnd, tickBefore, lastStart, counts, pcOut, status, address, slot, delta, dataStampAt, stampAt, pageTick, fcsr }).map(([name, local]) => [local, name] as const),
       ...[...this.integers].map(([x, local]) => [local, xName(x)] as const),
       ...[...this.floats].map(([f, local]) => [local, fName(f)] as const),
     ]);
@@ -122,7 +129,7 @@ class Translation implements Translated {
     const { code: c, layout, region } = this;
     this.mark('entry');
     // The longest way to the next loop's head or out passes every instruction once.
-    c.get(this.budgetEnd).f64(2 * region.nrInstrs).op(Op.f64_sub).tee(this.lastStart).get(this.tick).op(Op.f64_lt);
+    c.get(this.budgetEnd).i64(2 * region.nrInstrs).op(Op.i64_sub).tee(this.lastStart).get(this.tick).op(Op.i64_lt_s);
     c.ifSeldom();
     c.i32(RegionExit.NoFuel).op(Op.return);
     c.end();
@@ -142,16 +149,16 @@ class Translation implements Translated {
     for (const f of this.written.floats) c.i32(0).get(this.floats.get(f)!).mem(Mem.f64_store, layout.registers + 8 * (f + 33));
     if (this.usesFcsr) c.i32(0).get(this.fcsr).mem(Mem.i32_store, layout.fcsr);
     c.i32(0).get(this.pcOut).mem(Mem.i64_store, layout.pc);
-    c.i32(0).get(this.tick).mem(Mem.f64_store, layout.tick);
+    c.i32(0).get(this.tick).mem(Mem.i64_store, layout.tick);
     const add = (what: number, push: () => void): void => {
       c.i32(0).i32(0).mem(Mem.f64_load, layout.lookups + 8 * what);
       push();
       c.op(Op.f64_add).mem(Mem.f64_store, layout.lookups + 8 * what);
     };
-    add(0, () => c.get(this.tick).get(this.tickBefore).op(Op.f64_sub).f64(0.5).op(Op.f64_mul));
+    add(0, () => c.get(this.tick).get(this.tickBefore).op(Op.i64_sub, Op.i32_wrap_i64).i32(1).op(Op.i32_shr_u, Op.f64_convert_i32_u));
     add(1, () => c.get(this.counts).op(Op.i32_wrap_i64, Op.f64_convert_i32_u));
     add(2, () => c.get(this.counts).i64(32).op(Op.i64_shr_u, Op.f64_convert_i64_u));
-    c.get(this.tick).get(this.pageTick).op(Op.f64_gt);
+    c.get(this.tick).get(this.pageTick).op(Op.i64_gt_s);
     c.ifSeldom();
     this.stampPage();
     c.end();
@@ -182,6 +189,13 @@ class Translation implements Translated {
     for (const f of this.floats.keys()) this.floats.set(f, this.code.local(Type.F64));
   }
 
+  /** Whether a row asks the write filter, or the read filter; null: none of them. */
+  private asksWrite(node: RegionNode, index: number): boolean | null {
+    const access = accesses.get(node.rows[index]!.d.op);
+    const member = this.members.get(node)!.get(index);
+    if (access === undefined || member?.isFirst === false) return null;
+    return member?.group.hasStore ?? access.isStore;
+  }
   private pcAt(offset: number): bigint {
     return BigInt.asIntN(64, this.headPc + BigInt(offset));
   }
@@ -190,7 +204,7 @@ class Translation implements Translated {
   }
   /** The last fetch was the one before `tick`. */
   private stampPage(): void {
-    this.code.get(this.stampAt).get(this.tick).f64(2).op(Op.f64_sub).mem(Mem.f64_store);
+    this.code.get(this.stampAt).get(this.tick).i64(2).op(Op.i64_sub).mem(Mem.i64_store);
   }
 
   // ---- Control
@@ -202,7 +216,7 @@ class Translation implements Translated {
     if (node.isLoop) {
       this.mark('loop');
       this.labels.set(node, c.loop());
-      c.get(this.tick).get(this.lastStart).op(Op.f64_gt);
+      c.get(this.tick).get(this.lastStart).op(Op.i64_gt_s);
       c.ifSeldom();
       this.leave(node.offset, RegionExit.Budget);
       c.end();
@@ -227,9 +241,9 @@ class Translation implements Translated {
     const { code: c } = this;
     const { rows, ending } = node;
     this.node = node;
-    this.members = findGroups(rows, this.refill?.ways ?? Infinity);
+    const members = this.members.get(node)!;
     rows.forEach((row, i) => {
-      if (i < rows.length - 1 || ending.kind === 'goto' || ending.kind === 'stop') this.emitRow(row, this.members.get(i));
+      if (i < rows.length - 1 || ending.kind === 'goto' || ending.kind === 'stop') this.emitRow(row, members.get(i));
     });
     const last = rows[rows.length - 1];
     if (ending.kind !== 'goto' && ending.kind !== 'stop') this.mark(last!);
@@ -306,7 +320,7 @@ class Translation implements Translated {
 
   private bringUpToDate(): void {
     const { code: c, pending } = this;
-    if (pending.instrs !== 0) c.get(this.tick).f64(2 * pending.instrs).op(Op.f64_add).set(this.tick);
+    if (pending.instrs !== 0) c.get(this.tick).i64(2 * pending.instrs).op(Op.i64_add).set(this.tick);
     const both = BigInt(pending.loads) + (BigInt(pending.stores) << 32n);
     if (both !== 0n) c.get(this.counts).i64(both).op(Op.i64_add).set(this.counts);
     this.pending = { instrs: 0, loads: 0, stores: 0 };
@@ -389,10 +403,10 @@ class Translation implements Translated {
     this.pending.instrs++;
   }
 
-  /** Twice the tick of the instruction that comes. */
+  /** The time of the instruction that comes. */
   private pushStamp(): void {
     this.code.get(this.tick);
-    if (this.pending.instrs !== 0) this.code.f64(2 * this.pending.instrs).op(Op.f64_add);
+    if (this.pending.instrs !== 0) this.code.i64(2 * this.pending.instrs).op(Op.i64_add);
   }
   private emitAccess(row: Row, access: Access): void {
     const { isStore, lenBytes } = access;
@@ -406,10 +420,10 @@ class Translation implements Translated {
     const site = this.sites?.of(this.node, row, isStore) ?? null;
     if (site !== null) {
       this.emitRecall(row, site, probe.table, lenBytes, () => {});
-      c.get(site.stampAt);
+      c.get(this.dataStampAt);
       stamp();
-      c.mem(Mem.f64_store);
-      c.get(this.address).op(Op.i32_wrap_i64).get(site.delta).op(Op.i32_add);
+      c.mem(Mem.i64_store);
+      c.get(this.address).op(Op.i32_wrap_i64).get(this.delta).op(Op.i32_add);
       this.emitTransfer(row, access);
       return;
     }
@@ -432,12 +446,12 @@ class Translation implements Translated {
     if (this.refill !== null) c.end();
     c.end();
   }
-  /** Sees to it that a site remembers the page of the address; leaves if the filter has it not. @param orToo pushes a further reason to ask the filter, or-ed */
+  /** Sees to it that a site remembers the page of the address, of which delta and dataStampAt are set; leaves if the filter has it not. @param orToo pushes a further reason to ask the filter, or-ed */
   private emitRecall(row: Row, site: Site, table: number, lenBytes: number, orToo: () => void): void {
     const { code: c, address, slot } = this;
     const pushTag = (): void => { c.get(address).i64(~4095 | (lenBytes - 1)).op(Op.i64_and); };
     pushTag();
-    c.get(site.tag).op(Op.i64_ne);
+    c.i32(0).mem(Mem.i64_load, site.tag).op(Op.i64_ne);
     orToo();
     c.ifSeldom();
     emitMissTest(c, { table, address, slot }, lenBytes);
@@ -445,10 +459,14 @@ class Translation implements Translated {
     c.ifSeldom();
     this.leave(row.offset, RegionExit.Missed);
     c.end();
+    c.i32(0);
     pushTag();
-    c.set(site.tag);
-    c.get(slot).mem(Mem.i32_load, table + Slot.Delta).set(site.delta);
-    c.get(slot).mem(Mem.i32_load, table + Slot.Stamp).set(site.stampAt);
+    c.mem(Mem.i64_store, site.tag);
+    c.i32(0).get(slot).mem(Mem.i32_load, table + Slot.Delta).tee(this.delta).mem(Mem.i32_store, site.delta);
+    c.i32(0).get(slot).mem(Mem.i32_load, table + Slot.Stamp).tee(this.dataStampAt).mem(Mem.i32_store, site.stampAt);
+    c.else();
+    c.i32(0).mem(Mem.i32_load, site.delta).set(this.delta);
+    c.i32(0).mem(Mem.i32_load, site.stampAt).set(this.dataStampAt);
     c.end();
   }
 
@@ -471,8 +489,8 @@ class Translation implements Translated {
       const site = this.sites?.of(this.node, row, group.hasStore) ?? null;
       if (site !== null) {
         this.emitRecall(row, site, probe.table, group.alignment, orStraddles);
-        c.get(site.stampAt).set(known.stampAt);
-        c.get(this.address).op(Op.i32_wrap_i64).get(site.delta).op(Op.i32_add).set(known.host);
+        c.get(this.dataStampAt).set(known.stampAt);
+        c.get(this.address).op(Op.i32_wrap_i64).get(this.delta).op(Op.i32_add).set(known.host);
       } else {
         if (this.refill === null) {
           emitMissTest(c, probe, group.alignment);
@@ -497,7 +515,7 @@ class Translation implements Translated {
     if (stamps) {
       c.get(known.stampAt);
       this.pushStamp();
-      c.mem(Mem.f64_store);
+      c.mem(Mem.i64_store);
     }
     c.get(known.host);
     this.emitTransfer(row, access, offset);

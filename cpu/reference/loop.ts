@@ -11,7 +11,7 @@
 // Numbers in run() are literals because V8 makes a jump table of nothing else, and folds nothing else into code that it compiles while the loop is
 // running. Cases are the ops of isa/table.ts: test/cpu/table.test.ts holds the names behind them against it. An operation is unpacked as
 // block.ts's Packed says; (address >>> 10) & 0xffc is filter.ts's slotOf.
-import { Access, NO_HOST } from '#mmu';
+import { Access, NO_HOST, stampAt } from '#mmu';
 import type { Mmu, Ram } from '#mmu';
 import type { Clocks } from '../csr.ts';
 import type { Hart } from '../hart.ts';
@@ -106,7 +106,7 @@ export class ReferenceEngine implements Core {
         if (counted === 0) {
           if (stopsBefore(this, pcHi, pcLo, tick, first)) break;
           lookups[0 /* Access.Fetch */]!++;
-          f64[stamp] = 2 * tick;
+          f64[stamp] = stampAt(tick);
           counted = 1;
         }
         start = fetchStraddling(this, host, pcHi, pcLo, tick);
@@ -126,7 +126,7 @@ export class ReferenceEngine implements Core {
 
       // ---- Go through the block. `k` is the row; `delta` will be the way to the next pc.
       const end = start + count;
-      const stampBase = 2 * (tick - start);  // the instruction at k has the stamp 2 * its tick = stampBase + 2 * k
+      const stampBase = stampAt(tick - start); // the instruction at k has the stamp stampBase + 2 * k
       let k = start;
       let delta;
       walk: {
@@ -316,7 +316,7 @@ export class ReferenceEngine implements Core {
           const before = k - start;
           if (before >= counted) {
             lookups[0 /* Access.Fetch */]! += before + 1 - counted;
-            f64[stamp] = 2 * (tick + before);
+            f64[stamp] = stampAt(tick + before);
             counted = before + 1;
           }
           mmu.tick = tick + before;
@@ -341,7 +341,7 @@ export class ReferenceEngine implements Core {
       const done = k - start;
       if (done > counted) {
         lookups[0 /* Access.Fetch */]! += done - counted;
-        f64[stamp] = 2 * (tick + done - 1);
+        f64[stamp] = stampAt(tick + done - 1);
       }
       tick += done;
       left -= done;

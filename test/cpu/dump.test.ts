@@ -54,7 +54,7 @@ test('a region is told with what it covers, how often it was entered, and its co
   const at = lines.indexOf('1008: add a2,a2,a1');
   expect(lines.slice(at, at + 5)).toEqual(['1008: add a2,a2,a1', 'local.get $a2', 'local.get $a1', 'i64.add', 'local.set $a2']);
   expect(lines.filter((line) => /^[0-9a-f]+: /.test(line))).toEqual(['1004: ld a1,8(s0)', '1008: add a2,a2,a1', '100c: addi a0,a0,-1', '1010: bnez a0,0x1004']);
-  for (const expected of [/read filter, tag$/, /read filter, delta$/, /;; a2$/, /count of loads$/, /^loop$/]) expect(lines.some((line) => expected.test(line)), `${expected}`).toBe(true);
+  for (const expected of [/remembered page 0, tag$/, /read filter, tag$/, /read filter, delta$/, /;; a2$/, /count of loads$/, /^loop$/]) expect(lines.some((line) => expected.test(line)), `${expected}`).toBe(true);
 
   // Its bytes change: what was made of them is still told, as dropped.
   rig.write(0x1008, new Uint8Array(4));

@@ -3,7 +3,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { StateHash, asAsid, asPfn, highHalf, lowHalf } from '#base';
-import { Access, Guard, NO_HOST, Privilege, Pte, presets, slotOf, withCoalescing } from '#mmu';
+import { Access, Guard, NO_HOST, Privilege, Pte, presets, slotOf, stampAt, withCoalescing } from '#mmu';
 import type { CoalescingName, TlbDescription } from '#mmu';
 import { LEAF, rigWith } from '../support/mmu-rig.ts';
 import type { Rig } from '../support/mmu-rig.ts';
@@ -16,7 +16,7 @@ function fastAccess(rig: Rig, va: number, kind: Access, size: number, second: bo
   const slot = slotOf(lo);
   if ((lo & (0xfffff000 | (size - 1))) === table[slot] && hi === table[slot + 1]) {
     mmu.counters.lookups[kind]!++;
-    rig.ram.arena.f64[table[slot + 3]! >>> 3] = mmu.tick * 2 + (second ? 1 : 0);
+    rig.ram.arena.f64[table[slot + 3]! >>> 3] = stampAt(mmu.tick) + (second ? 1 : 0);
     hits.n++;
     return (lo + table[slot + 2]!) | 0;
   }

@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { StateHash, asAsid, asPfn, highHalf, lowHalf, toNumber } from '#base';
-import { Access, NO_HOST, Pte, presets, slotOf, withCoalescing } from '#mmu';
+import { Access, NO_HOST, Pte, presets, slotOf, stampAt, withCoalescing } from '#mmu';
 import type { StaleUse, TlbDescription } from '#mmu';
 import { LEAF, rigWith } from '../support/mmu-rig.ts';
 import type { Rig } from '../support/mmu-rig.ts';
@@ -146,7 +146,7 @@ function play(w: Watched, script: readonly Op[], viaFilter: boolean): { wrong: n
       rig.mmu.tick++;
       if (viaFilter && (lowHalf(va) & ~4095) === table[slot] && highHalf(va) === table[slot + 1]) {
         rig.mmu.counters.lookups[kind]!++;
-        rig.ram.arena.f64[table[slot + 3]! >>> 3] = rig.mmu.tick * 2;
+        rig.ram.arena.f64[table[slot + 3]! >>> 3] = stampAt(rig.mmu.tick);
         at = (lowHalf(va) + table[slot + 2]!) | 0;
       } else at = rig.mmu.lookup(highHalf(va), lowHalf(va), kind);
       if (at === NO_HOST) continue;

@@ -183,7 +183,28 @@ export class ProgramMaker {
   }
   private call(entries: readonly number[]): void {
     if (entries.length === 0) return;
-    this.put('jal', { rd: this.pick(Use.links), imm: this.pick(entries) - this.lenBytes });
+    const to = this.pick(entries) - this.lenBytes, or = this.pick(entries) - this.lenBytes;
+    const link = this.pick(Use.links);
+    switch (this.random.below(5)) {
+      case 0: this.farJump(link, link, to); return;
+      case 1: this.farJump(this.pick([0, 0, link]), 6, to); return;
+      case 2: case 3: if (Math.abs(to) < 2048 && Math.abs(or - to) < 2048) { this.eitherCall(link, to, or); return; }
+    }
+    this.put('jal', { rd: link, imm: to });
+  }
+  private farJump(rd: number, base: number, to: number): void {
+    const high = (to + 2048) & -4096;
+    this.put('auipc', { rd: base, imm: high });
+    this.put('jalr', { rd, rs1: base, imm: to - high });
+  }
+  /** Through a register, to one of two places. */
+  private eitherCall(link: number, to: number, or: number): void {
+    this.put('auipc', { rd: 6, imm: 0 });
+    this.put('slli', { rd: 7, rs1: this.pick([...Use.free, ...Use.counters]), imm: 63 });
+    this.put('srai', { ...this.twice(7), imm: 63 });
+    this.put('andi', { ...this.twice(7), imm: or - to });
+    this.put('add', { rd: 6, rs1: 6, rs2: 7 });
+    this.put('jalr', { rd: link, rs1: 6, imm: to });
   }
   /** Copies a word of the code over another, through the writable view; not always with a fence, which this hart does not need. */
   private copyCode(lenBytes: number): void {
