@@ -23,7 +23,7 @@ export interface Hotness {
   readonly maxBytes: number;
 }
 
-export const DEFAULT_HOTNESS: Hotness = { blockStarts: 200, batch: 12, patienceInstrs: 300_000, stopsAsked: 1024, calmInstrs: 1000, workShare: 0.15, workInAdvance: 30e6, maxBytes: 16e6 };
+export const DEFAULT_HOTNESS: Hotness = { blockStarts: 1000, batch: 12, patienceInstrs: 300_000, stopsAsked: 1024, calmInstrs: 1000, workShare: 0.15, workInAdvance: 30e6, maxBytes: 16e6 };
 /** Everything at once: for tests. */
 export const EAGER: Hotness = { blockStarts: 2, batch: 1, patienceInstrs: 0, stopsAsked: 16, calmInstrs: 1000, workShare: 0, workInAdvance: Infinity, maxBytes: Infinity };
 

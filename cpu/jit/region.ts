@@ -11,7 +11,7 @@ import { opOf } from '../isa/table.ts';
 import { isTranslated } from './translated.ts';
 
 /** Instructions in a region, a callee's body inlined again counted again. TurboFan's time grows faster than a function does. */
-export const MAX_REGION_INSTRS = 400;
+export const MAX_REGION_INSTRS = 300;
 const MAX_DEPTH = 2;
 /** Instructions of a callee that is inlined. Two ways out and in again cost what some tens of them do, and each place that calls it has it compiled again. */
 const MAX_INLINED_INSTRS = 64;

@@ -4,10 +4,14 @@ import { spawnSync } from 'node:child_process';
 import { afterAll, describe, expect, test } from 'vitest';
 import { StateHash } from '#base';
 import { DEFAULT_HOTNESS, translationWork } from '#cpu';
+import { MAX_REGION_INSTRS } from '#cpu/jit/region.ts';
 import type { EngineName, Hotness } from '#cpu';
 import { bundle, scratch } from '../support/cli.ts';
 import { manyFunctions, rewriter, rewriterAnswer } from '../support/code-guests.ts';
 import { startGuest } from '../support/kernel-rig.ts';
+
+/** Calls after which a function is translated. */
+const HOT = DEFAULT_HOTNESS.blockStarts;
 
 function run(elf: Uint8Array, engine: EngineName, hotness: Partial<Hotness> = {}) {
   const { kernel, machine, run: go } = startGuest([], { files: { '/guest': elf }, ramBytes: 32 << 20, engine, hotness: { ...DEFAULT_HOTNESS, ...hotness } });
@@ -18,7 +22,7 @@ function run(elf: Uint8Array, engine: EngineName, hotness: Partial<Hotness> = {}
 }
 
 describe('functions that are hot for a moment, one after the other', () => {
-  const elf = manyFunctions({ lenBytes: 2 ** 19, instrs: 100, iterations: 250, rounds: 1 });
+  const elf = manyFunctions({ lenBytes: 2 ** 19, instrs: 100, iterations: 1.25 * HOT, rounds: 1 });
   const expected = run(elf, 'interp').state;
 
   test('get no more work than their share of what has been run, and some are refused', () => {
@@ -28,7 +32,7 @@ describe('functions that are hot for a moment, one after the other', () => {
     const work = regions * translationWork(0) + translated * (translationWork(1) - translationWork(0));
     expect(regions).toBeGreaterThan(20);
     expect(refused).toBeGreaterThan(500);
-    expect(work).toBeLessThan(1e6 + 0.1 * instrs + DEFAULT_HOTNESS.batch * translationWork(400));
+    expect(work).toBeLessThan(1e6 + 0.1 * instrs + DEFAULT_HOTNESS.batch * translationWork(MAX_REGION_INSTRS));
     expect(state).toBe(expected);
   });
   test('are dropped again, the oldest first, when they are more than may stand', () => {
@@ -50,7 +54,7 @@ describe('functions that are hot for a moment, one after the other', () => {
 });
 
 describe.each([true, false])('a program that changes its functions before each call (fence.i: %s)', (fences) => {
-  const what = { pages: 5, iterations: 450, rounds: 300, fences };
+  const what = { pages: 5, iterations: 2.25 * HOT, rounds: 300, fences };
   const elf = rewriter(what);
 
   test('runs what it wrote, and its pages are given up after a few translations', () => {
@@ -76,15 +80,15 @@ describe.runIf(process.env['QUIRE_TRANSLATOR_LONG'] !== undefined)('at full size
   afterAll(() => files.remove());
   const MIB = 2 ** 20;
   test.each<[string, () => Uint8Array]>([
-    ['20 MiB of code, functions of 100 instructions', () => manyFunctions({ lenBytes: 20 * MIB, instrs: 100, iterations: 250, rounds: 1 })],
-    ['20 MiB of code, functions of 20 instructions', () => manyFunctions({ lenBytes: 20 * MIB, instrs: 20, iterations: 400, rounds: 1 })],
-    ['20 MiB of code, functions of 1000 instructions', () => manyFunctions({ lenBytes: 20 * MIB, instrs: 1000, iterations: 210, rounds: 1 })],
+    ['20 MiB of code, functions of 100 instructions', () => manyFunctions({ lenBytes: 20 * MIB, instrs: 100, iterations: 1.25 * HOT, rounds: 1 })],
+    ['20 MiB of code, functions of 20 instructions', () => manyFunctions({ lenBytes: 20 * MIB, instrs: 20, iterations: 2 * HOT, rounds: 1 })],
+    ['20 MiB of code, functions of 1000 instructions', () => manyFunctions({ lenBytes: 20 * MIB, instrs: 1000, iterations: 1.05 * HOT, rounds: 1 })],
     ['20 MiB of code, called eight times', () => manyFunctions({ lenBytes: 20 * MIB, instrs: 100, iterations: 2, rounds: 8 })],
-    ['1 MiB of code, hot all the time', () => manyFunctions({ lenBytes: MIB, instrs: 390, iterations: 250, rounds: 20 })],
-    ['a page rewritten 200,000 times with fence.i', () => rewriter({ pages: 1, iterations: 300, rounds: 200_000, fences: true })],
-    ['a page rewritten 200,000 times without', () => rewriter({ pages: 1, iterations: 300, rounds: 200_000, fences: false })],
+    ['1 MiB of code, hot all the time', () => manyFunctions({ lenBytes: MIB, instrs: 390, iterations: 1.25 * HOT, rounds: 20 })],
+    ['a page rewritten 50,000 times with fence.i', () => rewriter({ pages: 1, iterations: 1.5 * HOT, rounds: 50_000, fences: true })],
+    ['a page rewritten 50,000 times without', () => rewriter({ pages: 1, iterations: 1.5 * HOT, rounds: 50_000, fences: false })],
     ['a page rewritten a million times', () => rewriter({ pages: 1, iterations: 3, rounds: 1_000_000, fences: true })],
-    ['200 pages, each rewritten a thousand times', () => rewriter({ pages: 200, iterations: 300, rounds: 1000, fences: true })],
+    ['200 pages, each rewritten a thousand times', () => rewriter({ pages: 200, iterations: 1.5 * HOT, rounds: 1000, fences: true })],
   ])('%s', (name, make) => {
     const path = files.file('guest', make());
     const measure = (engine: EngineName): { cpuSeconds: number; megabytes: number } => {
