@@ -244,7 +244,7 @@ export class Mmu {
     this.second?.settle();
     const { unsettled, counters: c } = this;
     if ((unsettled[0]! | unsettled[1]! | unsettled[2]! | unsettled[3]!) === 0) return;
-    for (const access of [Access.Load, Access.Store]) {
+    for (let access = Access.Load; access <= Access.Store; access++) {
       const hits = unsettled[access - 1]!;
       const walks = unsettled[access + 1]!;
       if (hits + walks === 0) continue;
@@ -263,7 +263,7 @@ export class Mmu {
     }
     c.add(Count.PteReads, unsettled[4]!);
     c.readsByLevel[1]! += unsettled[4]!;
-    unsettled.fill(0);
+    for (let i = 0; i < unsettled.length; i++) unsettled[i] = 0;
   }
   /** Brings plan().state up to date: to be called before such an engine runs. Nobody may be watching look-ups. */
   publish(): void {

@@ -544,7 +544,7 @@ export class TlbLevel {
     return collateral;
   }
   private fenced(e: number, p: number, lo: number, hi: number, page: number, asid: number | null): boolean {
-    return this.probe[e] === p && this.tagLo[e] === lo && this.tagHi[e] === hi && ((this.pages[e]! >> page) & 1) !== 0
+    return this.tagLo[e] === lo && this.probe[e] === p && this.tagHi[e] === hi && ((this.pages[e]! >> page) & 1) !== 0
       && (asid === null || this.asid[e] === asid);
   }
   /** sfence.vma without an address. @param asid null: everything; else that space's entries, not the global ones */

@@ -231,7 +231,9 @@ export class BlockCache {
 
   /** Drops what somebody other than the hart wrote to since the last call (ram.dirtyCode). */
   drain(): void {
-    for (const frame of this.ram.dirtyCode) this.dropFrame(frame, true);
-    this.ram.dirtyCode.length = 0;
+    const { dirtyCode } = this.ram;
+    if (dirtyCode.length === 0) return; // setting a length is a call, and this is asked at each run
+    for (const frame of dirtyCode) this.dropFrame(frame, true);
+    dirtyCode.length = 0;
   }
 }
