@@ -5,7 +5,8 @@
 // what is hottest asks oftenest, and gets its turn.
 
 export interface Hotness {
-  /** How often a block begins in the interpreter before it is wished for: a region costs what some tens of thousands of interpreted instructions do. */
+  /** How often a block begins in the interpreter before it is wished for. To make a region of a hundred instructions costs what some tens of thousands of
+   *  interpreted ones do, and the host's compiler, once it takes the region up (some 50 microseconds an instruction), what a million do. */
   readonly blockStarts: number;
   /** Wishes that make a batch: a module for each region would cost a hundred times the memory. */
   readonly batch: number;
