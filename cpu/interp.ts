@@ -3,7 +3,8 @@
 // Not here: what instructions compute (emit/lower.ts, emit/float.ts), the probe (emit/memory.ts), and everything rare, which is asked of the
 // TypeScript side (engine.ts): a fetch that the filter does not answer, an instruction without a line below or whose line gave up.
 //
-// Rows are addressed by bytes: a row's number times four is its place in the columns of words. Times are stamps (stampAt of a tick), which count as integers as they do as doubles: the bits are the same.
+// Rows are addressed by bytes: a row's number times four is its place in the columns of words. Times are stamps (stampAt of a tick), which count as integers
+// as they do as doubles: the bits are the same.
 import { PAGE_SIZE } from '#base';
 import { emitMissTest, emitRefillCall, emitStampAndHost, SLOT_MASK, SLOT_SHIFT, Slot, Value, accesses } from './emit/memory.ts';
 import { floatLowerings } from './emit/float.ts';

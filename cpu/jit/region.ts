@@ -4,8 +4,8 @@
 // Places are byte offsets from the head's pc. A node is a straight run in one page. A callee that is inlined gets nodes of its own for each place it is
 // called from (its *context*: where it returns to), so that its return is a jump within the region if x1 holds what the call left there.
 // Indirect calls and jumps are compared with where they have gone before, in turn; that is followed like a direct one.
-// What is not followed leaves the region: indirect jumps to elsewhere, pages that the fetch filter does not show, instructions without a lowering, whatever is beyond
-// the limits, and retreating edges that are no loops (they would make the graph irreducible; their target becomes a head of its own when it is hot).
+// What is not followed leaves the region: indirect jumps to elsewhere, pages that the fetch filter does not show, instructions without a lowering, whatever
+// is beyond the limits, and retreating edges that are no loops (they would make the graph irreducible; their target becomes a head of its own when it is hot).
 import type { Decoded } from '../isa/decode.ts';
 import { opOf } from '../isa/table.ts';
 import { isTranslated } from './translated.ts';

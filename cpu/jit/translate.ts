@@ -5,9 +5,9 @@
 // Any access that the filter does not answer leaves the region, and the interpreter does that instruction whole: so no entry goes while the
 // region runs, precise faults need nothing more, and the page that is fetched from stays in the fetch filter.
 //
-// Counting. A local has the time, as the bits of a stamp (stampAt): they count like an integer. What a straight path has retired since it was last brought up to date is known when emitting (`pending`)
-// and is added where paths meet, at loops and at ways out. Loads and stores are counted likewise, packed into one local. The fetched page's entry is
-// stamped when control leaves the page or the region, if something was fetched there since it came.
+// Counting. A local has the time, as the bits of a stamp (stampAt): they count like an integer. What a straight path has retired since it was last
+// brought up to date is known when emitting (`pending`) and is added where paths meet, at loops and at ways out. Loads and stores are counted likewise,
+// packed into one local. The fetched page's entry is stamped when control leaves the page or the region, if something was fetched there since it came.
 import { PAGE_SIZE } from '#base';
 import type { Layout } from '../emit/layout.ts';
 import { accesses, emitMissTest, emitRefillCall, emitStampAndHost, SLOT_MASK, SLOT_SHIFT, Slot, Value } from '../emit/memory.ts';
