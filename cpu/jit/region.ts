@@ -96,7 +96,8 @@ const AUIPC = opOf('auipc'), JALR = opOf('jalr');
 function farTarget(rows: readonly Row[]): number | null {
   const jump = rows[rows.length - 1]!, base = rows[rows.length - 2];
   if (jump.d.op !== JALR || base?.d.op !== AUIPC || base.d.rd !== jump.d.rs1 || base.d.rd === 0) return null;
-  return (base.offset + base.d.imm + jump.d.imm) & ~1;
+  const to = base.offset + base.d.imm + jump.d.imm;
+  return Math.abs(to) < 2 ** 31 ? to & ~1 : null; // further than offsets reach
 }
 
 class Builder {

@@ -88,3 +88,20 @@ test('a callee of many instructions keeps a region of its own', () => {
   expect(isIn(ranges, CODE + 8)).toBe(true);
   expect(isIn(ranges, FAR)).toBe(false);
 });
+
+test('a jump that is two gigabytes away goes there', () => {
+  const BACK = 0x900;
+  const ends = (['jit', 'reference'] as const).map((engine) => {
+    const rig = hartRig({ engine });
+    rig.code(CODE + BACK, ['addi t0,t0,-1', `bne t0,zero,${-BACK - 4}`, 'auipc t1,524287', 'jalr ra,2047(t1)']);
+    rig.code(CODE, ['addi t2,t2,-1', 'blt zero,t2,-4', `jal zero,${BACK - 8}`]); // hot first, so that the region begins here
+    rig.set({ t0: 100, t2: 10 });
+    for (let left = 200; left > 0; left--) {
+      const ended = rig.run(50);
+      if (ended !== 'budget') return ended;
+    }
+    return 'no end';
+  });
+  expect(ends[1]).toBe(`fetch page fault at 0x${(CODE + BACK + 8 + 0x7fff_f000 + 2046).toString(16)}, pc 0x${(CODE + BACK + 8 + 0x7fff_f000 + 2046).toString(16)}`);
+  expect(ends[0]).toBe(ends[1]);
+});
