@@ -72,7 +72,7 @@ export class EmittedEngine implements Core {
     const { first, ways } = basePages(plan);
     const missLater = (vpnLo: number, vpnHi: number, isStore: number): void => mmu.missLater((vpnHi << 12) | (vpnLo >>> 20), vpnLo << 12, isStore === 0 ? Access.Load : Access.Store);
     const { refill, settle } = instantiate(compile(emitRefill(plan, layout, ram, pages)), { memory: ram.arena.memory, missLater }) as { refill: unknown; settle: () => void };
-    mmu.second = {
+    mmu.deferred = {
       settle: () => { if (known.nrNoted !== 0) settle(); },
       forget: () => { known.forget(); },
       filled: (vpnLo, vpnHi, entry) => { known.noteWay(vpnLo, vpnHi, (entry - first) % ways); },

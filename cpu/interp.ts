@@ -11,6 +11,7 @@ import { floatLowerings } from './emit/float.ts';
 import type { FloatOperands } from './emit/float.ts';
 import { add, addDoubles, and, apply, double, doubleAt, local, setDouble, setWord, word as numberOf, wordAt } from './emit/expr.ts';
 import { emitNoteJump } from './emit/jumps.ts';
+import type { Expr } from './emit/expr.ts';
 import type { Layout } from './emit/layout.ts';
 import { conditions, lowerings } from './emit/lower.ts';
 import { REFILL } from './emit/refill.ts';
@@ -294,7 +295,8 @@ export function emitInterpreter(layout: Layout, pages: number, hotness: Hotness 
     c.op(Op.i64_add).i64(-2).op(Op.i64_and).set(address);
     link();
     if (hotness !== null) {
-      emitNoteJump(c, layout.jumps, (code) => { code.get(pcLo).get(k).i32(1).op(Op.i32_shr_u).mem(Mem.i32_load16_u, layout.starts).op(Op.i32_add); }, apply(Op.i32_wrap_i64)(local(address)));
+      const ownPc: Expr = (code) => { code.get(pcLo).get(k).i32(1).op(Op.i32_shr_u).mem(Mem.i32_load16_u, layout.starts).op(Op.i32_add); };
+      emitNoteJump(c, layout.jumps, ownPc, apply(Op.i32_wrap_i64)(local(address)));
     }
     c.get(address).set(pc).i32(0).set(delta);
     taken();

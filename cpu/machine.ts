@@ -83,7 +83,7 @@ export class Machine implements Clocks {
   lastPc = 0;
   private readonly engine: ReferenceEngine | EmittedEngine;
   /** The engine, and what knows images: caches, for whoever copies the objects of the machine. */
-  get caches(): readonly object[] { return [this.arena, this.arena.buffer, this.engine, this.imaging, this.ram.dirtyCode, ...(this.mmu.second === null ? [] : [this.mmu.second])]; }
+  get caches(): readonly object[] { return [this.arena, this.arena.buffer, this.engine, this.imaging, this.ram.dirtyCode, ...(this.mmu.deferred === null ? [] : [this.mmu.deferred])]; }
   private readonly imaging: Imaging;
   readonly timebaseHz: number;
   private readonly cyclesPerTick: number;

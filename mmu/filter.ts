@@ -6,7 +6,7 @@
 // stamp: byte offset in the arena of the L1 entry's recency stamp (a double). An access hits when
 //   (vaLo & (0xfffff000 | (size - 1))) === tag low && vaHi === tag high      misaligned accesses fail the first test
 // and then does f64[stamp >>> 3] = stampAt(tick) and uses host offset (vaLo + delta) | 0.
-// The write filter has a page only if its D bit is set and no engine holds decoded instructions of its frame.
+// The write filter has a page only if its D bit is set and nobody has to hear of stores to its frame (Ram.guards).
 import type { Arena } from './arena.ts';
 
 export const FILTER_SLOTS = 1024;

@@ -14,7 +14,7 @@ import type { TlbReport } from './counters.ts';
 import { LEAF_SIZES, ORDER_OF_SIZE } from './description.ts';
 import type { TlbDescription } from './description.ts';
 import { FILTER_SLOTS, Filter, SLOT_WORDS, stampAt } from './filter.ts';
-import type { MissPlan, SecondLevel } from './plan.ts';
+import type { MissPlan, DeferredMisses } from './plan.ts';
 import { StaleWatch } from './stale.ts';
 import type { StaleListener } from './stale.ts';
 import { Pte, SatpMode, levelsOf } from './pte.ts';
@@ -91,6 +91,9 @@ export function mmuBytes(d: TlbDescription): number {
   return 3 * FILTER_SLOTS * SLOT_WORDS * 4 + pwc + levels.reduce((n, l) => n + (l === null ? 0 : levelBytes(l)), 0) + 16384;
 }
 
+/** Words of MissPlan.state. */
+const Published = { IsOn: 0, SignShift: 1, Asid: 2, MayLoad: 3, MayStore: 4, MayLearn: 5 } as const;
+
 export class Mmu {
   readonly ram: Ram;
   readonly filter: Filter;
@@ -116,7 +119,7 @@ export class Mmu {
   stale: StaleWatch | null = null;
 
   /** Of an engine that does common misses itself: what it has left to do. null: there is none. */
-  second: SecondLevel | null = null;
+  deferred: DeferredMisses | null = null;
   /** Whether the page-walk caches were found to say what memory does, of the address space that is set; and whether to look again. */
   private pointersHold = false;
   private looksAtPointers = true;
@@ -182,7 +185,7 @@ export class Mmu {
    *  @returns host offset of the byte, signed 32 bits; or NO_HOST with `fault` set. */
   lookup(vaHi: number, vaLo: number, access: Access, second = false): number {
     if (!this.translating) return this.bare(vaHi, vaLo, access);
-    if (this.second !== null) this.second.settle();
+    this.deferred?.settle();
     this.counters.lookups[access]!++;
     const vpnLo = (vaHi << 20) | (vaLo >>> 12);
     const vpnHi = vaHi >> 12;
@@ -222,9 +225,9 @@ export class Mmu {
     this.ram.engineWrites(index);
     if ((this.ram.guards[index]! & Guard.Table) === 0) return;
     // A program writes to its own page tables.
-    this.second?.forget();
+    this.deferred?.forget();
     this.ram.tableGoes(index);
-    this.published[5] = 0;
+    this.published[Published.MayLearn] = 0;
   }
 
   /** The columns for an engine that does common misses itself; null: this hierarchy is not one for it. Ask once. */
@@ -235,13 +238,13 @@ export class Mmu {
     const word = (i: number): number => this.published.byteOffset + 4 * i;
     return {
       l1, l2, pointers: this.walker.pointers(1), upperPointers: this.walker.pointers(2),
-      state: { isOn: word(0), signShift: word(1), asid: word(2), mayLoad: word(3), mayStore: word(4), mayLearn: word(5) },
+      state: { isOn: word(Published.IsOn), signShift: word(Published.SignShift), asid: word(Published.Asid), mayLoad: word(Published.MayLoad), mayStore: word(Published.MayStore), mayLearn: word(Published.MayLearn) },
       unsettled: { hits: this.unsettled.byteOffset, walks: this.unsettled.byteOffset + 8, pointerReads: this.unsettled.byteOffset + 16 },
     };
   }
   /** Counts what such an engine has done since the last time. To be called when it has run; `cycles` does it, too. */
   settle(): void {
-    this.second?.settle();
+    this.deferred?.settle();
     const { unsettled, counters: c } = this;
     if ((unsettled[0]! | unsettled[1]! | unsettled[2]! | unsettled[3]!) === 0) return;
     for (let access = Access.Load; access <= Access.Store; access++) {
@@ -268,21 +271,21 @@ export class Mmu {
   /** Brings plan().state up to date: to be called before such an engine runs. Nobody may be watching look-ups. */
   publish(): void {
     const watched = this.classesL1 !== null || this.missesByPc !== null || this.walksByPc !== null || this.observer !== null || this.watch !== null || this.stale !== null;
-    this.published[0] = this.translating && !watched ? 1 : 0;
-    this.published[1] = this.signShift;
-    this.published[2] = this.asid;
-    this.published[3] = this.allowed[Access.Load]!;
-    this.published[4] = this.allowed[Access.Store]!;
-    if (this.second === null) return;
+    this.published[Published.IsOn] = this.translating && !watched ? 1 : 0;
+    this.published[Published.SignShift] = this.signShift;
+    this.published[Published.Asid] = this.asid;
+    this.published[Published.MayLoad] = this.allowed[Access.Load]!;
+    this.published[Published.MayStore] = this.allowed[Access.Store]!;
+    if (this.deferred === null) return;
     const change = this.ram.takeTableChange();
-    if (change !== TableChange.None || this.published[0] === 0) this.second.forget();
+    if (change !== TableChange.None || this.published[Published.IsOn] === 0) this.deferred.forget();
     if (change === TableChange.Pointer) this.looksAtPointers = true;
     if (this.looksAtPointers) {
       this.pointersHold = this.walker.pointersHold(this.levels, this.rootPpn, this.asid);
       if (this.walker.guarded) this.tablesAreGuarded();
       this.looksAtPointers = false;
     }
-    this.published[5] = this.pointersHold ? 1 : 0;
+    this.published[Published.MayLearn] = this.pointersHold ? 1 : 0;
   }
   private tablesAreGuarded(): void {
     this.walker.guarded = false;
@@ -290,7 +293,7 @@ export class Mmu {
   }
   /** TLBs, page-walk caches or tables are others than they were, past all methods. */
   forgetKnown(): void {
-    this.second?.forget();
+    this.deferred?.forget();
     this.ram.noteTables();
   }
 
@@ -322,7 +325,7 @@ export class Mmu {
     return this.l1d.entries > FEW_ENTRIES || this.l1d.mayServeFrames(first, nr);
   }
 
-  /** The rest of a miss whose page is in L1 by now, for who fills L1 first (SecondLevel): no access can be refused, no entry lacks A or D. */
+  /** The rest of a miss whose page is in L1 by now, for who fills L1 first (DeferredMisses): no access can be refused, no entry lacks A or D. */
   missLater(vaHi: number, vaLo: number, access: Access): void {
     this.miss(null, vaHi, vaLo, access, 0);
   }
@@ -412,7 +415,7 @@ export class Mmu {
     const t = this.found;
     if (w.setA) this.counters.add(Count.Accessed);
     if (w.setD) this.counters.add(Count.Dirty);
-    if (w.setA || w.setD) this.second?.forget();
+    if (w.setA || w.setD) this.deferred?.forget();
     if (this.watch !== null && (w.setA || w.setD)) this.watch.walkWrote(this.ram.pfnOfHost(w.pteWord << 2) * PAGE_SIZE + ((w.pteWord << 2) & (PAGE_SIZE - 1)));
     t.order = w.order;
     t.leaf = w.order;
@@ -438,7 +441,7 @@ export class Mmu {
     const e = l1.victim(vpnLo, vpnHi);
     if (this.exclusive && l2 !== null && l1.isValid(e)) this.moveDown(l1, e, l2, side);
     l1.write(e, t, vpnLo, vpnHi, stamp);
-    if (l1 === this.l1d && this.second !== null) this.second.filled(vpnLo, vpnHi, e);
+    if (l1 === this.l1d && this.deferred !== null) this.deferred.filled(vpnLo, vpnHi, e);
     return e;
   }
 
@@ -559,7 +562,7 @@ export class Mmu {
       this.allowed[access] = rightsFor(RIGHT[access]!, this.privilege === Privilege.User, this.sum, this.mxr);
     }
     this.filter.clear();
-    this.second?.forget();
+    this.deferred?.forget();
   }
   /** menvcfg.ADUE. The spec asks software for sfence.vma x0, x0 after it. */
   setSvadu(on: boolean): void {
@@ -568,7 +571,7 @@ export class Mmu {
   /** Stores ask again, to whatever page: frames are guarded that were not, or somebody wants to hear of the next write to each. */
   askBeforeStores(): void {
     this.filter.clearWrite();
-    this.second?.forget();
+    this.deferred?.forget();
   }
 
   /** Begins to class L1 D and L2 misses as compulsory, capacity, conflict, invalidated: `report()` then has the classes. Every access asks

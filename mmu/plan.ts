@@ -75,7 +75,7 @@ export interface MissPlan {
   readonly pointers: PointerPlan | null;
   readonly upperPointers: PointerPlan | null;
   /** Words, written by Mmu.publish(): is a plan good at all now, the bits that canonical addresses repeat, the address space, rights to load, to store;
-   *  may what a walk finds be remembered (SecondLevel). */
+   *  may what a walk finds be remembered (DeferredMisses). */
   readonly state: { readonly isOn: number; readonly signShift: number; readonly asid: number; readonly mayLoad: number; readonly mayStore: number; readonly mayLearn: number };
   /** Words, for Mmu.settle() to add to the counters: L1 misses of base pages that hit L2, by loads and by stores; walks to base pages that a pointer to the
    *  leaves' table shortened, likewise; and pointers read before those leaves. */
@@ -84,7 +84,7 @@ export interface MissPlan {
 
 /** An engine that shows pages at once when they miss L1, and sees to the TLBs later, in the order of the misses. It may do so for pages of which it knows
  *  what will be found behind L1: what a walk found, as long as no table changes and no page-walk cache holds a pointer that memory does not. */
-export interface SecondLevel {
+export interface DeferredMisses {
   /** Does what is left to do. The MMU asks before each look-up of its own and when it settles; between two runs nothing is left. */
   settle(): void;
   /** A look-up has filled an entry of L1 D. */

@@ -88,7 +88,7 @@ export class TlbLevel {
   /** Clustered entries: three frame bits for each page. */
   private readonly sub: Int32Array;
   private readonly leaf: Int32Array;
-  /** Time of last touch, -1 for never. L1: twice the tick of the access, plus one for the second half of a split one; engines write it through the filter. */
+  /** Time of last touch, -1 for never. L1: stampAt() of the access, one more for the second half of a split one; engines write it through the filter. */
   readonly stamp: Float64Array;
   private readonly filled: Float64Array;
   /** Of entries of order 9 and 18: the first and last page index that may stand in the filter. */

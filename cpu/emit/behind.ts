@@ -33,6 +33,13 @@ export const wordOfFound = ({ flags, bits, frame }: FoundLocals, way: Expr): Exp
   or(shl(local(frame), word(12)), and(local(flags), word(KnownWord.Rights))), or(and(shr(local(bits), word(16)), word(KnownWord.D)), shl(way, word(KnownWord.WayShift))),
 );
 
+/** The miss that code is emitted for: where it is appended, and what is in locals of it. */
+export interface MissCode {
+  readonly code: Code;
+  readonly page: PageLocals;
+  readonly found: FoundLocals;
+  readonly isStore: number;
+}
 export interface Behind {
   /** Into the found locals; `giveUp` leaves. Then something has been counted, touched and filled. */
   readonly find: Expr;
@@ -41,11 +48,8 @@ export interface Behind {
 }
 
 /** @param demand gives up unless what was found will do; null: the found locals hold what will be found, and it will */
-export function emitBehind(
-  module: ModuleWriter, c: Code, plan: MissPlan, ram: Ram, page: PageLocals, isStore: number, found: FoundLocals, demand: { readonly rights: Expr; readonly frame: Expr } | null, giveUp: Expr,
-): Behind {
-  const { vpnLo, asid } = page;
-  const { flags, bits, owner, frame } = found;
+export function emitBehind(module: ModuleWriter, plan: MissPlan, ram: Ram, miss: MissCode, demand: { readonly rights: Expr; readonly frame: Expr } | null, giveUp: Expr): Behind {
+  const { code: c, page, page: { vpnLo, asid }, found, found: { flags, bits, owner, frame }, isStore } = miss;
   const e = c.local(W), wide = c.local(Type.I64), walkedAt = c.local(W);
   const l2 = new EmittedLevel(module, c, plan.l2, page);
   const countUnsettled = (place: number): Expr => addWord(place, local(isStore));

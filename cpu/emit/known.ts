@@ -1,5 +1,5 @@
 // Pages of which it is known what stands behind L1: a table of words by page number, and the misses of such pages that the TLBs have not heard of yet. Here:
-// its columns, looking a page up, learning one, noting a miss. Not here: who may learn and what that promises (SecondLevel in mmu/plan.ts), L2 (behind.ts).
+// its columns, looking a page up, learning one, noting a miss. Not here: who may learn and what that promises (DeferredMisses in mmu/plan.ts), L2 (behind.ts).
 //
 // A word says all of a base page that the mode may load from, that has A and is not global. It has no tag: words of 64 pages in a row share one, so that a
 // host's cache holds many. 0: not known.

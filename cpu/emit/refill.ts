@@ -8,6 +8,7 @@
 import { WRITTEN } from '#mmu';
 import type { MissPlan, Ram } from '#mmu';
 import { emitBehind, entryOf, foundLocals, takeFrameOf, takeWord, wordOfFound } from './behind.ts';
+import type { MissCode } from './behind.ts';
 import {
   add, addDoubles, addWord, and, answer, apply, atLeast, below, block, byteAt, call, doubleAt, either, eq, less, local, loopWhile, ne, not, or, seldom, set, setByte, setWord, shl, shr,
   shrSigned, sub, when, word, wordAt,
@@ -40,7 +41,7 @@ export function emitRefill(plan: MissPlan, layout: Layout, ram: Ram, pages: numb
 }
 
 /** What the functions below have in common: an access's address, and what is to be said of its page. */
-class Access {
+class Access implements MissCode {
   readonly code = new Code(REFILL);
   readonly page = { vpnLo: this.code.local(W), vpnHi: this.code.local(W), asid: this.code.local(W) };
   readonly found = foundLocals(this.code);
@@ -148,13 +149,13 @@ const isShortPlan = (plan: MissPlan): boolean => plan.l1.probes.find(({ order })
 /** Any miss: all is settled first. @returns the function's number */
 function emitWhole(module: ModuleWriter, plan: MissPlan, layout: Layout, ram: Ram, settle: number): number {
   const access = new Access(module, plan, layout, ram);
-  const { code: c, l1, known, page, found, entry: e, value, isStore } = access;
+  const { code: c, l1, known, page, found, entry: e, value } = access;
   const { flags, bits, owner, frame } = found;
   const high = c.local(W), signShift = c.local(W), wide = c.local(Type.I64);
   const giveUp = answer(word(0));
   const host = shl(local(frame), word(12));
   const demand = { rights: access.demandRights(giveUp), frame: block(access.demandFrame(giveUp), access.touch(host)) };
-  const behind = emitBehind(module, c, plan, ram, page, isStore, found, demand, giveUp);
+  const behind = emitBehind(module, plan, ram, access, demand, giveUp);
   const takeL1 = block(
     set(flags, wordAt(plan.l1.flags, local(e))), set(bits, wordAt(plan.l1.pages, local(e))), demand.rights,
     takeFrameOf(ram, wide, frame, doubleAt(plan.l1.ppn, local(e)), giveUp), demand.frame,
@@ -239,7 +240,7 @@ function emitSettle(module: ModuleWriter, plan: MissPlan, layout: Layout, ram: R
     )(code);
     const isDone = code.block();
     const isUnusual = code.block();
-    emitBehind(module, code, plan, ram, page, isStore, found, null, (inner) => { inner.br(isUnusual); }).find(code);
+    emitBehind(module, plan, ram, { code, page, found, isStore }, null, (inner) => { inner.br(isUnusual); }).find(code);
     code.br(isDone);
     code.end();
     call(missLater, local(vpnLo), local(vpnHi), local(isStore))(code);

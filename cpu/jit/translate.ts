@@ -446,7 +446,8 @@ class Translation implements Translated {
     if (this.refill !== null) c.end();
     c.end();
   }
-  /** Sees to it that a site remembers the page of the address, of which delta and dataStampAt are set; leaves if the filter has it not. @param orToo pushes a further reason to ask the filter, or-ed */
+  /** Sees to it that a site remembers the page of the address, of which delta and dataStampAt are set; leaves if the filter has it not.
+   *  @param orToo pushes a further reason to ask the filter, or-ed */
   private emitRecall(row: Row, site: Site, table: number, lenBytes: number, orToo: () => void): void {
     const { code: c, address, slot } = this;
     const pushTag = (): void => { c.get(address).i64(~4095 | (lenBytes - 1)).op(Op.i64_and); };
