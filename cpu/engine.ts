@@ -17,10 +17,14 @@ import { fetchStraddling, meanings } from './reference/loop.ts';
 import { executeFloat, isFloatOp } from './reference/float.ts';
 import { settleWatch, stopsBefore } from './reference/stops.ts';
 import { Exit, ExitKind } from './trap.ts';
-import { compile, instantiate, memoryPages, functionTable } from './wasm-host.ts';
+import { compile, compileInterpreter, instantiate, memoryPages, functionTable } from './wasm-host.ts';
 
 /** Instructions in one call of the interpreter: a WebAssembly frame that runs is never exchanged for better code, so it must end now and then. */
 const PIECE_INSTRS = 500_000;
+
+/** As REFILL says (emit/refill.ts). */
+type Refill = (address: bigint, isStore: number) => number;
+interface EmittedRefill { readonly refill: Refill; readonly settle: () => void }
 
 export class EmittedEngine implements Core {
   readonly hart: Hart;
@@ -32,14 +36,18 @@ export class EmittedEngine implements Core {
   /** Translated regions; null: the interpreter alone. */
   readonly regions: Regions | null;
   private readonly layout: Layout;
-  private readonly step: () => void;
+  private readonly interpreter: object;
+  private readonly env: object;
+  private step: () => void;
+  private refill: EmittedRefill | null = null;
+  private misses = 0;
   private traps = 0;
   /** Tick of the run's first instruction. */
   private first = 0;
 
-  /** @param hotness when to translate; null: never. @param fuses use the host's fused multiply-add, which it must have. @param hostMs for the translator's
+  /** @param translates hot code; else all is interpreted. @param fuses use the host's fused multiply-add, which it must have. @param hostMs for the translator's
    *  account of its own time */
-  constructor(hart: Hart, mmu: Mmu, ram: Ram, clocks: Clocks, hotness: Hotness | null, fuses: boolean, hostMs: () => number) {
+  constructor(hart: Hart, mmu: Mmu, ram: Ram, clocks: Clocks, hotness: Hotness, translates: boolean, fuses: boolean, hostMs: () => number) {
     this.hart = hart;
     this.mmu = mmu;
     this.ram = ram;
@@ -47,13 +55,13 @@ export class EmittedEngine implements Core {
     this.blocks = new BlockCache(ram.arena, ram, mmu);
     this.layout = new Layout(ram.arena, hart, mmu, this.blocks, fuses, ram.nrFrames);
     const pages = memoryPages(ram.arena);
-    const table = hotness === null ? null : functionTable(MAX_REGIONS);
-    this.regions = table === null ? null : new Regions(this, this.layout, table, pages, hotness!, hostMs);
+    const table = translates ? functionTable(MAX_REGIONS) : null;
+    this.regions = table === null ? null : new Regions(this, this.layout, table, pages, hotness, hostMs);
     const { regions } = this;
     const plan = mmu.plan();
-    const refill = plan === null ? null : this.takeRefill(plan, pages);
-    if (regions !== null && plan !== null) regions.refill = { run: refill, ways: basePages(plan).ways };
-    const env = {
+    if (plan !== null) this.defer(plan);
+    if (plan !== null && regions !== null) regions.refill = { take: () => this.takeRefill().refill, ways: basePages(plan).ways };
+    this.env = {
       memory: ram.arena.memory,
       fetch: (stamp: number) => this.fetch(tickAt(stamp)),
       find: (host: number, stamp: number) => this.find(host, tickAt(stamp)),
@@ -61,23 +69,36 @@ export class EmittedEngine implements Core {
       restless: (number: number, stamp: number) => regions?.restless(number, tickAt(stamp)),
       hot: (row: number) => regions?.ask(row, tickAt(this.layout.stamps[0]!)),
       ...(table === null ? {} : { table }),
-      ...(refill === null ? {} : { refill }),
     };
-    this.step = instantiate(compile(emitInterpreter(this.layout, pages, hotness, refill !== null)), env)['run'] as () => void;
+    this.interpreter = compileInterpreter(emitInterpreter(this.layout, pages, translates ? hotness : null, plan !== null));
+    this.step = this.begin((address, isStore) => this.refillByCall(hotness, address, isStore));
+  }
+  private begin(refill: Refill): () => void {
+    return instantiate(this.interpreter, { ...this.env, refill })['run'] as () => void;
   }
 
-  /** The emitted function for common misses; the MMU is told of what that leaves to do. */
-  private takeRefill(plan: MissPlan, pages: number): unknown {
-    const { mmu, ram, layout, layout: { known } } = this;
+  /** Tells the MMU what common misses, done by emitted functions, leave to do. */
+  private defer(plan: MissPlan): void {
+    const { known } = this.layout;
     const { first, ways } = basePages(plan);
-    const missLater = (vpnLo: number, vpnHi: number, isStore: number): void => mmu.missLater((vpnHi << 12) | (vpnLo >>> 20), vpnLo << 12, isStore === 0 ? Access.Load : Access.Store);
-    const { refill, settle } = instantiate(compile(emitRefill(plan, layout, ram, pages)), { memory: ram.arena.memory, missLater }) as { refill: unknown; settle: () => void };
-    mmu.deferred = {
-      settle: () => { if (known.nrNoted !== 0) settle(); },
+    this.mmu.deferred = {
+      settle: () => { if (known.nrNoted !== 0) this.takeRefill().settle(); },
       forget: () => { known.forget(); },
       filled: (vpnLo, vpnHi, entry) => { known.noteWay(vpnLo, vpnHi, (entry - first) % ways); },
     };
-    return refill;
+  }
+  /** Those functions. They are emitted when they are wanted: a short run ends before. */
+  private takeRefill(): EmittedRefill {
+    const { mmu, ram, layout } = this;
+    const missLater = (vpnLo: number, vpnHi: number, isStore: number): void => mmu.missLater((vpnHi << 12) | (vpnLo >>> 20), vpnLo << 12, isStore === 0 ? Access.Load : Access.Store);
+    return (this.refill ??= instantiate(compile(emitRefill(mmu.plan()!, layout, ram, memoryPages(ram.arena))), { memory: ram.arena.memory, missLater }) as unknown as EmittedRefill);
+  }
+  /** What the interpreter asks at a miss (REFILL) until there have been so many that it shall call the emitted function itself. */
+  private refillByCall(hotness: Hotness, address: bigint, isStore: number): number {
+    if (++this.misses < hotness.misses) return 0;
+    const { refill } = this.takeRefill();
+    if (this.misses === hotness.misses) this.step = this.begin(refill);
+    return refill(address, isStore);
   }
 
   /** As ReferenceEngine.run. */

@@ -38,4 +38,4 @@ export type { MachineImage } from './image.ts';
 export * from './machine.ts';
 export * from './jit/hotness.ts';
 export type { WatchedRegion } from './jit/dump.ts';
-export { hostFuses } from './wasm-host.ts';
+export { hostFuses, setPatience } from './wasm-host.ts';

@@ -35,7 +35,7 @@ export interface MachineOptions {
   readonly seed?: number;
   /** How instructions are executed; results and counts are the same. Default: jit. */
   readonly engine?: EngineName;
-  /** When the jit engine translates. */
+  /** When the jit engine translates, and what else is emitted only when it pays. */
   readonly hotness?: Hotness;
   /** Whether emitted code uses the host's fused multiply-add. Default: where there is one (hostFuses); results are the same without. */
   readonly fuses?: boolean;
@@ -112,7 +112,7 @@ export class Machine implements Clocks {
     this.cyclesPerTick = CLOCK_HZ / this.timebaseHz;
     const engine = options.engine ?? 'jit';
     this.engine = engine === 'reference' ? new ReferenceEngine(this.hart, this.mmu, this.ram, this)
-      : new EmittedEngine(this.hart, this.mmu, this.ram, this, engine === 'jit' ? options.hotness ?? DEFAULT_HOTNESS : null, options.fuses ?? hostFuses(), options.hostMs ?? (() => 0));
+      : new EmittedEngine(this.hart, this.mmu, this.ram, this, options.hotness ?? DEFAULT_HOTNESS, engine === 'jit', options.fuses ?? hostFuses(), options.hostMs ?? (() => 0));
   }
 
   /** What the translator has done so far, and how often control left what it made; null: this machine has none. Nothing of it is part of the state. */

@@ -5,6 +5,7 @@ import type { Pfn } from '#base';
 import { Machine } from '#cpu';
 import { chosen, Console, defaultParams, errnoName, Kernel, mglru, Plant, setCost, Signal, SparseImage, swapHeader, swapOn, wholeDisk } from '#kernel';
 import type { BlockDevice, MemCgroup, OutputChunk, RunResult } from '#kernel';
+import { nowMs } from './clock.ts';
 import type { RunConfig } from './config.ts';
 import type { Recorder } from './recording.ts';
 import { mismatch, TurnLog } from './recording.ts';
@@ -146,7 +147,7 @@ export class Session {
  *  @throws UserError for what cannot be started (126, 127) or written (--set) */
 export function boot(config: RunConfig, attach?: (session: Session) => Trace | null, watchCache = false): Session {
   const { machine: m, inputs } = config;
-  const machine = new Machine({ ramBytes: m.memBytes, tlb: m.tlb, sv: m.sv, svadu: m.svadu, seed: m.seed, engine: m.engine, hostMs: () => performance.now() });
+  const machine = new Machine({ ramBytes: m.memBytes, tlb: m.tlb, sv: m.sv, svadu: m.svadu, seed: m.seed, engine: m.engine, hostMs: nowMs });
   const params = defaultParams();
   params.memmap = m.memmap;
   params.allocStrategy = m.allocStrategy;

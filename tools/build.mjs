@@ -18,6 +18,9 @@ await build({
   target: 'node20',
   charset: 'ascii', // start.mjs reads it as such
   sourcemap: true,
+  minifyWhitespace: true, // names stay, for errors say where they happened
+  minifySyntax: true,
+  legalComments: 'none',
   banner: { js: "'use strict'; var bundleUrl = require('node:url').pathToFileURL(__filename).href;" },
   define: { QUIRE_DEBUG: process.argv.includes('--debug') ? 'true' : 'false', 'import.meta.url': 'bundleUrl' },
   logLevel: 'warning',

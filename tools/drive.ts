@@ -3,7 +3,8 @@
 import { UserError } from '#base';
 import { errnoName } from '#kernel';
 import type { Session } from './boot.ts';
-import { openStdin, type StdinReader, writeOut } from './host.ts';
+import { nowMs } from './clock.ts';
+import { isTerminal, openStdin, type StdinReader, writeOut } from './host.ts';
 import type { Values } from './options.ts';
 import { findingText } from './sanitize-report.ts';
 import { SanitizerStop } from './sanitize.ts';
@@ -35,7 +36,7 @@ export interface DriveOptions {
 }
 /** A progress line belongs on a terminal only. */
 export const showsProgress = (values: Values): boolean =>
-  process.stderr.isTTY === true && process.env['TERM'] !== 'dumb' && !values['no-progress'];
+  isTerminal(2) && process.env['TERM'] !== 'dumb' && !values['no-progress'];
 export type DriveEnd = 'exited' | 'budget' | 'deadlock' | 'interrupted';
 
 export interface Outcome {
@@ -59,13 +60,13 @@ export function shutdownSessions(): string[] {
 /** Runs to the end. */
 export async function drive(session: Session, options: DriveOptions): Promise<Outcome> {
   sessions.push(session);
-  const started = performance.now();
+  const started = nowMs();
   const stdin = openStdin(options.stdin, options.stdin === 'lines' && session.config.inputs.terminal.stdin);
   const end = await loop(session, options, stdin, started).catch((error: unknown) => {
     throw error instanceof SanitizerStop ? new UserError(findingText(session, error, stdin.sha256() !== null), error.status) : error;
   });
   if (end !== 'interrupted') session.checkRecording();
-  return { end, wallSeconds: (performance.now() - started) / 1000, stdinSha256: stdin.sha256() };
+  return { end, wallSeconds: (nowMs() - started) / 1000, stdinSha256: stdin.sha256() };
 }
 
 async function loop(session: Session, options: DriveOptions, stdin: StdinReader, started: number): Promise<DriveEnd> {
@@ -90,14 +91,14 @@ async function loop(session: Session, options: DriveOptions, stdin: StdinReader,
     progressShown = false;
   };
   const { terminal } = session.config.inputs;
-  const isTerminal = (fd: 1 | 2): boolean => (fd === 1 ? terminal.stdout : terminal.stderr);
+  const endsLines = (fd: 1 | 2): boolean => (fd === 1 ? terminal.stdout : terminal.stderr);
   const flush = (): void => {
     for (const { fd, bytes } of session.takeOutput()) {
       if (fd === 1) options.onOutput?.(bytes);
       const to = options.output[fd];
       if (to === null) continue;
       clearProgress();
-      writeOut(to, isTerminal(to) ? withoutReturns(bytes) : bytes);
+      writeOut(to, endsLines(to) ? withoutReturns(bytes) : bytes);
     }
     for (const message of session.takeLog()) {
       clearProgress();
@@ -120,7 +121,7 @@ async function loop(session: Session, options: DriveOptions, stdin: StdinReader,
       } else if (result !== 'running') {
         return result;
       }
-      const now = performance.now();
+      const now = nowMs();
       if (now - yielded > YIELD_MS) {
         await new Promise((resolve) => { setImmediate(resolve); });
         yielded = now;

@@ -7,7 +7,7 @@ import { basename, delimiter, dirname, join, posix } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { setFlagsFromString } from 'node:v8';
 import { UserError } from '#base';
-import { hostFuses } from '#cpu';
+import { hostFuses, setPatience } from '#cpu';
 import type { GuestDisk, GuestFile, GuestLink, GuestStdin, InputConfig, TerminalConfig } from './config.ts';
 import { FileImage } from './image-file.ts';
 import type { DiskWords, Values } from './options.ts';
@@ -21,12 +21,24 @@ export const packageRoot = (() => {
 })();
 export const toolVersion = (): string => `quire ${(JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8')) as { version: string }).version}`;
 
+/** Node 20's --wasm-tiering-budget, and the most that it can be. */
+const [TIERING_BUDGET, MAX_TIERING_BUDGET] = [1_800_000, 2 ** 31 - 1];
+
 /** Node 20 knows WebAssembly's fused multiply-add and its hints of which branches are seldom taken, but wants to be asked for them. Later ones have the first
  *  without; hints that a host passes over cost a tenth of the speed and nothing else. To be called before the first machine. */
 export function askForWasmFeatures(): void {
+  if (process.versions.v8.startsWith('11.3.')) setPatience(withPatience);
   if (hostFuses()) return;
   setFlagsFromString('--experimental-wasm-relaxed-simd');
   setFlagsFromString('--experimental-wasm-branch-hinting');
+}
+function withPatience<T>(work: () => T): T {
+  setFlagsFromString(`--wasm-tiering-budget=${MAX_TIERING_BUDGET}`);
+  try {
+    return work();
+  } finally {
+    setFlagsFromString(`--wasm-tiering-budget=${TIERING_BUDGET}`);
+  }
 }
 
 export const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
@@ -127,7 +139,21 @@ export function writeSvg(path: string, svg: string): void {
   }
 }
 
-// Standard input.
+// Terminals and standard input.
+
+const LINUX_MEMORY_DEVICES = 1; // major number: /dev/null and its like
+/** Is one of this process's own streams a terminal? Its kind is asked first: process.stdin and the others bring with them what Node has for sockets,
+ *  which takes longer than a small guest does. */
+export function isTerminal(fd: 0 | 1 | 2): boolean {
+  const stat = fstatSync(fd);
+  if (!stat.isCharacterDevice() || (process.platform === 'linux' && stat.rdev >> 8 === LINUX_MEMORY_DEVICES)) return false;
+  return [process.stdin, process.stdout, process.stderr][fd]!.isTTY === true;
+}
+/** What this process's streams are: a guest that runs for its own sake finds them as they are. */
+export function hostTerminal(): TerminalConfig {
+  const [stdin, stdout, stderr] = [isTerminal(0), isTerminal(1), isTerminal(2)];
+  return { stdin, stdout, stderr, rows: stdout ? process.stdout.rows : 24, columns: stdout ? process.stdout.columns : 80 };
+}
 
 export interface StdinReader {
   /** The next bytes, empty at the end; also returns, empty, soon after `stopped` is true. */
@@ -188,7 +214,7 @@ export function openStdin(mode: 'lines' | 'blocks', rawTerminal: boolean): Stdin
 }
 /** All of standard input, for commands that run a program more than once; null on a terminal. */
 export function readAllStdin(): GuestStdin | null {
-  if (process.stdin.isTTY) return null;
+  if (isTerminal(0)) return null;
   try {
     const bytes = readFileSync(0);
     return withHash({ bytes });

@@ -5,7 +5,7 @@
 import { createRequire } from 'node:module';
 
 const require = createRequire(import.meta.url);
-const { readFileSync, writeFileSync } = require('node:fs');
+const { closeSync, fstatSync, openSync, readFileSync, readSync, writeFileSync } = require('node:fs');
 const { Script } = require('node:vm');
 const requireLate = (name) => new Proxy({}, { get: (_, key) => require(name)[key] });
 
@@ -23,7 +23,18 @@ function loadCompiled(compiled, isBuild) {
   } catch {
     // Then without.
   }
-  const script = new Script(`(function (require, __filename) {${readFileSync(filename, 'latin1')}\n})`, { filename, cachedData });
+  const script = new Script(readBetween('(function (require, __filename) {', filename, '\n})'), { filename, cachedData });
   if (isBuild) process.on('exit', () => writeFileSync(compiled, script.createCachedData()));
   script.runInThisContext()(requireLate, filename);
+}
+/** An ASCII file's text between two others, copied once. */
+function readBetween(head, path, tail) {
+  const fd = openSync(path);
+  const { size } = fstatSync(fd);
+  const bytes = Buffer.allocUnsafe(head.length + size + tail.length);
+  bytes.latin1Write(head);
+  readSync(fd, bytes, head.length, size);
+  closeSync(fd);
+  bytes.latin1Write(tail, head.length + size);
+  return bytes.latin1Slice();
 }

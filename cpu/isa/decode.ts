@@ -24,11 +24,20 @@ export interface Decoded {
   readonly bits: number;
 }
 
-/** Lines by opcode (bits 6:2), in the table's order; masks of one opcode may nest, so narrower ones are tried first. */
-const byOpcode: readonly (readonly number[])[] = Array.from({ length: 32 }, (_, opcode) =>
-  INSTRUCTIONS.map((_row, op) => op)
-    .filter((op) => ((INSTRUCTIONS[op]!.match >>> 2) & 31) === opcode)
-    .sort((a, b) => bitsIn(INSTRUCTIONS[b]!.mask) - bitsIn(INSTRUCTIONS[a]!.mask)));
+/** What the search goes by first: opcode (bits 6:2) and funct3 (bits 14:12). */
+const keyOf = (word: number): number => ((word >>> 2) & 31) | ((word >>> 7) & 0xe0);
+
+/** Lines by key. Masks may nest, so narrower ones are tried first; a line that does not look at funct3 stands at every one. */
+const byKey: readonly (readonly number[])[] = (() => {
+  const lists: number[][] = Array.from({ length: 256 }, () => []);
+  const widths = INSTRUCTIONS.map(({ mask }) => bitsIn(mask));
+  for (const op of [...widths.keys()].sort((a, b) => widths[b]! - widths[a]!)) {
+    const { mask, match } = INSTRUCTIONS[op]!;
+    if ((mask & 0x7000) !== 0) lists[keyOf(match)]!.push(op);
+    else for (let funct3 = 0; funct3 < 8; funct3++) lists[keyOf(match | (funct3 << 12))]!.push(op);
+  }
+  return lists;
+})();
 
 function bitsIn(mask: number): number {
   let n = 0;
@@ -39,7 +48,7 @@ function bitsIn(mask: number): number {
 /** The op of a 32-bit word, or ILLEGAL. */
 function find(word: number): number {
   if ((word & 3) !== 3) return ILLEGAL;
-  for (const op of byOpcode[(word >>> 2) & 31]!) {
+  for (const op of byKey[keyOf(word)]!) {
     const row = INSTRUCTIONS[op]!;
     if ((word & row.mask) === row.match) return op;
   }
@@ -49,10 +58,14 @@ function find(word: number): number {
 /** True when these 16 bits are a whole instruction; otherwise the next 16 belong to it. */
 export const isCompressed = (low16: number): boolean => (low16 & 3) !== 3;
 
+/** What 16-bit forms stand for, as far as they were met; 0: not yet, or RESERVED. Programs repeat themselves. */
+const expanded = new Int32Array(0x10000);
+const expandOnce = (form: number): number => (expanded[form] ||= expand(form));
+
 /** Decodes. @param word 32 bits from memory; of a 16-bit instruction only the low half is looked at. Reserved encodings are ILLEGAL. */
 export function decode(word: number): Decoded {
   const short = isCompressed(word);
-  const full = short ? expand(word & 0xffff) : word | 0;
+  const full = short ? expandOnce(word & 0xffff) : word | 0;
   const op = find(full);
   const format = op === ILLEGAL ? Format.R : INSTRUCTIONS[op]!.format;
   return {

@@ -62,7 +62,7 @@ export class Regions {
   private readonly pages: number;
   private readonly hotness: Hotness;
   /** The function for common misses, or null. */
-  refill: { readonly run: unknown; readonly ways: number } | null = null;
+  refill: { readonly take: () => unknown; readonly ways: number } | null = null;
   private wishes: Wish[] = [];
   private firstWish = 0;
   /** By number. */
@@ -185,7 +185,7 @@ export class Regions {
 
     batch.forEach(({ translated }, i) => module.add(translated.code, `r${i}`));
     const bytes = module.finish(this.pages);
-    const made = instantiate(compile(bytes), { memory: this.core.ram.arena.memory, ...(this.refill === null ? {} : { refill: this.refill.run }) });
+    const made = instantiate(compile(bytes), { memory: this.core.ram.arena.memory, ...(this.refill === null ? {} : { refill: this.refill.take() }) });
     const inModule: Module = { lenBytes: bytes.length, numbers: new Set() };
     this.modules.add(inModule);
     const { counts } = this;

@@ -1,4 +1,4 @@
-// When code is worth a translation. Here: numbers, and why they are what they are. They change no result, only the host's time and memory.
+// When code is worth a translation, and other work of emitting. Here: numbers, and why they are what they are. They change no result, only the host's time and memory.
 //
 // Work on translations is counted in instructions, as many as the interpreter would do in that time. It is bounded by what has been run: a program whose
 // code is hot for a moment only, or is written again and again, loses a seventh of its time and no more. What is refused begins to count anew, so that
@@ -16,6 +16,8 @@ export interface Hotness {
   readonly stopsAsked: number;
   /** one that has stopped for the interpreter more often than once in so many instructions is made anew, with misses as calls. */
   readonly calmInstrs: number;
+  /** Misses of the TLB from which on the interpreter calls the emitted function for common ones (emit/refill.ts) itself. */
+  readonly misses: number;
   /** Work that may be done on translations for each instruction that has been run. */
   readonly workShare: number;
   /** And in advance: a program of ordinary size has its hot code translated at once. */
@@ -24,9 +26,9 @@ export interface Hotness {
   readonly maxBytes: number;
 }
 
-export const DEFAULT_HOTNESS: Hotness = { blockStarts: 1000, batch: 12, patienceInstrs: 300_000, stopsAsked: 1024, calmInstrs: 1000, workShare: 0.15, workInAdvance: 80e6, maxBytes: 16e6 };
+export const DEFAULT_HOTNESS: Hotness = { blockStarts: 1000, batch: 12, patienceInstrs: 300_000, stopsAsked: 1024, calmInstrs: 1000, misses: 2000, workShare: 0.15, workInAdvance: 80e6, maxBytes: 16e6 };
 /** Everything at once: for tests. */
-export const EAGER: Hotness = { blockStarts: 2, batch: 1, patienceInstrs: 0, stopsAsked: 16, calmInstrs: 1000, workShare: 0, workInAdvance: Infinity, maxBytes: Infinity };
+export const EAGER: Hotness = { blockStarts: 2, batch: 1, patienceInstrs: 0, stopsAsked: 16, calmInstrs: 1000, misses: 2, workShare: 0, workInAdvance: Infinity, maxBytes: Infinity };
 
 /** What a region of so many instructions costs, whether it is worth the host's better compiler or not: 0.2 ms and 5 microseconds an instruction, of which that
  *  compiler's first one takes a few tenths, where the interpreter does 200 million a second. */

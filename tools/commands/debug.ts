@@ -17,7 +17,7 @@ import { openTimeline } from '../debugger/replay.ts';
 import { runScript } from '../debugger/script.ts';
 import type { Timeline } from '../debugger/timeline.ts';
 import { prepareRun } from '../guest.ts';
-import { openResult, readHostFile, reasonOf, writeOut } from '../host.ts';
+import { isTerminal, openResult, readHostFile, reasonOf, writeOut } from '../host.ts';
 import { type CommandLine, options, parseCommandLine, type Values } from '../options.ts';
 import { guestGroups, type Command } from './command.ts';
 
@@ -38,7 +38,7 @@ export const debug: Command = {
     refuseTogether(values);
     const scriptName = values.script ?? null;
     const scriptBytes = scriptName === null ? null : readHostFile(scriptName, `-x ${scriptName}`);
-    const isTalk = scriptName === null && process.stdin.isTTY === true;
+    const isTalk = scriptName === null && isTerminal(0);
     if (isTalk && values.json) throw new UserError('--json: answers are for programs here. Write the commands to a file, and name it with -x FILE.');
     const address = values.gdb === undefined ? null : gdbAddress(values.gdb);
     const timeline = await openRun(line);
@@ -52,15 +52,15 @@ export const debug: Command = {
       return 0;
     }
     const out = openResult(values.output);
-    const isTerminal = values.output === undefined && process.stdout.isTTY === true;
+    const onTerminal = values.output === undefined && isTerminal(1);
     try {
       if (isTalk) {
-        const ink = inkFor(isTerminal, process.env);
+        const ink = inkFor(onTerminal, process.env);
         writeOut(1, `${ink.head(rest.join(' '))}: stands before its first instruction. help lists the commands.\n`);
         await talk(d, ink, (text) => { writeOut(1, text); });
       } else {
         const text = new TextDecoder().decode(scriptBytes ?? readPipe());
-        runScript(d, scriptName ?? 'standard input', text, values.json === true, (piece) => { out.write(piece); }, isTerminal ? inkFor(true, process.env) : plainInk);
+        runScript(d, scriptName ?? 'standard input', text, values.json === true, (piece) => { out.write(piece); }, onTerminal ? inkFor(true, process.env) : plainInk);
       }
     } finally {
       out.close();

@@ -5,10 +5,9 @@ import { overlayDisks } from '../debugger/overlay.ts';
 import { RunRecorder } from '../debugger/recording.ts';
 import { drive } from '../drive.ts';
 import { exitStatus, prepareRun } from '../guest.ts';
-import { openResult, writeOut } from '../host.ts';
+import { hostTerminal, openResult, writeOut } from '../host.ts';
 import { thousands } from '../text.ts';
 import { guestGroups, type Command } from './command.ts';
-import { hostTerminal } from './run.ts';
 
 export const record: Command = {
   name: 'record',

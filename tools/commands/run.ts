@@ -1,16 +1,10 @@
 // quire run: the guest's own output and exit status, and nothing else.
 import { boot } from '../boot.ts';
-import type { TerminalConfig } from '../config.ts';
 import { drive } from '../drive.ts';
 import { watchRegion, writeRegion } from '../dump-region.ts';
 import { exitStatus, prepareRun } from '../guest.ts';
+import { hostTerminal } from '../host.ts';
 import { guestGroups, type Command } from './command.ts';
-
-/** What this process's streams are: a guest that runs for its own sake finds them as they are. */
-export function hostTerminal(): TerminalConfig {
-  const { stdin, stdout, stderr } = process;
-  return { stdin: stdin.isTTY === true, stdout: stdout.isTTY === true, stderr: stderr.isTTY === true, rows: stdout.rows ?? 24, columns: stdout.columns ?? 80 };
-}
 
 export const run: Command = {
   name: 'run',

@@ -4,7 +4,7 @@ import { boot } from '../boot.ts';
 import { NO_TERMINAL } from '../config.ts';
 import { drive } from '../drive.ts';
 import { exitStatus, prepareRun } from '../guest.ts';
-import { openResult } from '../host.ts';
+import { isTerminal, openResult } from '../host.ts';
 import type { Values } from '../options.ts';
 import { checkRequest, formats, openExport, type Export, type FormatName, type TraceRequest } from '../trace/formats.ts';
 import { guestGroups, type Command } from './command.ts';
@@ -46,6 +46,6 @@ export function traceRequest(command: string, values: Values): { format: FormatN
   const format = values.format ?? (values.faults !== undefined ? 'perf' : values.strace ? 'strace' : 'ftrace');
   const request: TraceRequest = { events: values.events ?? null, faults: values.faults ?? null, everyInstrs: values.every ?? null, stacks: values.stacks ?? null };
   checkRequest(format, request);
-  if ('isBinary' in formats[format] && values.output === undefined && process.stdout.isTTY === true) throw new UserError(`--format ${format}: this is nothing for a terminal. Write -o FILE.`);
+  if ('isBinary' in formats[format] && values.output === undefined && isTerminal(1)) throw new UserError(`--format ${format}: this is nothing for a terminal. Write -o FILE.`);
   return { format, request };
 }

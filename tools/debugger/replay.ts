@@ -4,6 +4,7 @@ import { bug, UserError } from '#base';
 import type { FaultRecord, OutputChunk } from '#kernel';
 import { boot } from '../boot.ts';
 import type { Session } from '../boot.ts';
+import { nowMs } from '../clock.ts';
 import type { RunConfig } from '../config.ts';
 import { CheckpointRing, DEFAULT_RING_BYTES } from './checkpoint.ts';
 import type { Checkpoint } from './checkpoint.ts';
@@ -283,10 +284,10 @@ class Replay implements Timeline {
     return this.runner.hostMs - this.ring.before(this.place).hostMs;
   }
   private keep(): void {
-    const started = performance.now();
+    const started = nowMs();
     const image: StateImage = this.runner.take();
     // The first one of all copies everything, and runs code that is new to the host.
-    if (this.ring.length > 0) this.checkpointMs = performance.now() - started;
+    if (this.ring.length > 0) this.checkpointMs = nowMs() - started;
     this.ring.add({ place: this.place, ...image, hostMs: this.runner.hostMs });
   }
   private keepNowAndThen(): void {

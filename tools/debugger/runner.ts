@@ -9,6 +9,7 @@ import type { MachineImage } from '#cpu';
 import type { FaultPhase, FaultRecord } from '#kernel';
 import type { Tracepoint } from '#base';
 import type { Session } from '../boot.ts';
+import { nowMs } from '../clock.ts';
 import { EventCounter } from './events.ts';
 import { putHeapBack, takeHeap } from './heap.ts';
 import type { HeapImage } from './heap.ts';
@@ -235,7 +236,7 @@ export class Runner {
   private loop(stretch: Stretch): Found | null {
     const { session: { kernel, machine, config } } = this;
     const { limit, want, until } = stretch;
-    const began = performance.now();
+    const began = nowMs();
     const end = (kind: PlainKind): Found | null => (want === 'last' ? this.found : { place: this.programPlace, stop: { kind } });
     for (;;) {
       if (this.applyDue()) continue;
@@ -254,12 +255,12 @@ export class Runner {
       if (result === 'exited' || (result === 'deadlock' && !this.applyDue())) return end(result);
       if (result === 'input' && !this.applyDue() && !(limit !== null && comparePlaces(this.programPlace, limit) >= 0)) return end('input');
       if (kernel.isInUser && result === 'budget') this.onSlice?.();
-      if (stretch.patienceMs !== undefined && performance.now() - began > stretch.patienceMs && kernel.isInUser) return end('interrupted');
+      if (stretch.patienceMs !== undefined && nowMs() - began > stretch.patienceMs && kernel.isInUser) return end('interrupted');
     }
   }
   private slice(budget: number): string {
     const { session: { kernel, machine } } = this;
-    const started = performance.now();
+    const started = nowMs();
     const { instret } = machine;
     this.isStep = false;
     this.hasRefused = false;
@@ -271,7 +272,7 @@ export class Runner {
       result = 'inside';
     }
     if (machine.instret > instret && !this.hasRefused) this.isStep = result === 'budget' || result === 'breakpoint';
-    const spent = performance.now() - started;
+    const spent = nowMs() - started;
     this.hostMs += spent;
     this.adapt(machine.instret - instret, spent);
     if (this.insideImage !== null) this.standInside();

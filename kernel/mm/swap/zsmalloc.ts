@@ -49,26 +49,33 @@ function chainOf(size: number): number {
   return best;
 }
 
+/** By size / DELTA. Those whose zspages are alike share one (can_merge()). */
+function sizeClasses(): SizeClass[] {
+  const classes: SizeClass[] = [];
+  let above: SizeClass | null = null;
+  for (let size = PAGE_SIZE; size >= 0; size -= DELTA) {
+    const wanted = Math.max(MIN_SIZE, size);
+    const framesPerZspage = chainOf(wanted);
+    const objectsPerZspage = Math.floor((framesPerZspage * PAGE_SIZE) / wanted);
+    if (above === null || above.framesPerZspage !== framesPerZspage || above.objectsPerZspage !== objectsPerZspage) above = { size: wanted, framesPerZspage, objectsPerZspage, partial: new Set() };
+    classes[size / DELTA] = above;
+  }
+  return classes;
+}
+
 export class Zsmalloc {
   /** Frames taken. */
   nrFrames = 0;
   private readonly system: MmSystem;
-  /** By size / DELTA. Classes whose zspages are alike share one (can_merge()). */
-  private readonly classes: SizeClass[] = [];
+  /** By size / DELTA, made when the first object comes. */
+  private classes: readonly SizeClass[] = [];
   private nextId = 1;
 
   constructor(system: MmSystem) {
     this.system = system;
-    let above: SizeClass | null = null;
-    for (let size = PAGE_SIZE; size >= 0; size -= DELTA) {
-      const wanted = Math.max(MIN_SIZE, size);
-      const framesPerZspage = chainOf(wanted);
-      const objectsPerZspage = Math.floor((framesPerZspage * PAGE_SIZE) / wanted);
-      if (above === null || above.framesPerZspage !== framesPerZspage || above.objectsPerZspage !== objectsPerZspage) above = { size: wanted, framesPerZspage, objectsPerZspage, partial: new Set() };
-      this.classes[size / DELTA] = above;
-    }
   }
   private classFor(lenBytes: number): SizeClass {
+    if (this.classes.length === 0) this.classes = sizeClasses();
     return this.classes[Math.ceil(lenBytes / DELTA)] ?? bug(`no size class for ${lenBytes} bytes`);
   }
 
