@@ -6,7 +6,7 @@
 //   guest.ts      from words to a run: host.ts reads the files, config.ts checks what options mean together
 //                 policy-file.ts the policy of --lru, perhaps the user's own (lru-starter.ts is where that begins)
 //   boot.ts       the one place where machine, kernel, policies and programs meet: Session.step(), feed(), takeOutput()
-//   drive.ts      the loop around a session: output, input, Ctrl-C, the progress line
+//   drive.ts      the loop around a session: output, input, Ctrl-C, the progress line (clock.ts: the host's time)
 //   report.ts     quire.stat/1 from counters and tables; schema.ts declares and checks its shape
 //   text.ts       reports and comparisons as text, from the JSON alone; lru-compare.ts policies side by side, curves.ts their curves as SVG
 //   memmap.ts, cache.ts, lru.ts, why.ts, evictions.ts  the reports of quire mm and quire why, each with its text
@@ -21,7 +21,7 @@
 //   debugger/     quire debug and quire record: a run gone through both ways (its own index.ts has the order)
 //   build.mjs     makes dist/quire.mjs, from start.mjs, and what it loads
 //
-// boot.ts, config.ts, options.ts, report.ts, schema.ts, text.ts, glossary.ts and trace/ know no host: the browser page can use them as they
+// boot.ts, clock.ts, config.ts, options.ts, report.ts, schema.ts, text.ts, glossary.ts and trace/ know no host: the browser page can use them as they
 // are. host.ts and drive.ts are Node's.
 export { boot, Session } from './boot.ts';
 export type { RunConfig } from './config.ts';
