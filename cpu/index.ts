@@ -17,6 +17,7 @@
 //   emit/wasm.ts        WebAssembly as bytes: instructions, structure, modules; emit/expr.ts: expressions over it; emit/text.ts: read back as text
 //   emit/lower.ts, float.ts   what each computing instruction means as WebAssembly, written once for the two engines below
 //   emit/memory.ts      the TLB probe inline; emit/layout.ts: where emitted code finds the columns; emit/jumps.ts: where indirect jumps have gone
+//   emit/atomic.ts      LR, SC and AMO behind the probe
 //   emit/refill.ts      the common misses: L1 at once, emit/behind.ts (L2 and the walk) at once or, of pages that known.ts knows, later, many together
 //   emit/level.ts       a TLB level, pointers.ts a page-walk cache, scan.ts and oldest.ts searching ways: what refill.ts is made of
 //   interp.ts           the emitted interpreter: one loop over decoded records, the same steps as reference/loop.ts

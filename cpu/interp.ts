@@ -1,11 +1,13 @@
 // The emitted interpreter: one WebAssembly loop over decoded records, the same steps as reference/loop.ts takes, with registers in the arena. Here:
-// fetch through the filter, dispatch, loads and stores that the filter answers, jumps, budget and counts; the call into translated regions.
-// Not here: what instructions compute (emit/lower.ts, emit/float.ts), the probe (emit/memory.ts), and everything rare, which is asked of the
+// fetch through the filter, dispatch, loads, stores and atomics that the filter answers, jumps, budget and counts; the call into translated regions.
+// Not here: what instructions compute (emit/lower.ts, emit/float.ts, emit/atomic.ts), the probe (emit/memory.ts), and everything rare, which is asked of the
 // TypeScript side (engine.ts): a fetch that the filter does not answer, an instruction without a line below or whose line gave up.
 //
 // Rows are addressed by bytes: a row's number times four is its place in the columns of words. Times are stamps (stampAt of a tick), which count as integers
 // as they do as doubles: the bits are the same.
 import { PAGE_SIZE } from '#base';
+import { Access } from '#mmu';
+import { atomics } from './emit/atomic.ts';
 import { emitMissTest, emitRefillCall, emitStampAndHost, SLOT_MASK, SLOT_SHIFT, Slot, Value, accesses } from './emit/memory.ts';
 import { floatLowerings } from './emit/float.ts';
 import type { FloatOperands } from './emit/float.ts';
@@ -32,7 +34,7 @@ export const RegionExit = {
   Missed: 1,
   /** The next page is no longer where it was when this was translated, or not in the filter. */
   MovedPage: 2,
-  /** Regions do not hold this instruction: a system call, an atomic one, a CSR. */
+  /** Regions do not hold this instruction: a system call, a CSR. */
   Instruction: 3,
   /** The budget may end before the next loop's head. */
   Budget: 4,
@@ -108,7 +110,7 @@ export function emitInterpreter(layout: Layout, pages: number, hotness: Hotness 
     zimm: () => { place(Place.A).i32(3).op(Op.i32_shr_u); },
     rm: null, csr: null, sameSources: false, fuses: layout.fuses,
   };
-  const addTo = (what: number, push: () => void): void => {
+  const addTo = (what: Access, push: () => void): void => {
     c.i32(0).i32(0).mem(Mem.f64_load, layout.lookups + 8 * what);
     push();
     c.op(Op.f64_add).mem(Mem.f64_store, layout.lookups + 8 * what);
@@ -245,26 +247,30 @@ export function emitInterpreter(layout: Layout, pages: number, hotness: Hotness 
       taken();
     });
   }
-  for (const [op, access] of accesses) {
+  /** Finds the bytes at `address` by the filter, and stamps their page. @returns a local with their host offset */
+  const findBytes = (lenBytes: number, isStore: boolean, refills: boolean): number => {
+    const probe = { table: isStore ? layout.write : layout.read, address, slot: dataSlot };
+    emitMissTest(c, probe, lenBytes);
+    if (refill === null || !refills) {
+      c.brIfSeldom(giveUp);
+    } else {
+      c.ifSeldom();
+      emitRefillCall(c, refill, address, lenBytes, isStore);
+      c.brIf(nextRow); // the same again
+      c.br(giveUp);
+      c.end();
+    }
+    emitStampAndHost(c, probe, stamp);
+    const at = temporary(Type.I32, 0);
+    c.set(at);
+    return at;
+  };
+  for (const [op, { isStore, lenBytes, value, mem }] of accesses) {
     handlers.set(op, () => {
       operands.x1();
       operands.imm();
       c.op(Op.i64_add).set(address);
-      const { isStore, lenBytes, value, mem } = access;
-      const probe = { table: isStore ? layout.write : layout.read, address, slot: dataSlot };
-      emitMissTest(c, probe, lenBytes);
-      if (refill === null) {
-        c.brIfSeldom(giveUp);
-      } else {
-        c.ifSeldom();
-        emitRefillCall(c, refill, address, lenBytes, isStore);
-        c.brIf(nextRow); // the same again
-        c.br(giveUp);
-        c.end();
-      }
-      emitStampAndHost(c, probe, stamp);
-      const at = temporary(Type.I32, 0);
-      c.set(at);
+      const at = findBytes(lenBytes, isStore, true);
       if (isStore) {
         c.get(at);
         if (value === Value.Double) operands.f2();
@@ -275,7 +281,20 @@ export function emitInterpreter(layout: Layout, pages: number, hotness: Hotness 
         if (value === Value.Single) c.i64(-(2n ** 32n)).op(Op.i64_or);
         c.mem(value === Value.Double ? Mem.f64_store : Mem.i64_store, layout.registers);
       }
-      addTo(isStore ? 2 : 1, () => c.f64(1));
+      addTo(isStore ? Access.Store : Access.Load, () => c.f64(1));
+      next(advance);
+    });
+  }
+  for (const [op, { access, isStore, refills, lenBytes, emit }] of atomics) {
+    handlers.set(op, () => {
+      operands.x1();
+      c.set(address);
+      const at = findBytes(lenBytes, isStore, refills);
+      const value = temporary(Type.I64, 9);
+      emit(operands, layout, at);
+      c.set(value);
+      place(Place.D).get(value).mem(Mem.i64_store, layout.registers);
+      addTo(access, () => c.f64(1));
       next(advance);
     });
   }
@@ -317,7 +336,7 @@ export function emitInterpreter(layout: Layout, pages: number, hotness: Hotness 
   c.end();
   c.get(k).get(start).op(Op.i32_sub).i32(2).op(Op.i32_shr_u).tee(before).get(counted).op(Op.i32_ge_s);
   c.if();
-  addTo(0, () => c.get(before).i32(1).op(Op.i32_add).get(counted).op(Op.i32_sub, Op.f64_convert_i32_s));
+  addTo(Access.Fetch, () => c.get(before).i32(1).op(Op.i32_add).get(counted).op(Op.i32_sub, Op.f64_convert_i32_s));
   c.get(stampAt);
   stamp();
   c.mem(Mem.i64_store);
@@ -352,7 +371,7 @@ export function emitInterpreter(layout: Layout, pages: number, hotness: Hotness 
   c.end();
   c.get(k).get(start).op(Op.i32_sub).i32(2).op(Op.i32_shr_u).tee(count).get(counted).op(Op.i32_gt_s);
   c.if();
-  addTo(0, () => c.get(count).get(counted).op(Op.i32_sub, Op.f64_convert_i32_s));
+  addTo(Access.Fetch, () => c.get(count).get(counted).op(Op.i32_sub, Op.f64_convert_i32_s));
   c.get(stampAt).get(tick).get(count).i32(1).op(Op.i32_sub).i32(1).op(Op.i32_shl, Op.i64_extend_i32_s, Op.i64_add).mem(Mem.i64_store);
   c.end();
   c.get(tick).get(count).i32(1).op(Op.i32_shl, Op.i64_extend_i32_u, Op.i64_add).set(tick);

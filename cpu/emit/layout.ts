@@ -22,6 +22,9 @@ export class Layout {
   readonly registers: number;
   readonly pc: number;
   readonly fcsr: number;
+  /** Host offset of what LR has reserved, and its length. */
+  readonly reservation: number;
+  readonly reservationBytes: number;
   /** Lookups by Access, doubles. */
   readonly lookups: number;
   readonly read: number;
@@ -65,6 +68,8 @@ export class Layout {
     this.registers = hart.registers.byteOffset;
     this.pc = hart.words.byteOffset;
     this.fcsr = hart.words.byteOffset + 8;
+    this.reservation = hart.words.byteOffset + 16;
+    this.reservationBytes = hart.words.byteOffset + 20;
     this.lookups = mmu.counters.lookups.byteOffset;
     this.read = mmu.filter.read.byteOffset;
     this.write = mmu.filter.write.byteOffset;

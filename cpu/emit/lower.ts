@@ -1,6 +1,6 @@
 // What each computing instruction means, as WebAssembly: written once, emitted twice. The interpreter emits every line with operands that it finds in
 // the decoded record and registers in the arena; the translator with constants and registers in locals. Here: RV64I's computing part, M, Zba, Zbb, Zbs,
-// Zicond, conditions of branches. Not here: memory (memory.ts), floating point (float.ts), jumps and what is rare (the engines).
+// Zicond, conditions of branches. Not here: memory (memory.ts, atomic.ts), floating point (float.ts), jumps and what is rare (the engines).
 //
 // The readable definition is reference/integer.ts; test/cpu/engines.test.ts compares the two on random operands and programs.
 import { opOf } from '../isa/table.ts';

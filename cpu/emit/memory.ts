@@ -1,5 +1,5 @@
-// The TLB probe, inline: how emitted code touches memory. Here: the filter's test (mmu/filter.ts says what a slot holds), the stamp, the access itself, for
-// both engines. Not here: accesses that the filter cannot answer, LR, SC and AMO: those are the readable engine's (reference/memory.ts, atomic.ts).
+// The TLB probe, inline: how emitted code touches memory. Here: the filter's test (mmu/filter.ts says what a slot holds), the stamp, what loads and stores move,
+// for both engines. Not here: LR, SC and AMO (atomic.ts); accesses that the filter cannot answer: those are the readable engine's (reference/memory.ts).
 //
 // One load on paper: slot = page number modulo the table; its tag must equal the address without its offset, but with the bits below the
 // access's size, so that a misaligned one fails the same test; then the entry's stamp takes the tick of this instruction, and the host offset is address + delta.
@@ -31,7 +31,7 @@ const integerLoads: Readonly<Record<string, Mem>> = {
 };
 const integerStores: Readonly<Record<string, Mem>> = { sb: Mem.i64_store8, sh: Mem.i64_store16, sw: Mem.i64_store32, sd: Mem.i64_store };
 
-/** By op: the loads and stores that emitted code does itself. */
+/** By op: loads and stores, those of A aside. */
 export const accesses: ReadonlyMap<number, Access> = new Map(INSTRUCTIONS.flatMap(({ name, extension, kind, accessBytes: lenBytes, writesFrd, readsFrs2 }, op) => {
   if (extension === 'A' || lenBytes === 0) return [];
   const isStore = (kind & Kind.Store) !== 0;

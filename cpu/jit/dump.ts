@@ -94,12 +94,12 @@ function textOf(translated: Translated, pc: bigint, layout: Layout): string[] {
 
 /** What stands at the byte offsets that loads and stores add to their address. */
 function placesIn(layout: Layout): Map<number, string> {
-  const places = new Map<number, string>([[layout.pc, 'pc'], [layout.fcsr, 'fcsr'], [layout.tick, 'time']]);
+  const places = new Map<number, string>([[layout.pc, 'pc'], [layout.fcsr, 'fcsr'], [layout.reservation, 'reservation'], [layout.reservationBytes, 'bytes reserved'], [layout.tick, 'time']]);
   for (let i = 0; i < 32; i++) {
     places.set(layout.registers + 8 * i, xName(i));
     places.set(layout.registers + 8 * (33 + i), fName(i));
   }
-  ['fetches', 'loads', 'stores'].forEach((what, i) => places.set(layout.lookups + 8 * i, `count of ${what}`));
+  ['fetches', 'loads', 'stores', 'AMOs'].forEach((what, i) => places.set(layout.lookups + 8 * i, `count of ${what}`));
   for (let i = 0; i < MAX_SITES; i++) for (const [field, at] of Object.entries(Slot)) places.set(layout.sites.byteOffset + SLOT_BYTES * i + at, `remembered page ${i}, ${field.toLowerCase()}`);
   for (const [name, table] of [['read', layout.read], ['write', layout.write], ['exec', layout.exec]] as const) {
     for (const [field, at] of Object.entries(Slot)) places.set(table + at, `${name} filter, ${field.toLowerCase()}`);

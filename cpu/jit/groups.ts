@@ -1,10 +1,11 @@
-// Accesses of a straight run that share one question to the filter: same base register, unchanged or moved on by addi, addresses that lie close. Here: who
+// Loads and stores of a straight run that share one question to the filter: same base register, unchanged or moved on by addi, addresses that lie close. Here: who
 // belongs together, and which of them must write the stamp. Not here: the code (translate.ts).
 //
 // Sound because nothing of the group can leave the TLB while control stays in the run: if the first access's page is in the filter and all of the group lies
 // in that page, the others are hits, too. A region that leaves at every miss evicts nothing; where misses are called for, replacement is LRU, and a run of no
 // more accesses than an L1 set has ways cannot evict what its first one touched. Only the last stamp before somebody could look matters: before a row that
 // may leave or call.
+import { atomics } from '../emit/atomic.ts';
 import { accesses } from '../emit/memory.ts';
 import { floatLowerings } from '../emit/float.ts';
 import { INSTRUCTIONS, opOf } from '../isa/table.ts';
@@ -35,7 +36,7 @@ interface Open { readonly rows: { at: number; offset: number; lenBytes: number; 
 
 /** By index of the row; what stands alone has no entry. @param mostAccesses in runs of more there are no groups */
 export function findGroups(rows: readonly Row[], mostAccesses: number): ReadonlyMap<number, Member> {
-  if (rows.filter(({ d }) => accesses.has(d.op)).length > mostAccesses) return new Map();
+  if (rows.filter(({ d }) => accesses.has(d.op) || atomics.has(d.op)).length > mostAccesses) return new Map();
   /** What a register holds: a value (numbered) plus a constant. */
   const values = new Map<number, { value: number; plus: number }>();
   let nextValue = 0;
@@ -97,7 +98,7 @@ export function findGroups(rows: readonly Row[], mostAccesses: number): Readonly
       stampedLater.add(member.group);
     }
     const { op } = rows[at]!.d;
-    if ((accesses.has(op) && (member === undefined || member.isFirst)) || floatLowerings.has(op)) stampedLater = new Set();
+    if ((accesses.has(op) && (member === undefined || member.isFirst)) || atomics.has(op) || floatLowerings.has(op)) stampedLater = new Set();
   }
   return result;
 }

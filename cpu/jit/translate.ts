@@ -7,8 +7,11 @@
 //
 // Counting. A local has the time, as the bits of a stamp (stampAt): they count like an integer. What a straight path has retired since it was last
 // brought up to date is known when emitting (`pending`) and is added where paths meet, at loops and at ways out. Loads and stores are counted likewise,
-// packed into one local. The fetched page's entry is stamped when control leaves the page or the region, if something was fetched there since it came.
+// packed into one local; AMOs, which few regions have, in another. The fetched page's entry is stamped when control leaves the page or the region, if
+// something was fetched there since it came.
 import { PAGE_SIZE } from '#base';
+import { atomics } from '../emit/atomic.ts';
+import type { Atomic } from '../emit/atomic.ts';
 import type { Layout } from '../emit/layout.ts';
 import { accesses, emitMissTest, emitRefillCall, emitStampAndHost, SLOT_MASK, SLOT_SHIFT, Slot, Value } from '../emit/memory.ts';
 import type { Access } from '../emit/memory.ts';
@@ -19,7 +22,7 @@ import { Code, Mem, Op, Type } from '../emit/wasm.ts';
 import type { Label } from '../emit/wasm.ts';
 import { RegionExit, SIGNATURES } from '../interp.ts';
 import { fName, xName } from '../isa/disasm.ts';
-import { INSTRUCTIONS, opOf } from '../isa/table.ts';
+import { INSTRUCTIONS, Kind, opOf } from '../isa/table.ts';
 import { findGroups } from './groups.ts';
 import type { Group, Member } from './groups.ts';
 import type { Region, RegionNode, Row, Target } from './region.ts';
@@ -29,7 +32,9 @@ import type { Site } from './sites.ts';
 const JAL = opOf('jal'), JALR = opOf('jalr'), FENCE = opOf('fence');
 
 /** What has been retired and not yet been added to the locals. */
-interface Pending { instrs: number; loads: number; stores: number }
+interface Pending { instrs: number; loads: number; stores: number; amos: number }
+/** By Access (#mmu): where its look-ups are counted. A fetch is an instruction. */
+const COUNTED = ['instrs', 'loads', 'stores', 'amos'] as const;
 
 /** Where the region's pages lie: an offset's page address, and the filter's delta for it. */
 export interface PagePlaces { pageVa(page: number): bigint; delta(page: number): number }
@@ -62,6 +67,7 @@ class Translation implements Translated {
   private readonly lastStart: number;
   /** Loads in the low 32 bits, stores above. */
   private readonly counts: number;
+  private readonly amos: number;
   private readonly pcOut: number;
   private readonly status: number;
   private readonly address: number;
@@ -76,6 +82,7 @@ class Translation implements Translated {
   private readonly integers = new Map<number, number>();
   private readonly floats = new Map<number, number>();
   private usesFcsr = false;
+  private hasAmo = false;
   private readonly written = { integers: new Set<number>(), floats: new Set<number>() };
   private readonly temporaries = new Map<string, number>();
 
@@ -86,7 +93,7 @@ class Translation implements Translated {
   private readonly groupLocals = new Map<Group, { readonly host: number; readonly stampAt: number }>();
   private exit!: Label;
   private readonly labels = new Map<RegionNode, Label>();
-  private pending: Pending = { instrs: 0, loads: 0, stores: 0 };
+  private pending: Pending = { instrs: 0, loads: 0, stores: 0, amos: 0 };
 
   constructor(region: Region, headPc: bigint, layout: Layout, places: PagePlaces, refill: Refill | null) {
     this.refill = refill;
@@ -99,6 +106,7 @@ class Translation implements Translated {
     this.lastStart = c.local(Type.I64);
     this.pageTick = c.local(Type.I64);
     this.counts = c.local(Type.I64);
+    this.amos = c.local(Type.I32);
     this.pcOut = c.local(Type.I64);
     this.address = c.local(Type.I64);
     this.status = c.local(Type.I32);
@@ -114,9 +122,9 @@ class Translation implements Translated {
   }
 
   localNames(): Map<number, string> {
-    const { tick, budgetEnd, tickBefore, lastStart, counts, pcOut, status, address, slot, delta, dataStampAt, stampAt, pageTick, fcsr } = this;
+    const { tick, budgetEnd, tickBefore, lastStart, counts, amos, pcOut, status, address, slot, delta, dataStampAt, stampAt, pageTick, fcsr } = this;
     return new Map<number, string>([
-      ...Object.entries({ tick, budgetEnd, tickBefore, lastStart, counts, pcOut, status, address, slot, delta, dataStampAt, stampAt, pageTick, fcsr }).map(([name, local]) => [local, name] as const),
+      ...Object.entries({ tick, budgetEnd, tickBefore, lastStart, counts, amos, pcOut, status, address, slot, delta, dataStampAt, stampAt, pageTick, fcsr }).map(([name, local]) => [local, name] as const),
       ...[...this.integers].map(([x, local]) => [local, xName(x)] as const),
       ...[...this.floats].map(([f, local]) => [local, fName(f)] as const),
     ]);
@@ -158,6 +166,7 @@ class Translation implements Translated {
     add(0, () => c.get(this.tick).get(this.tickBefore).op(Op.i64_sub, Op.i32_wrap_i64).i32(1).op(Op.i32_shr_u, Op.f64_convert_i32_u));
     add(1, () => c.get(this.counts).op(Op.i32_wrap_i64, Op.f64_convert_i32_u));
     add(2, () => c.get(this.counts).i64(32).op(Op.i64_shr_u, Op.f64_convert_i64_u));
+    if (this.hasAmo) add(3, () => c.get(this.amos).op(Op.f64_convert_i32_u));
     c.get(this.tick).get(this.pageTick).op(Op.i64_gt_s);
     c.ifSeldom();
     this.stampPage();
@@ -179,6 +188,7 @@ class Translation implements Translated {
         if (row.readsFrs2) this.floats.set(d.rs2, 0);
         if (row.readsFrs3) this.floats.set(d.rs3, 0);
         if (floatLowerings.has(d.op)) this.usesFcsr = true;
+        if ((row.kind & Kind.Amo) !== 0) this.hasAmo = true;
         if (row.writesFrd) {
           this.floats.set(d.rd, 0);
           this.written.floats.add(d.rd);
@@ -191,7 +201,8 @@ class Translation implements Translated {
 
   /** Whether a row asks the write filter, or the read filter; null: none of them. */
   private asksWrite(node: RegionNode, index: number): boolean | null {
-    const access = accesses.get(node.rows[index]!.d.op);
+    const { op } = node.rows[index]!.d;
+    const access = accesses.get(op) ?? atomics.get(op);
     const member = this.members.get(node)!.get(index);
     if (access === undefined || member?.isFirst === false) return null;
     return member?.group.hasStore ?? access.isStore;
@@ -233,7 +244,7 @@ class Translation implements Translated {
     this.labels.set(merge, this.code.block());
     this.emitWithin(node, merges, at + 1);
     this.code.end();
-    this.pending = { instrs: 0, loads: 0, stores: 0 };
+    this.pending = { instrs: 0, loads: 0, stores: 0, amos: 0 };
     this.emitNode(merge);
   }
 
@@ -323,7 +334,8 @@ class Translation implements Translated {
     if (pending.instrs !== 0) c.get(this.tick).i64(2 * pending.instrs).op(Op.i64_add).set(this.tick);
     const both = BigInt(pending.loads) + (BigInt(pending.stores) << 32n);
     if (both !== 0n) c.get(this.counts).i64(both).op(Op.i64_add).set(this.counts);
-    this.pending = { instrs: 0, loads: 0, stores: 0 };
+    if (pending.amos !== 0) c.get(this.amos).i32(pending.amos).op(Op.i32_add).set(this.amos);
+    this.pending = { instrs: 0, loads: 0, stores: 0, amos: 0 };
   }
   /** Leaves the region with pc at an offset. What is pending stays so, for the code behind. */
   private leave(offset: number, status: RegionExit): void {
@@ -373,12 +385,15 @@ class Translation implements Translated {
     const { code: c } = this;
     const { offset, d } = row;
     const access = accesses.get(d.op);
+    const atomic = atomics.get(d.op);
     const lowering = lowerings.get(d.op);
     const float = floatLowerings.get(d.op);
     this.mark(row);
     if (access !== undefined) {
       if (member === undefined) this.emitAccess(row, access);
       else this.emitMember(row, access, member);
+    } else if (atomic !== undefined) {
+      this.emitAtomic(row, atomic);
     } else if (lowering !== undefined) {
       if (d.rd !== 0) {
         lowering(this.operands(row));
@@ -409,11 +424,26 @@ class Translation implements Translated {
     if (this.pending.instrs !== 0) this.code.i64(2 * this.pending.instrs).op(Op.i64_add);
   }
   private emitAccess(row: Row, access: Access): void {
-    const { isStore, lenBytes } = access;
+    this.emitFind(row, row.d.imm, access, this.refill);
+    this.emitTransfer(row, access);
+  }
+  private emitAtomic(row: Row, atomic: Atomic): void {
     const { code: c } = this;
-    const { d } = row;
+    const { rd } = row.d;
+    const o = this.operands(row);
+    this.emitFind(row, 0, atomic, atomic.refills ? this.refill : null);
+    const host = o.temporary(Type.I32, 0);
+    c.set(host);
+    atomic.emit(o, this.layout, host);
+    if (rd !== 0) c.set(this.integers.get(rd)!);
+    else c.op(Op.drop);
+    this.pending[COUNTED[atomic.access]]++;
+  }
+  /** Stamps the page of the bytes at x[rs1] + displacement, and leaves their host offset on the stack; or the region is left. */
+  private emitFind(row: Row, displacement: number, { isStore, lenBytes }: Pick<Access, 'isStore' | 'lenBytes'>, refill: Refill | null): void {
+    const { code: c } = this;
     this.operands(row).x1();
-    if (d.imm !== 0) c.i64(d.imm).op(Op.i64_add);
+    if (displacement !== 0) c.i64(displacement).op(Op.i64_add);
     c.set(this.address);
     const probe = { table: isStore ? this.layout.write : this.layout.read, address: this.address, slot: this.slot };
     const stamp = (): void => this.pushStamp();
@@ -424,26 +454,24 @@ class Translation implements Translated {
       stamp();
       c.mem(Mem.i64_store);
       c.get(this.address).op(Op.i32_wrap_i64).get(this.delta).op(Op.i32_add);
-      this.emitTransfer(row, access);
       return;
     }
     emitMissTest(c, probe, lenBytes);
-    this.emitMiss(row, lenBytes, isStore, () => { c.i32(0); });
+    this.emitMiss(row, lenBytes, isStore, refill, () => { c.i32(0); });
     emitStampAndHost(c, probe, stamp);
-    this.emitTransfer(row, access);
   }
   /** Whether the filter has no answer is on the stack. The page is brought there, or the region left. @param orStill pushes whether it has none even then */
-  private emitMiss(row: Row, lenBytes: number, isStore: boolean, orStill: () => void): void {
+  private emitMiss(row: Row, lenBytes: number, isStore: boolean, refill: Refill | null, orStill: () => void): void {
     const { code: c } = this;
     c.ifSeldom();
-    if (this.refill !== null) {
-      emitRefillCall(c, this.refill.number, this.address, lenBytes, isStore);
+    if (refill !== null) {
+      emitRefillCall(c, refill.number, this.address, lenBytes, isStore);
       c.op(Op.i32_eqz);
       orStill();
       c.op(Op.i32_or).ifSeldom();
     }
     this.leave(row.offset, RegionExit.Missed);
-    if (this.refill !== null) c.end();
+    if (refill !== null) c.end();
     c.end();
   }
   /** Sees to it that a site remembers the page of the address, of which delta and dataStampAt are set; leaves if the filter has it not.
@@ -507,7 +535,7 @@ class Translation implements Translated {
           c.end();
           emitMissTest(c, probe, group.alignment);
           // The miss is the first member's, whatever it is; the page must be one for all of them.
-          this.emitMiss(row, group.alignment, isStore, () => { if (isStore || !group.hasStore) c.i32(0); else emitMissTest(c, probe, group.alignment); });
+          this.emitMiss(row, group.alignment, isStore, this.refill, () => { if (isStore || !group.hasStore) c.i32(0); else emitMissTest(c, probe, group.alignment); });
         }
         c.get(this.slot).mem(Mem.i32_load, probe.table + Slot.Stamp).set(known.stampAt);
         c.get(this.address).op(Op.i32_wrap_i64).get(this.slot).mem(Mem.i32_load, probe.table + Slot.Delta).op(Op.i32_add).set(known.host);
