@@ -165,6 +165,7 @@ export class EmittedEngine implements Core {
     }
     this.layout.fetched[0] = count;
     this.layout.fetched[1] = counted;
+    this.layout.fetched[2] = counted === 1 && count === 1 ? this.layout.nowhere : exec[slot + 3]!; // stamped already, and the entry may be gone
     return row;
   }
 

@@ -30,19 +30,17 @@ export class Layout {
   readonly read: number;
   readonly write: number;
   readonly exec: number;
-  readonly operations: number;
-  readonly places: number;
-  readonly immediates: number;
-  readonly starts: number;
-  readonly ends: number;
-  readonly extras: number;
+  readonly rows: number;
   readonly heat: number;
   readonly tableKeys: number;
   readonly tableRows: number;
   /** The stamp (stampAt) of the next instruction, and where to stop. Doubles, live. */
   readonly stamps: Float64Array;
-  /** What an asked-for fetch answers beside the row: instructions of the block to do, fetches of them already counted. */
+  /** What an asked-for fetch answers beside the row: instructions of the block to do, fetches of them already counted, and
+   *  the place of their page's stamp. */
   readonly fetched: Int32Array;
+  /** A stamp's place that is no entry's. */
+  readonly nowhere: number;
   /** What emit/refill.ts expects of the next miss: address of the last one, distance from the one before (64 bits each), misses until it looks ahead again.
    *  No part of the state. */
   readonly ahead: Int32Array;
@@ -74,17 +72,13 @@ export class Layout {
     this.read = mmu.filter.read.byteOffset;
     this.write = mmu.filter.write.byteOffset;
     this.exec = mmu.filter.exec.byteOffset;
-    this.operations = blocks.operations.byteOffset;
-    this.places = blocks.places.byteOffset;
-    this.immediates = blocks.immediates.byteOffset;
-    this.starts = blocks.starts.byteOffset;
-    this.ends = blocks.ends.byteOffset;
-    this.extras = blocks.extras.byteOffset;
+    this.rows = blocks.rows.byteOffset;
     this.heat = blocks.heat.byteOffset;
     this.tableKeys = blocks.tableKeys.byteOffset;
     this.tableRows = blocks.tableRows.byteOffset;
     this.stamps = arena.float64(2);
-    this.fetched = arena.int32(2);
+    this.fetched = arena.int32(3);
+    this.nowhere = arena.float64(1).byteOffset;
     this.ahead = arena.int32(5);
     this.known = new KnownPages(arena, nrFrames);
     this.sites = arena.int32(SLOT_WORDS * MAX_SITES);

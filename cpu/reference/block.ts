@@ -13,15 +13,34 @@ import { ILLEGAL, INSTRUCTIONS, Kind } from '../isa/table.ts';
  *  as the instruction has it (rd: x0 is the sink). Eight bits each. */
 export const Packed = { D: 8, A: 16, B: 24, Bits: 255 } as const;
 
-/** Halves of a row in the column of places: rd, rs1, rs2. */
-export const Place = { D: 0, A: 1, B: 2 } as const;
+/** A row once more, as the emitted interpreter reads it: what it needs of an instruction side by side, byte offsets in a record. */
+export const Row = {
+  /** 8 bits: the op; BLOCK_END behind a block's last instruction. */
+  Op: 0,
+  /** 8 bits: of loads and stores the address bits that must be zero. */
+  Align: 1,
+  /** 16 bits each: the places of rd, rs1, rs2 in bytes. */
+  D: 2, A: 4, B: 6,
+  /** 64 bits: the immediate, as in the column. Of a block's header: the number of its instructions, 32 bits. */
+  Imm: 8,
+  /** 32 bits each: loads and stores of the block before this row, those of A left out. A header has those of all of the block that it follows. */
+  Loads: 16, Stores: 20,
+  /** 16 bits each: as in the columns. */
+  Start: 24, End: 26,
+  /** 16 bits: the place of rs3 in bytes. */
+  C: 28,
+} as const;
+export const ROW_BYTES = 32;
+const ROW_WORDS = ROW_BYTES / 4;
+/** An op that stands for no instruction: the header of the next block, in which a block ends. */
+export const BLOCK_END = ILLEGAL + 1;
 
 export const POOL_INSTRUCTIONS = 1 << 18;
 /** Longest block: what is left of a budget is counted in blocks, and a page holds 2048 instructions. */
 const MAX_BLOCK = 64;
 export const TABLE_SLOTS = 1 << 15;
 /** Arena bytes of the columns. */
-export const BLOCK_BYTES = POOL_INSTRUCTIONS * 28 + TABLE_SLOTS * 8 + 4096;
+export const BLOCK_BYTES = POOL_INSTRUCTIONS * (20 + ROW_BYTES) + TABLE_SLOTS * 8 + 4096;
 /** A word no host offset equals: they are even. */
 const NO_KEY = -1;
 
@@ -41,8 +60,8 @@ const holdsLine = ({ linesLow, linesHigh }: FrameCode, line: number): boolean =>
 export class BlockCache {
   /** Columns, a row an instruction; those of a block follow one another. The row before a block is its header: the number of them. */
   readonly operations: Int32Array;
-  /** The same places in bytes, four halves a row: what emitted code would have to unpack of a word. See Place. */
-  readonly places: Uint16Array;
+  /** All of a row that emitted code reads, ROW_BYTES each: see Row. */
+  readonly rows: Int32Array;
   /** The immediate; of branches, jal and auipc counted from the block's first byte; the rounding mode of what has one. */
   readonly immediates: Int32Array;
   /** Bytes from the start of the block to this instruction, and to the next. */
@@ -63,6 +82,9 @@ export class BlockCache {
   private readonly ram: Ram;
   private readonly mmu: Mmu;
   private nextRow = 0;
+  /** Of the block that is being made, so far. */
+  private nrLoads = 0;
+  private nrStores = 0;
   private readonly blocks = new Map<number, number>();
   private readonly straddling = new Map<number, number>();
   private readonly frames = new Map<number, FrameCode>();
@@ -74,7 +96,7 @@ export class BlockCache {
     this.ram = ram;
     this.mmu = mmu;
     this.operations = arena.int32(POOL_INSTRUCTIONS);
-    this.places = arena.uint16(4 * POOL_INSTRUCTIONS);
+    this.rows = arena.int32(ROW_WORDS * POOL_INSTRUCTIONS);
     this.immediates = arena.int32(POOL_INSTRUCTIONS);
     this.starts = arena.uint16(POOL_INSTRUCTIONS);
     this.ends = arena.uint16(POOL_INSTRUCTIONS);
@@ -152,10 +174,17 @@ export class BlockCache {
   /** Leaves a row for the header. */
   private begin(): number {
     this.nextRow++;
+    this.nrLoads = 0;
+    this.nrStores = 0;
     return this.nextRow;
   }
   private finish(block: number, count: number): void {
     this.operations[block - 1] = count;
+    const end = this.nextRow * ROW_WORDS;
+    this.rows[(block - 1) * ROW_WORDS + Row.Imm / 4] = count;
+    this.rows[end + Row.Op / 4] = BLOCK_END;
+    this.rows[end + Row.Loads / 4] = this.nrLoads;
+    this.rows[end + Row.Stores / 4] = this.nrStores;
   }
   private append(d: Decoded, at: number): void {
     const k = this.nextRow++;
@@ -166,18 +195,29 @@ export class BlockCache {
     const rs2 = row?.readsFrs2 === true ? F_WORDS + 2 * d.rs2 : 2 * d.rs2;
     const isRelative = (kind & Kind.Branch) !== 0 || row?.name === 'jal' || row?.name === 'auipc';
     this.operations[k] = d.op | (rd << Packed.D) | (rs1 << Packed.A) | (rs2 << Packed.B);
-    this.places[4 * k + Place.D] = 4 * rd;
-    this.places[4 * k + Place.A] = 4 * rs1;
-    this.places[4 * k + Place.B] = 4 * rs2;
     this.immediates[k] = isRelative ? d.imm + at : (kind & Kind.Rm) !== 0 ? d.rm : d.imm;
     this.starts[k] = at;
     this.ends[k] = at + d.length;
     this.extras[k] = row?.readsFrs3 === true ? F_WORDS + 2 * d.rs3 : ~(PAGE_SIZE - 1) | ((row?.accessBytes ?? 1) - 1);
     this.decoded[k] = d;
+    const { rows } = this;
+    const w = k * ROW_WORDS;
+    rows[w + Row.Op / 4] = d.op | ((Math.max(row?.accessBytes ?? 0, 1) - 1) << (8 * Row.Align)) | (4 * rd << 16);
+    rows[w + Row.A / 4] = 4 * rs1 | (4 * rs2 << 16);
+    rows[w + Row.Imm / 4] = this.immediates[k]!;
+    rows[w + Row.Imm / 4 + 1] = this.immediates[k]! >> 31;
+    rows[w + Row.Loads / 4] = this.nrLoads;
+    rows[w + Row.Stores / 4] = this.nrStores;
+    rows[w + Row.Start / 4] = at | ((at + d.length) << 16);
+    rows[w + Row.C / 4] = 4 * (F_WORDS + 2 * d.rs3);
+    if (row !== undefined && row.extension !== 'A') {
+      this.nrLoads += kind & Kind.Load;
+      this.nrStores += (kind & Kind.Store) >>> 1;
+    }
   }
   /** When the pool could not hold another block, all are forgotten: the next ones are decoded anew. */
   private makeRoom(): void {
-    if (this.nextRow + MAX_BLOCK + 1 < POOL_INSTRUCTIONS) return;
+    if (this.nextRow + MAX_BLOCK + 2 < POOL_INSTRUCTIONS) return;
     for (const frame of [...this.frames.keys()]) this.dropFrame(frame, false);
     this.straddling.clear();
     this.decoded.length = 0;
