@@ -60,7 +60,7 @@ export class EmittedEngine implements Core {
     const { regions } = this;
     const plan = mmu.plan();
     if (plan !== null) this.defer(plan);
-    if (plan !== null && regions !== null) regions.refill = { take: () => this.takeRefill().refill, ways: basePages(plan).ways };
+    if (plan !== null && regions !== null) regions.refill = { take: () => this.takeRefill().refill, lasts: plan.l1.outlives };
     this.env = {
       memory: ram.arena.memory,
       fetch: (stamp: number) => this.fetch(tickAt(stamp)),

@@ -1,7 +1,7 @@
 // The MMU's columns, for an engine that does the most common misses itself. Here: their places, and what such an engine can search. Who reads them keeps to mmu.ts and tlb.ts, and asks
 // mmu.lookup() for everything else; tests compare both ways on every counter.
 //
-// A plan covers hierarchies without coalescing of unmarked pages, whose L2 neither includes nor excludes L1, and LRU. All places are byte offsets in the arena.
+// A plan covers hierarchies without coalescing of unmarked pages, whose L2 neither includes nor excludes L1, and no random replacement. All places are byte offsets in the arena.
 
 /** An array of a level, as the entries of one order in it are found: a probe of tlb.ts. */
 export interface ProbePlan {
@@ -28,6 +28,11 @@ export interface LevelPlan {
   readonly nrValid: number;
   readonly entries: number;
   readonly nrLarge: number;
+  /** Which base page's way goes: that with the least double in a column, stamps (LRU) or the order of fills (FIFO); or (isTree) halves choose, by their greatest. */
+  readonly age: number;
+  readonly isTree: boolean;
+  /** See outlives() of replacement.ts: of base pages. */
+  readonly outlives: number;
   /** Of base pages' array, where its ways are more than MAX_SCAN or so. */
   readonly oldest: OldestPlan | null;
   /** Columns of words, by entry. */

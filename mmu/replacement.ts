@@ -27,6 +27,16 @@ export function victimOf(policy: Policy, stamps: Float64Array, filled: Float64Ar
   }
 }
 
+/** Accesses in a row that an entry is sure to outlive, its own the first of them, whatever the others hit or replace. Under LRU a way goes when all others have
+ *  been touched since; a tree leads to it once each bit on its path has been turned, one by one; FIFO knows no hits. */
+export function outlives(policy: Policy, ways: number): number {
+  switch (policy) {
+    case Policy.Lru: return ways;
+    case Policy.Plru: return 1 + Math.log2(ways);
+    case Policy.Fifo: case Policy.Random: return 1;
+  }
+}
+
 /** The free way to use among [first, first + ways), or -1. @param probe an entry is free where this is `free` */
 export function freeWay(policy: Policy, stamps: Float64Array, probe: Int32Array, free: number, first: number, ways: number): number {
   let at = lowestFree(probe, free, first, ways);

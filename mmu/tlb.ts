@@ -19,7 +19,7 @@ import { NAPOT_ORDER, Pte } from './pte.ts';
 import { GLOBAL } from './pwc.ts';
 import { MAX_SCAN } from './plan.ts';
 import type { LevelPlan } from './plan.ts';
-import { Oldest, Policy, freeWay, policyNamed, victimOf } from './replacement.ts';
+import { Oldest, Policy, freeWay, outlives, policyNamed, victimOf } from './replacement.ts';
 
 /** Fully associative arrays above this many ways are found through a hash chain instead of a scan. */
 const SCAN_WAYS = 16;
@@ -178,10 +178,11 @@ export class TlbLevel {
     this.stampBase = this.stamp.byteOffset;
   }
 
-  /** The columns, if all that base pages need of them is LRU and no neighbours; else null. */
+  /** The columns, if base pages need nothing of them but one of three replacements and no neighbours; else null. */
   plan(): LevelPlan | null {
     const { baseArray: base, arrays } = this;
-    if (arrays.some(({ model }) => model !== 'none' && model !== 'svnapot') || base.policy !== Policy.Lru || this.over.length !== 0) return null;
+    if (arrays.some(({ model }) => model !== 'none' && model !== 'svnapot') || base.policy === Policy.Random || this.over.length !== 0) return null;
+    if (base.policy === Policy.Plru && base.ways > MAX_SCAN) return null;
     if (base.oldest !== null && base.oldest.plan === null) return null;
     if (this.probeArray.some(({ ways, heads }) => heads === null && ways > MAX_SCAN)) return null;
     const offset = (column: Int32Array | Float64Array): number => column.byteOffset;
@@ -189,7 +190,8 @@ export class TlbLevel {
       probes: this.probeArray.map(({ first, ways, setMask, heads }, p) => ({
         probe: p, order: this.probeOrder[p]!, first, ways, setMask, heads: heads === null ? null : { at: heads.byteOffset, mask: heads.length - 1 },
       })),
-      nrValid: this.nrValid.byteOffset + 4 * base.index, entries: base.entries, nrLarge: this.large.byteOffset, oldest: base.oldest?.plan ?? null,
+      nrValid: this.nrValid.byteOffset + 4 * base.index, entries: base.entries, nrLarge: this.large.byteOffset,
+      age: offset(base.policy === Policy.Fifo ? this.filled : this.stamp), isTree: base.policy === Policy.Plru, outlives: outlives(base.policy, base.ways), oldest: base.oldest?.plan ?? null,
       tagLo: offset(this.tagLo), tagHi: offset(this.tagHi), held: offset(this.held), probe: offset(this.probe), asid: offset(this.asid), flags: offset(this.flags), pages: offset(this.pages),
       sub: offset(this.sub), leaf: offset(this.leaf), touchedFirst: offset(this.touchedFirst), touchedLast: offset(this.touchedLast), next: offset(this.next),
       ppn: offset(this.ppn), stamp: offset(this.stamp), filled: offset(this.filled), live: offset(this.live), clock: offset(this.clock), shown: this.shown.map(offset),

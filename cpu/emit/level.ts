@@ -1,13 +1,13 @@
-// One TLB level, emitted: find, victim and fill for base pages under LRU, for emit/refill.ts. Here: what tlb.ts does, on the columns that its plan names.
+// One TLB level, emitted: find, victim and fill for base pages, for emit/refill.ts. Here: what tlb.ts does, on the columns that its plan names.
 // Not here: in which order levels are asked, what is counted.
 import type { LevelPlan, ProbePlan } from '#mmu';
 import {
-  add, addWord, and, atLeast, block, count, double, doubleAt, either, eq, less, local, loopWhile, mul, ne, or, seldom, set, setDouble, setWord, shl, shr, sub, trailingZeros, when, word, wordAt, xor,
+  add, addWord, and, atLeast, block, count, double, doubleAt, either, eq, less, local, loopWhile, mul, ne, not, or, seldom, set, setDouble, setWord, shl, shr, sub, trailingZeros, when, word, wordAt, xor,
 } from './expr.ts';
 import type { Expr } from './expr.ts';
 import { SLOT_MASK, SLOT_SHIFT, Slot } from './memory.ts';
 import { EmittedOldest } from './oldest.ts';
-import { leastOf, matches } from './scan.ts';
+import { leastByHalves, leastOf, matches } from './scan.ts';
 import { Mem, Type } from './wasm.ts';
 import type { Code, ModuleWriter } from './wasm.ts';
 
@@ -42,7 +42,7 @@ export class EmittedLevel {
   private readonly oldest: EmittedOldest | null;
 
   constructor(module: ModuleWriter, code: Code, level: LevelPlan, page: PageLocals) {
-    this.oldest = level.oldest === null ? null : new EmittedOldest(module, level.oldest, level.stamp);
+    this.oldest = level.oldest === null ? null : new EmittedOldest(module, level.oldest, level.age);
     this.code = code;
     this.level = level;
     this.page = page;
@@ -81,10 +81,18 @@ export class EmittedLevel {
     )));
   }
 
-  /** The way for the page, into a local: a free one, else the oldest. */
+  /** The way for the page, into a local: a free one, else what replacement says. */
   victim(into: number): Expr {
-    const { code, level, base, page: { vpnLo } } = this;
-    const start = setStart(base, vpnLo, word(0));
+    const { code, level, base } = this;
+    const start = this.start();
+    const hasFree = ne(wordAt(level.nrValid, word(0)), word(level.entries));
+    if (level.isTree) {
+      const wanted = code.local(Type.I32);
+      return block(
+        set(wanted, word(0)), when(hasFree, set(wanted, matches(level.probe, start, base.ways, word(FREE)))),
+        when(not(local(wanted)), set(wanted, word(2 ** base.ways - 1 | 0))), leastByHalves(into, level.age, start, base.ways, wanted),
+      );
+    }
     const end = code.local(Type.I32);
     /** The lowest free way, or NO_WAY. */
     const findFree = block(
@@ -92,10 +100,8 @@ export class EmittedLevel {
       loopWhile(either(less(local(into), local(end)), ne(wordAt(level.probe, local(into)), word(FREE)), word(0)), set(into, add(local(into), word(1)))),
       when(eq(local(into), local(end)), set(into, word(NO_WAY))),
     );
-    const findOldest = this.oldest === null ? set(into, leastOf(level.stamp, start, base.ways)) : this.oldest.find(into);
-    return block(
-      set(into, word(NO_WAY)), when(ne(wordAt(level.nrValid, word(0)), word(level.entries)), findFree), when(less(local(into), word(0)), findOldest),
-    );
+    const findOldest = this.oldest === null ? set(into, leastOf(level.age, start, base.ways)) : this.oldest.find(into);
+    return block(set(into, word(NO_WAY)), when(hasFree, findFree), when(less(local(into), word(0)), findOldest));
   }
   /** Does a way hold an entry that is not a base page's? */
   holdsLarge(way: number): Expr {
@@ -108,9 +114,11 @@ export class EmittedLevel {
     const { level } = this;
     return block(seldom(wordAt(level.nrLarge, word(0)), otherwise), seldom(ne(wordAt(level.nrValid, word(0)), word(level.entries)), otherwise));
   }
-  /** The oldest way for the page, into a local, where that needs no search worth a function; else `otherwise`. Of a plain level. */
-  oldestOr(into: number, otherwise: Expr): Expr {
-    return this.oldest === null ? set(into, leastOf(this.level.stamp, this.start(), this.base.ways)) : this.oldest.findOr(into, otherwise);
+  /** The way that goes for the page, into a local, where that needs no search worth a function; else `otherwise`. Of a plain level. */
+  victimOr(into: number, otherwise: Expr): Expr {
+    const { level: { age, isTree }, base: { ways }, oldest } = this;
+    if (isTree) return leastByHalves(into, age, this.start(), ways, null);
+    return oldest === null ? set(into, leastOf(age, this.start(), ways)) : oldest.findOr(into, otherwise);
   }
   /** The first way that a page may have. */
   start(): Expr {

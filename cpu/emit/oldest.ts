@@ -11,7 +11,7 @@ export class EmittedOldest {
   private readonly column: number;
   private readonly search: number;
 
-  /** @param column of stamps; no two of those of the ways are equal, and they only grow */
+  /** @param column of stamps, or of the order of fills; no two of those of the ways are equal, and they only grow */
   constructor(module: ModuleWriter, plan: OldestPlan, column: number) {
     this.plan = plan;
     this.column = column;

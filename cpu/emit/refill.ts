@@ -135,7 +135,7 @@ function emitShort(module: ModuleWriter, plan: MissPlan, layout: Layout, ram: Ra
   else block(
     access.takePage, known.find(value, 0, local(vpnLo)), seldom(not(local(value)), ask), when(local(isStore), seldom(not(mayStore), ask)),
     access.touch(host),
-    l1.demandPlain(ask), seldom(eq(l1.heldBy(add(l1.start(), wayOf)), local(vpnLo)), ask), l1.oldestOr(entry, ask),
+    l1.demandPlain(ask), seldom(eq(l1.heldBy(add(l1.start(), wayOf)), local(vpnLo)), ask), l1.victimOr(entry, ask),
     l1.take(entry), set(way, sub(local(entry), l1.start())), known.update(or(and(local(value), word(~KnownWord.Ways)), shl(local(way), word(KnownWord.WayShift)))),
     access.show(host, (then) => then, (then) => when(mayStore, then)),
     lookAhead(access, layout, ram),
@@ -144,7 +144,8 @@ function emitShort(module: ModuleWriter, plan: MissPlan, layout: Layout, ram: Ra
   )(c);
   module.add(c, 'refill');
 }
-const isShortPlan = (plan: MissPlan): boolean => plan.l1.probes.find(({ order }) => order === 0)!.ways <= MAX_WAYS;
+/** The order of fills is only known when all is settled. */
+const isShortPlan = ({ l1 }: MissPlan): boolean => l1.age === l1.stamp && l1.probes.find(({ order }) => order === 0)!.ways <= MAX_WAYS;
 
 /** Any miss: all is settled first. @returns the function's number */
 function emitWhole(module: ModuleWriter, plan: MissPlan, layout: Layout, ram: Ram, settle: number): number {

@@ -30,7 +30,7 @@ export type Op = (typeof Op)[keyof typeof Op];
 
 /** Instructions on 128 bits, those that are used here. relaxed_madd is of a later proposal (relaxed SIMD): a module with it may be refused. */
 export const Simd = {
-  i32x4_splat: 0x11, i32x4_eq: 0x37, i32x4_bitmask: 0xa4, f64x2_splat: 0x14, f64x2_extract_lane: 0x21, f64x2_eq: 0x47, f64x2_pmin: 0xf6, i64x2_bitmask: 0xc4, v128_any_true: 0x53,
+  i32x4_splat: 0x11, i32x4_eq: 0x37, i32x4_bitmask: 0xa4, f64x2_splat: 0x14, f64x2_extract_lane: 0x21, f64x2_eq: 0x47, f64x2_pmin: 0xf6, f64x2_pmax: 0xf7, i64x2_bitmask: 0xc4, v128_any_true: 0x53,
   f64x2_relaxed_madd: 0x107,
 } as const;
 export type Simd = (typeof Simd)[keyof typeof Simd];

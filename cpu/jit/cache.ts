@@ -62,7 +62,7 @@ export class Regions {
   private readonly pages: number;
   private readonly hotness: Hotness;
   /** The function for common misses, or null. */
-  refill: { readonly take: () => unknown; readonly ways: number } | null = null;
+  refill: { readonly take: () => unknown; readonly lasts: number } | null = null;
   private wishes: Wish[] = [];
   private firstWish = 0;
   /** By number. */
@@ -156,7 +156,7 @@ export class Regions {
   private translateWishes(tick: number): void {
     const { blocks } = this.core;
     const module = new ModuleWriter();
-    const refill = this.refill === null ? null : { number: module.importFunction('refill', REFILL), ways: this.refill.ways };
+    const refill = this.refill === null ? null : { number: module.importFunction('refill', REFILL), lasts: this.refill.lasts };
     const batch: { wish: Wish; row: number; pc: bigint; region: Region; translated: Translated; frames: number[] }[] = [];
     for (const wish of this.wishes) {
       const { row, pcHi, pcLo, form, instead } = wish;

@@ -2,9 +2,9 @@
 // belongs together, and which of them must write the stamp. Not here: the code (translate.ts).
 //
 // Sound because nothing of the group can leave the TLB while control stays in the run: if the first access's page is in the filter and all of the group lies
-// in that page, the others are hits, too. A region that leaves at every miss evicts nothing; where misses are called for, replacement is LRU, and a run of no
-// more accesses than an L1 set has ways cannot evict what its first one touched. Only the last stamp before somebody could look matters: before a row that
-// may leave or call.
+// in that page, the others are hits, too. A region that leaves at every miss evicts nothing; where misses are called for, a run of no more accesses than an
+// entry of L1 is sure to outlive cannot evict what its first one touched. Only the last stamp before somebody could look matters: before a row that may leave
+// or call.
 import { atomics } from '../emit/atomic.ts';
 import { accesses } from '../emit/memory.ts';
 import { floatLowerings } from '../emit/float.ts';

@@ -44,8 +44,8 @@ export interface Mark { readonly at: number; readonly of: Row | 'entry' | 'loop'
 /** A region as code, with what a reader wants to know of it (dump.ts). */
 export interface Translated { readonly code: Code; readonly marks: readonly Mark[]; localNames(): Map<number, string> }
 
-/** For the form that calls: the number of the function for common misses in the region's module; ways of a set of L1 D. */
-export interface Refill { readonly number: number; readonly ways: number }
+/** For the form that calls: the number of the function for common misses in the region's module; accesses in a row that an entry of L1 D is sure to outlive. */
+export interface Refill { readonly number: number; readonly lasts: number }
 
 /** @param refill null: the form that stops */
 export const translate = (region: Region, headPc: bigint, layout: Layout, places: PagePlaces, refill: Refill | null): Translated =>
@@ -115,7 +115,7 @@ class Translation implements Translated {
     this.dataStampAt = c.local(Type.I32);
     this.stampAt = c.local(Type.I32);
     this.fcsr = c.local(Type.I32);
-    this.members = new Map(region.nodes.map((node) => [node, findGroups(node.rows, refill?.ways ?? Infinity)]));
+    this.members = new Map(region.nodes.map((node) => [node, findGroups(node.rows, refill?.lasts ?? Infinity)]));
     this.sites = refill === null ? new Sites(layout.sites.byteOffset, region, (node, index) => this.asksWrite(node, index)) : null;
     this.findRegisters();
     this.emit();

@@ -6,6 +6,7 @@ import { Prng } from '#base';
 import { hostFuses } from '#cpu';
 import { randomHotness, randomTlb, runWorld } from '../support/lockstep-world.ts';
 import type { LockstepOptions } from '../support/lockstep-world.ts';
+import { rigWith } from '../support/mmu-rig.ts';
 
 const PROGRAMS = Number(process.env['QUIRE_LOCKSTEP_PROGRAMS'] ?? 40);
 const FIRST = Number(process.env['QUIRE_LOCKSTEP_SEED'] ?? 1);
@@ -50,4 +51,17 @@ test('the lots leave out no replacement, coalescing model, A/D rule or inclusion
     ...['strict', 'loose-a', 'd-split', 'd-evict'].map((rule) => `${level} ${model} ${rule}`),
   ]));
   expect([...wanted, 'inclusive', 'exclusive', 'neither'].filter((what) => !seen.has(what))).toEqual([]);
+});
+
+test('nor any replacement among those that emitted code does misses for', () => {
+  const seen = new Set<string>();
+  for (let seed = 1; seed <= 150; seed++) {
+    const tlb = randomTlb(new Prng(seed, 'world'), true);
+    if (rigWith(tlb, { frames: 16 }).mmu.plan() === null) continue;
+    for (const [name, level] of Object.entries({ l1d: tlb.l1d, l2: tlb.l2 })) {
+      for (const { replacement, ways } of level?.arrays ?? []) seen.add(`${name} ${replacement} ${ways > 16 ? 'many' : ways > 1 ? 'some' : 'one'}`);
+    }
+  }
+  const wanted = ['l1d', 'l2'].flatMap((level) => ['lru', 'plru', 'fifo'].flatMap((replacement) => ['one', 'some', 'many'].map((ways) => `${level} ${replacement} ${ways}`)));
+  expect(wanted.filter((what) => !seen.has(what))).toEqual([]);
 });

@@ -154,6 +154,12 @@ describe('more pages than the TLBs and the page-walk cache hold', () => {
     ({ arrays: [{ entries: size, ways: size, pageSizes: ['4K'], replacement: 'lru', ...more }], hitCycles: 0 });
   const crowded: Readonly<Record<string, TlbDescription>> = {
     'many ways, no sets': tiny({ name: 'crowded-fully', inclusion: 'neither', l1d: full(20), l2: full(28), pwc: { 1: 12, 2: 2 } }),
+    'trees over many ways, no sets': tiny({ name: 'crowded-trees', inclusion: 'neither', l1d: full(32, { replacement: 'plru' }), l2: full(32, { replacement: 'plru' }), pwc: { 1: 12, 2: 2 } }),
+    'trees over four ways and over eight': tiny({
+      name: 'crowded-tree-sets', inclusion: 'neither', l1d: full(8, { ways: 4, replacement: 'plru' }), l2: full(32, { ways: 8, replacement: 'plru' }), pwc: { 1: 4, 2: 1 },
+    }),
+    'queues of many ways, no sets': tiny({ name: 'crowded-queues', inclusion: 'neither', l1d: full(20, { replacement: 'fifo' }), l2: full(28, { replacement: 'fifo' }), pwc: { 1: 12, 2: 2 } }),
+    'queues of four ways behind LRU': tiny({ name: 'crowded-queue-sets', inclusion: 'neither', l1d: full(12, { ways: 6 }), l2: full(32, { ways: 4, replacement: 'fifo' }), pwc: { 1: 4, 2: 1 } }),
     'sets of six ways and of eight': tiny({ name: 'crowded-sets', inclusion: 'neither', l1d: full(12, { ways: 6 }), l2: full(32, { ways: 8 }), pwc: { 1: 4, 2: 1 } }),
     [presets()[0]!.name]: presets()[0]!,
   };

@@ -30,7 +30,12 @@ export function randomTlb(random: Prng, isSurelyPlain = false): TlbDescription {
   const isPlain = random.below(3) === 0 || isSurelyPlain;
   const array = (most: number): object => {
     const entries = 1 + random.below(isPlain && random.below(3) === 0 ? 30 : most);
-    if (isPlain) return { entries, ways: pick([entries, entries, 1, 2].filter((ways) => entries % ways === 0)), replacement: 'lru', pageSizes: pick([['4K'], ['4K', '2M'], ['4K', '2M', '1G']]), ...(random.below(4) === 0 ? { svnapot: true } : {}) };
+    if (isPlain) {
+      const shape = { pageSizes: pick([['4K'], ['4K', '2M'], ['4K', '2M', '1G']]), ...(random.below(4) === 0 ? { svnapot: true } : {}) };
+      const treeWays = 1 << random.below(6);
+      if (random.below(3) === 0) return { entries: treeWays * pick([1, 1, 2]), ways: treeWays, replacement: 'plru', ...shape };
+      return { entries, ways: pick([entries, entries, 1, 2].filter((ways) => entries % ways === 0)), replacement: pick(['lru', 'lru', 'fifo']), ...shape };
+    }
     const coalescing = pick(COALESCING);
     return {
       entries, ways: pick([entries, 1, 2].filter((ways) => entries % ways === 0)), replacement: pick(['lru', 'plru', 'fifo', 'random']),
