@@ -163,7 +163,7 @@ export class Mmu {
     this.description = d;
     this.filter = new Filter(arena);
     this.published = arena.int32(8);
-    this.unsettled = arena.int32(5);
+    this.unsettled = arena.int32(7);
     this.walker = new Walker(arena, ram, d.pwc, options.svadu);
     this.counters = new TlbCounters(arena, this.walker.readsByLevel);
     this.l1i = new TlbLevel(arena, d.l1i, [this.filter.exec], [], options.seed, 'l1i');
@@ -239,7 +239,7 @@ export class Mmu {
     return {
       l1, l2, pointers: this.walker.pointers(1), upperPointers: this.walker.pointers(2),
       state: { isOn: word(Published.IsOn), signShift: word(Published.SignShift), asid: word(Published.Asid), mayLoad: word(Published.MayLoad), mayStore: word(Published.MayStore), mayLearn: word(Published.MayLearn) },
-      unsettled: { hits: this.unsettled.byteOffset, walks: this.unsettled.byteOffset + 8, pointerReads: this.unsettled.byteOffset + 16 },
+      unsettled: { hits: this.unsettled.byteOffset, walks: this.unsettled.byteOffset + 8, pointerReads: this.unsettled.byteOffset + 16, joined: this.unsettled.byteOffset + 20 },
     };
   }
   /** Counts what such an engine has done since the last time. To be called when it has run; `cycles` does it, too. */
@@ -266,6 +266,12 @@ export class Mmu {
     }
     c.add(Count.PteReads, unsettled[4]!);
     c.readsByLevel[1]! += unsettled[4]!;
+    for (let order = 2; order <= 3; order++) {
+      const joined = unsettled[3 + order]!;
+      c.pagesPerEntry[1]! -= joined;
+      c.pagesPerEntry[1 << order]! += joined;
+      c.add(Count.CoalescedFills, joined);
+    }
     for (let i = 0; i < unsettled.length; i++) unsettled[i] = 0;
   }
   /** Brings plan().state up to date: to be called before such an engine runs. Nobody may be watching look-ups. */

@@ -1,7 +1,9 @@
 // The MMU's columns, for an engine that does the most common misses itself. Here: their places, and what such an engine can search. Who reads them keeps to mmu.ts and tlb.ts, and asks
 // mmu.lookup() for everything else; tests compare both ways on every counter.
 //
-// A plan covers hierarchies without coalescing of unmarked pages, whose L2 neither includes nor excludes L1, and no random replacement. All places are byte offsets in the arena.
+// A plan covers hierarchies that join unmarked pages in whole aligned groups ('zen') or not at all, whose L2 neither includes nor excludes L1, and no random
+// replacement. All places are byte offsets in the arena.
+import type { AdRule } from './description.ts';
 
 /** An array of a level, as the entries of one order in it are found: a probe of tlb.ts. */
 export interface ProbePlan {
@@ -24,6 +26,8 @@ export interface OldestPlan {
 }
 export interface LevelPlan {
   readonly probes: readonly ProbePlan[];
+  /** Of base pages' array, the A/D rule by which it joins them in groups; orders 2 and 3 among the probes are these groups'. null: it does not. */
+  readonly joins: AdRule | null;
   /** The array of base pages: valid entries in it (one word) of how many. In the level, valid entries that are none of base pages (one word). */
   readonly nrValid: number;
   readonly entries: number;
@@ -31,11 +35,11 @@ export interface LevelPlan {
   /** Which base page's way goes: that with the least double in a column, stamps (LRU) or the order of fills (FIFO); or (isTree) halves choose, by their greatest. */
   readonly age: number;
   readonly isTree: boolean;
-  /** See outlives() of replacement.ts: of base pages. */
+  /** See outlives() of replacement.ts: of base pages. Where they are joined, any fill may put a page under another entry. */
   readonly outlives: number;
   /** Of base pages' array, where its ways are more than MAX_SCAN or so. */
   readonly oldest: OldestPlan | null;
-  /** Columns of words, by entry. */
+  /** Columns of words, by entry; `pages` as in tlb.ts. */
   readonly tagLo: number;
   readonly tagHi: number;
   /** Low halves of the page numbers that base pages' ways hold as of now, where such an engine has the rest of a fill still to do. */
@@ -83,8 +87,8 @@ export interface MissPlan {
    *  may what a walk finds be remembered (DeferredMisses). */
   readonly state: { readonly isOn: number; readonly signShift: number; readonly asid: number; readonly mayLoad: number; readonly mayStore: number; readonly mayLearn: number };
   /** Words, for Mmu.settle() to add to the counters: L1 misses of base pages that hit L2, by loads and by stores; walks to base pages that a pointer to the
-   *  leaves' table shortened, likewise; and pointers read before those leaves. */
-  readonly unsettled: { readonly hits: number; readonly walks: number; readonly pointerReads: number };
+   *  leaves' table shortened, likewise; pointers read before those leaves; of the walks, those whose largest entry got four pages, and eight. */
+  readonly unsettled: { readonly hits: number; readonly walks: number; readonly pointerReads: number; readonly joined: number };
 }
 
 /** An engine that shows pages at once when they miss L1, and sees to the TLBs later, in the order of the misses. It may do so for pages of which it knows

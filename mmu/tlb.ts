@@ -178,20 +178,22 @@ export class TlbLevel {
     this.stampBase = this.stamp.byteOffset;
   }
 
-  /** The columns, if base pages need nothing of them but one of three replacements and no neighbours; else null. */
+  /** The columns, if base pages need nothing of them but one of three replacements, and neighbours at most in whole groups; else null. */
   plan(): LevelPlan | null {
     const { baseArray: base, arrays } = this;
-    if (arrays.some(({ model }) => model !== 'none' && model !== 'svnapot') || base.policy === Policy.Random || this.over.length !== 0) return null;
+    if (arrays.some(({ model }) => model !== 'none' && model !== 'svnapot' && model !== 'zen') || base.policy === Policy.Random || this.over.length !== 0) return null;
     if (base.policy === Policy.Plru && base.ways > MAX_SCAN) return null;
     if (base.oldest !== null && base.oldest.plan === null) return null;
     if (this.probeArray.some(({ ways, heads }) => heads === null && ways > MAX_SCAN)) return null;
     const offset = (column: Int32Array | Float64Array): number => column.byteOffset;
+    const joins = base.model === 'zen';
     return {
+      joins: joins ? base.rule : null,
       probes: this.probeArray.map(({ first, ways, setMask, heads }, p) => ({
         probe: p, order: this.probeOrder[p]!, first, ways, setMask, heads: heads === null ? null : { at: heads.byteOffset, mask: heads.length - 1 },
       })),
       nrValid: this.nrValid.byteOffset + 4 * base.index, entries: base.entries, nrLarge: this.large.byteOffset,
-      age: offset(base.policy === Policy.Fifo ? this.filled : this.stamp), isTree: base.policy === Policy.Plru, outlives: outlives(base.policy, base.ways), oldest: base.oldest?.plan ?? null,
+      age: offset(base.policy === Policy.Fifo ? this.filled : this.stamp), isTree: base.policy === Policy.Plru, outlives: joins ? 1 : outlives(base.policy, base.ways), oldest: base.oldest?.plan ?? null,
       tagLo: offset(this.tagLo), tagHi: offset(this.tagHi), held: offset(this.held), probe: offset(this.probe), asid: offset(this.asid), flags: offset(this.flags), pages: offset(this.pages),
       sub: offset(this.sub), leaf: offset(this.leaf), touchedFirst: offset(this.touchedFirst), touchedLast: offset(this.touchedLast), next: offset(this.next),
       ppn: offset(this.ppn), stamp: offset(this.stamp), filled: offset(this.filled), live: offset(this.live), clock: offset(this.clock), shown: this.shown.map(offset),

@@ -48,78 +48,92 @@ export interface Behind {
 }
 
 /** @param demand gives up unless what was found will do; null: the found locals hold what will be found, and it will */
-export function emitBehind(module: ModuleWriter, plan: MissPlan, ram: Ram, miss: MissCode, demand: { readonly rights: Expr; readonly frame: Expr } | null, giveUp: Expr): Behind {
-  const { code: c, page, page: { vpnLo, asid }, found, found: { flags, bits, owner, frame }, isStore } = miss;
+export function emitBehind(module: ModuleWriter, plan: MissPlan, ram: Ram, miss: MissCode, demand: Demand | null, giveUp: Expr): Behind {
+  const { code: c, page, page: { asid }, found, found: { flags, bits, owner, frame }, isStore } = miss;
   const e = c.local(W), wide = c.local(Type.I64), walkedAt = c.local(W);
   const l2 = new EmittedLevel(module, c, plan.l2, page);
   const countUnsettled = (place: number): Expr => addWord(place, local(isStore));
-  /** Takes a frame's number from a column, or gives up: it is no RAM. */
-  const takeFrame = (into: number, from: Expr): Expr => takeFrameOf(ram, wide, into, from, giveUp);
 
   const takeEntry = demand === null ? block() : block(
     set(flags, wordAt(plan.l2.flags, local(e))), set(bits, and(wordAt(plan.l2.pages, local(e)), word(0x10101))), demand.rights,
-    takeFrame(frame, doubleAt(plan.l2.ppn, local(e))), demand.frame, set(owner, wordAt(plan.l2.asid, local(e))),
+    takeFrameOf(ram, wide, frame, doubleAt(plan.l2.ppn, local(e)), giveUp), demand.frame, set(owner, wordAt(plan.l2.asid, local(e))),
   );
   const hit = block(
     seldom(wordAt(plan.l2.leaf, local(e)), giveUp), // a piece of a larger page: counted otherwise
     takeEntry,
     countUnsettled(plan.unsettled.hits), count(plan.l2.clock + 8), setDouble(plan.l2.stamp, local(e), doubleAt(plan.l2.clock, word(1))), set(walkedAt, word(0)),
   );
-  const walk = plan.pointers === null ? null : emitWalk(new EmittedPointers(module, c, plan.pointers, page), plan.upperPointers === null ? null : new EmittedPointers(module, c, plan.upperPointers, page));
+  const walk = emitWalk(module, plan, ram, miss, demand, giveUp);
   const walked = walk === null ? giveUp : block(
     walk.find, l2.victim(e), seldom(l2.holdsLarge(e), giveUp),
     countUnsettled(plan.unsettled.walks), walk.learn,
     when(ne(local(owner), word(GLOBAL)), set(owner, local(asid))),
     count(plan.l2.clock + 8), l2.fill(e, entryOf(found), doubleAt(plan.l2.clock, word(1))), set(walkedAt, word(1)),
   );
-  return { find: block(l2.find(e, giveUp), when(atLeast(local(e), word(0)), hit, walked)), walked: local(walkedAt) };
+  return { find: block(l2.find(e, 0, giveUp), when(atLeast(local(e), word(0)), hit, walked)), walked: local(walkedAt) };
+}
 
-  /** The walk, from a pointer to the leaves' table or to the table above. `find` changes nothing; `learn` is what the page-walk caches learn. */
-  function emitWalk(pointers: EmittedPointers, upper: EmittedPointers | null): { find: Expr; learn: Expr } {
-    const pointer = c.local(W), upperPointer = c.local(W), pointerOwner = c.local(W), table = c.local(W), low = c.local(W);
-    /** A word of the PTE at an index of the table, whose frame is RAM. */
-    const pteWord = (index: Expr, half: 0 | 1): Expr => (code) => {
-      add(hostOf(ram, local(table)), shl(and(index, word(511)), word(3)))(code);
-      code.mem(Mem.i32_load, 4 * half);
-    };
-    const takeFrameOfPte = (into: number): Expr => block(set(into, sub(shr(local(low), word(10)), word(RAM_FIRST_PFN))), seldom(not(isRam(ram, into)), giveUp));
-    /** A table that no walk has read before is left to walker.ts, which sees to it that it is guarded. */
-    const demandGuard = seldom(not(and(byteAt(ram.guards.byteOffset, local(table)), word(Guard.Table))), giveUp);
-    const fromUpper = upper === null ? giveUp : block(
-      upper.find(upperPointer), seldom(less(local(upperPointer), word(0)), giveUp),
-      set(owner, upper.ownerOf(local(upperPointer))), takeFrame(table, upper.tableOf(local(upperPointer))), demandGuard,
-      set(low, pteWord(shr(local(vpnLo), word(9)), 0)),
-      // A plain pointer: valid, nothing else but G and the OS's bits, PPN below 2^22.
-      seldom(or(ne(and(local(low), word(Pte.V | Pte.R | Pte.W | Pte.X | Pte.U | Pte.A | Pte.D)), word(Pte.V)), pteWord(shr(local(vpnLo), word(9)), 1)), giveUp),
-      when(and(local(low), word(Pte.G)), set(owner, word(GLOBAL))),
-      set(pointerOwner, local(owner)), takeFrameOfPte(table),
-    );
-    const leaf = demand === null ? block() : block(
-      demandGuard, set(low, pteWord(local(vpnLo), 0)),
-      // A leaf without N and reserved bits, with the rights and the A and D that the access wants, PPN below 2^22.
-      seldom(or(not(and(local(low), word(Pte.V))), pteWord(local(vpnLo), 1)), giveUp),
-      seldom(eq(and(local(low), word(Pte.R | Pte.W)), word(Pte.W)), giveUp),
-      seldom(not(and(local(low), word(Pte.R | Pte.X))), giveUp),
-      set(flags, and(local(low), word(Pte.V | Pte.R | Pte.W | Pte.X | Pte.U | Pte.G))),
-      set(bits, or(word(1), or(shl(and(local(low), word(Pte.A)), word(8 - Math.log2(Pte.A))), shl(and(local(low), word(Pte.D)), word(16 - Math.log2(Pte.D)))))),
-      demand.rights, takeFrameOfPte(frame), demand.frame,
-    );
-    const find = block(
-      pointers.find(pointer),
-      when(less(local(pointer), word(0)), fromUpper, block(set(owner, pointers.ownerOf(local(pointer))), takeFrame(table, pointers.tableOf(local(pointer))))),
-      leaf,
-    );
-    const learn = block(
-      when(less(local(pointer), word(0)), block(
-        ...(upper === null ? [] : [upper.use(local(upperPointer))]),
-        addWord(plan.unsettled.pointerReads, word(0)),
-        // What the pointer is inserted as: global if G stood on it or above.
-        pointers.insert(either(eq(local(pointerOwner), word(GLOBAL)), word(GLOBAL), local(asid)), apply(Op.f64_convert_i32_s)(add(local(table), word(RAM_FIRST_PFN)))),
-      ), pointers.use(local(pointer))),
-      when(and(local(flags), word(Pte.G)), set(owner, word(GLOBAL))),
-    );
-    return { find, learn };
-  }
+/** What gives up unless a translation will do, once its rights, valid, A and D bits are known, and once its frame is. */
+export interface Demand { readonly rights: Expr; readonly frame: Expr }
+export interface Walk {
+  /** Changes nothing. Into the found locals; the owner is the pointers' (GLOBAL or the address space). */
+  readonly find: Expr;
+  /** What the page-walk caches learn. The owner is the leaf's then. */
+  readonly learn: Expr;
+  /** The leaf's table, a local. */
+  readonly table: number;
+}
+/** A walk from a pointer to the leaves' table or to the table above; null: there are no page-walk caches to begin at. @param demand null as for emitBehind() */
+export function emitWalk(module: ModuleWriter, plan: MissPlan, ram: Ram, miss: MissCode, demand: Demand | null, giveUp: Expr): Walk | null {
+  if (plan.pointers === null) return null;
+  const { code: c, page, page: { vpnLo, asid }, found: { flags, bits, owner, frame } } = miss;
+  const pointers = new EmittedPointers(module, c, plan.pointers, page);
+  const upper = plan.upperPointers === null ? null : new EmittedPointers(module, c, plan.upperPointers, page);
+  const pointer = c.local(W), upperPointer = c.local(W), pointerOwner = c.local(W), table = c.local(W), low = c.local(W), wide = c.local(Type.I64);
+  /** From a column, or gives up: it is no RAM. */
+  const takeTable = (from: Expr): Expr => takeFrameOf(ram, wide, table, from, giveUp);
+  /** A word of the PTE at an index of the table, whose frame is RAM. */
+  const pteWord = (index: Expr, half: 0 | 1): Expr => (code) => {
+    add(hostOf(ram, local(table)), shl(and(index, word(511)), word(3)))(code);
+    code.mem(Mem.i32_load, 4 * half);
+  };
+  const takeFrameOfPte = (into: number): Expr => block(set(into, sub(shr(local(low), word(10)), word(RAM_FIRST_PFN))), seldom(not(isRam(ram, into)), giveUp));
+  /** A table that no walk has read before is left to walker.ts, which sees to it that it is guarded. */
+  const demandGuard = seldom(not(and(byteAt(ram.guards.byteOffset, local(table)), word(Guard.Table))), giveUp);
+  const fromUpper = upper === null ? giveUp : block(
+    upper.find(upperPointer), seldom(less(local(upperPointer), word(0)), giveUp),
+    set(owner, upper.ownerOf(local(upperPointer))), takeTable(upper.tableOf(local(upperPointer))), demandGuard,
+    set(low, pteWord(shr(local(vpnLo), word(9)), 0)),
+    // A plain pointer: valid, nothing else but G and the OS's bits, PPN below 2^22.
+    seldom(or(ne(and(local(low), word(Pte.V | Pte.R | Pte.W | Pte.X | Pte.U | Pte.A | Pte.D)), word(Pte.V)), pteWord(shr(local(vpnLo), word(9)), 1)), giveUp),
+    when(and(local(low), word(Pte.G)), set(owner, word(GLOBAL))),
+    set(pointerOwner, local(owner)), takeFrameOfPte(table),
+  );
+  const leaf = demand === null ? block() : block(
+    demandGuard, set(low, pteWord(local(vpnLo), 0)),
+    // A leaf without N and reserved bits, with the rights and the A and D that the access wants, PPN below 2^22.
+    seldom(or(not(and(local(low), word(Pte.V))), pteWord(local(vpnLo), 1)), giveUp),
+    seldom(eq(and(local(low), word(Pte.R | Pte.W)), word(Pte.W)), giveUp),
+    seldom(not(and(local(low), word(Pte.R | Pte.X))), giveUp),
+    set(flags, and(local(low), word(Pte.V | Pte.R | Pte.W | Pte.X | Pte.U | Pte.G))),
+    set(bits, or(word(1), or(shl(and(local(low), word(Pte.A)), word(8 - Math.log2(Pte.A))), shl(and(local(low), word(Pte.D)), word(16 - Math.log2(Pte.D)))))),
+    demand.rights, takeFrameOfPte(frame), demand.frame,
+  );
+  const find = block(
+    pointers.find(pointer),
+    when(less(local(pointer), word(0)), fromUpper, block(set(owner, pointers.ownerOf(local(pointer))), takeTable(pointers.tableOf(local(pointer))))),
+    leaf,
+  );
+  const learn = block(
+    when(less(local(pointer), word(0)), block(
+      ...(upper === null ? [] : [upper.use(local(upperPointer))]),
+      addWord(plan.unsettled.pointerReads, word(0)),
+      // What the pointer is inserted as: global if G stood on it or above.
+      pointers.insert(either(eq(local(pointerOwner), word(GLOBAL)), word(GLOBAL), local(asid)), apply(Op.f64_convert_i32_s)(add(local(table), word(RAM_FIRST_PFN)))),
+    ), pointers.use(local(pointer))),
+    when(and(local(flags), word(Pte.G)), set(owner, word(GLOBAL))),
+  );
+  return { find, learn, table };
 }
 
 /** A frame is a local with its place in RAM, from 0 on. */

@@ -1,5 +1,6 @@
 // One TLB level, emitted: find, victim and fill for base pages, for emit/refill.ts. Here: what tlb.ts does, on the columns that its plan names.
 // Not here: in which order levels are asked, what is counted.
+import { NAPOT_ORDER } from '#mmu';
 import type { LevelPlan, ProbePlan } from '#mmu';
 import {
   add, addWord, and, atLeast, block, count, double, doubleAt, either, eq, less, local, loopWhile, mul, ne, not, or, seldom, set, setDouble, setWord, shl, shr, sub, trailingZeros, when, word, wordAt, xor,
@@ -11,8 +12,8 @@ import { leastByHalves, leastOf, matches } from './scan.ts';
 import { Mem, Type } from './wasm.ts';
 import type { Code, ModuleWriter } from './wasm.ts';
 
-const NO_WAY = -1;
-const FREE = -1;
+export const NO_WAY = -1;
+export const FREE = -1;
 export const GLOBAL = -1;
 
 /** Locals that hold a page number's halves, and the address space. */
@@ -20,13 +21,14 @@ export interface PageLocals { readonly vpnLo: number; readonly vpnHi: number; re
 /** What an entry is written with: locals of words, and the frame. */
 export interface EntryLocals { readonly owner: number; readonly flags: number; readonly pages: number; readonly ppn: Expr }
 
+type Heads = NonNullable<ProbePlan['heads']>;
+
 /** Low half of a page number's high bits are words: its tag at an order. */
 const tagLo = (order: number, vpn: number): Expr => (order === 0 ? local(vpn) : order < 32 ? and(local(vpn), word(-1 << order)) : word(0));
 const tagHi = (order: number, vpn: number): Expr => (order < 32 ? local(vpn) : and(local(vpn), word(-1 << (order - 32))));
-const bucket = ({ probe, heads }: ProbePlan, lo: Expr, hi: Expr): Expr => {
-  const mixed = probe === 0 ? xor(lo, hi) : xor(xor(lo, hi), word(probe << 4));
-  return and(xor(mixed, shr(mixed, word(9))), word(heads!.mask));
-};
+const bucket = ({ probe, heads }: ProbePlan, lo: Expr, hi: Expr): Expr => bucketOf(heads!, probe === 0 ? xor(lo, hi) : xor(xor(lo, hi), word(probe << 4)));
+/** @param mixed an entry's tag's halves and its probe, shifted left by 4, all exclusively or-ed */
+export const bucketOf = ({ mask }: Heads, mixed: Expr): Expr => and(xor(mixed, shr(mixed, word(9))), word(mask));
 const setStart = ({ order, first, ways, setMask }: ProbePlan, vpnLo: number, vpnHi: Expr): Expr => {
   const index = order === 0 ? local(vpnLo) : order < 32 ? or(shr(local(vpnLo), word(order)), shl(vpnHi, word(32 - order))) : shr(vpnHi, word(order - 32));
   return add(word(first), mul(and(index, word(setMask)), word(ways)));
@@ -50,16 +52,24 @@ export class EmittedLevel {
     this.hash = code.local(Type.I32);
   }
 
-  /** The entry that serves the page, or NO_WAY, into a local: base pages first, as tlb.ts's probes go. */
-  find(into: number, foundLarge: Expr): Expr {
-    const { level, base } = this;
-    const others = level.probes.filter((p) => p !== base);
-    return block(set(into, word(NO_WAY)), this.findIn(base, into), when(wordAt(level.nrLarge, word(0)), when(less(local(into), word(0)), block(
-      ...others.map((p) => block(this.findIn(p, into), when(atLeast(local(into), word(0)), foundLarge))),
-    ))));
+  /** The entry that serves the page, or NO_WAY, into a local: base pages first, then groups of them, as tlb.ts's probes go. @param pageIn a local that gets the
+   *  page's index in the entry; 0: the level has no groups */
+  find(into: number, pageIn: number, foundLarge: Expr): Expr {
+    const { level, base, page: { vpnLo } } = this;
+    const isMissing = less(local(into), word(0));
+    const isFound = atLeast(local(into), word(0));
+    const groups = level.probes.filter(({ order }) => order > 0 && order < NAPOT_ORDER);
+    return block(
+      set(into, word(NO_WAY)), this.findIn(base, into), ...(groups.length === 0 ? [] : [set(pageIn, word(0))]),
+      ...groups.map((p) => when(isMissing, when(wordAt(level.live, word(p.probe)), block(this.findIn(p, into), when(isFound, set(pageIn, and(local(vpnLo), word((1 << p.order) - 1)))))))),
+      when(wordAt(level.nrLarge, word(0)), when(isMissing, block(
+        ...level.probes.filter(({ order }) => order >= NAPOT_ORDER).map((p) => block(this.findIn(p, into), when(isFound, foundLarge))),
+      ))),
+    );
   }
-  private findIn(p: ProbePlan, into: number): Expr {
-    const { code, level, base, page: { vpnLo, vpnHi, asid } } = this;
+  /** An entry of one order that serves a page, if there is one: else `into` stays as it is. Of a group all pages are valid. */
+  findIn(p: ProbePlan, into: number, { vpnLo, vpnHi, asid } = this.page): Expr {
+    const { code, level, base } = this;
     const lo = tagLo(p.order, vpnLo), hi = tagHi(p.order, vpnHi), e = code.local(Type.I32), candidates = code.local(Type.I32);
     const found = block(set(into, local(e)), set(candidates, word(0)));
     // One branch each: they are all but always the same.
@@ -81,10 +91,9 @@ export class EmittedLevel {
     )));
   }
 
-  /** The way for the page, into a local: a free one, else what replacement says. */
-  victim(into: number): Expr {
+  /** The way for an entry, into a local: a free one, else what replacement says. @param start the first way that it may have */
+  victim(into: number, start = this.start()): Expr {
     const { code, level, base } = this;
-    const start = this.start();
     const hasFree = ne(wordAt(level.nrValid, word(0)), word(level.entries));
     if (level.isTree) {
       const wanted = code.local(Type.I32);
@@ -132,19 +141,16 @@ export class EmittedLevel {
   /** Of a fill what the engine must not wait for: the page that the way has held is hidden, and the way is the page's. */
   take(way: number): Expr {
     const { code, level, page: { vpnLo } } = this;
-    const at = code.local(Type.I32);
-    const hide = (table: number): Expr => when(
-      eq(load(table + Slot.Stamp, local(at)), add(word(level.stamp | 0), shl(local(way), word(3)))), store(table + Slot.Tag, local(at), word(-1)),
-    );
-    return block(
-      set(at, and(shl(this.heldBy(local(way)), word(12 - SLOT_SHIFT)), word(SLOT_MASK))), ...level.shown.map(hide),
-      setWord(level.held, local(way), local(vpnLo)), ...(this.oldest === null ? [] : [this.oldest.take(way)]),
-    );
+    return block(hidePage(code, level, this.heldBy(local(way)), way), setWord(level.held, local(way), local(vpnLo)), this.touch(way));
   }
   /** The rest: drop() of what the way has held, a base page, and write() of another. */
   replace(way: number, entry: EntryLocals, filled: Expr): Expr {
     const { base, page: { vpnLo, vpnHi } } = this;
     return block(base.heads === null ? block() : set(this.hash, bucket(base, local(vpnLo), local(vpnHi))), this.unlink(way), this.write(way, entry, filled));
+  }
+  /** A way that is filled will be touched. */
+  touch(way: number): Expr {
+    return this.oldest === null ? block() : this.oldest.take(way);
   }
   /** Fills so far, a double; and what it is after so many more. */
   fills(): Expr {
@@ -176,29 +182,45 @@ export class EmittedLevel {
   }
   private unlink(way: number): Expr {
     const { code, level, base } = this;
-    const { heads } = base;
-    if (heads === null) return block();
-    const head = code.local(Type.I32), before = code.local(Type.I32);
-    return block(
-      set(head, bucket(base, wordAt(level.tagLo, local(way)), wordAt(level.tagHi, local(way)))),
-      set(before, wordAt(heads.at, local(head))),
-      when(eq(local(before), local(way)), setWord(heads.at, local(head), wordAt(level.next, local(way))), block(
-        loopWhile(ne(wordAt(level.next, local(before)), local(way)), set(before, wordAt(level.next, local(before)))),
-        setWord(level.next, local(before), wordAt(level.next, local(way))),
-      )),
-    );
+    return base.heads === null ? block() : unlink(code, level, base.heads, bucket(base, wordAt(level.tagLo, local(way)), wordAt(level.tagHi, local(way))), way);
   }
   private link(way: number): Expr {
     const { code, level, base: { heads } } = this;
-    if (heads === null) return block();
-    const at = code.local(Type.I32), before = code.local(Type.I32);
-    return block(
-      set(before, word(FREE)), set(at, wordAt(heads.at, local(this.hash))),
-      loopWhile(either(ne(local(at), word(FREE)), less(local(at), local(way)), word(0)), block(set(before, local(at)), set(at, wordAt(level.next, local(at))))),
-      setWord(level.next, local(way), local(at)),
-      when(eq(local(before), word(FREE)), setWord(heads.at, local(this.hash), local(way)), setWord(level.next, local(before), local(way))),
-    );
+    return heads === null ? block() : link(code, level, heads, this.hash, way);
   }
+}
+
+/** Takes a way out of the chain of a bucket. */
+export function unlink(code: Code, { next }: LevelPlan, heads: Heads, bucketOfWay: Expr, way: number): Expr {
+  const head = code.local(Type.I32), before = code.local(Type.I32);
+  return block(
+    set(head, bucketOfWay),
+    set(before, wordAt(heads.at, local(head))),
+    when(eq(local(before), local(way)), setWord(heads.at, local(head), wordAt(next, local(way))), block(
+      loopWhile(ne(wordAt(next, local(before)), local(way)), set(before, wordAt(next, local(before)))),
+      setWord(next, local(before), wordAt(next, local(way))),
+    )),
+  );
+}
+/** Puts a way into its place in the chain of a bucket, a local. */
+export function link(code: Code, { next }: LevelPlan, heads: Heads, head: number, way: number): Expr {
+  const at = code.local(Type.I32), before = code.local(Type.I32);
+  return block(
+    set(before, word(FREE)), set(at, wordAt(heads.at, local(head))),
+    loopWhile(either(ne(local(at), word(FREE)), less(local(at), local(way)), word(0)), block(set(before, local(at)), set(at, wordAt(next, local(at))))),
+    setWord(next, local(way), local(at)),
+    when(eq(local(before), word(FREE)), setWord(heads.at, local(head), local(way)), setWord(next, local(before), local(way))),
+  );
+}
+
+/** Removes a page from the filter, where it stands on a way's stamp. */
+export function hidePage(code: Code, { stamp, shown }: LevelPlan, vpn: Expr, way: number): Expr {
+  if (shown.length === 0) return block();
+  const at = code.local(Type.I32);
+  const hide = (table: number): Expr => when(
+    eq(load(table + Slot.Stamp, local(at)), add(word(stamp | 0), shl(local(way), word(3)))), store(table + Slot.Tag, local(at), word(-1)),
+  );
+  return block(set(at, and(shl(vpn, word(12 - SLOT_SHIFT)), word(SLOT_MASK))), ...shown.map(hide));
 }
 
 /** Words at a place plus an offset of bytes. */

@@ -8,16 +8,18 @@
 import { WRITTEN } from '#mmu';
 import type { MissPlan, Ram } from '#mmu';
 import { emitBehind, entryOf, foundLocals, takeFrameOf, takeWord, wordOfFound } from './behind.ts';
-import type { MissCode } from './behind.ts';
+import type { Demand, MissCode } from './behind.ts';
 import {
   add, addDoubles, addWord, and, answer, apply, atLeast, below, block, byteAt, call, doubleAt, either, eq, less, local, loopWhile, ne, not, or, seldom, set, setByte, setWord, shl, shr,
   shrSigned, sub, when, word, wordAt,
 } from './expr.ts';
 import type { Expr } from './expr.ts';
 import { EmittedKnown, KnownWord, MAX_WAYS, MissNote } from './known.ts';
+import { JoinedLevel } from './joined.ts';
 import type { Layout } from './layout.ts';
 import { EmittedLevel, GLOBAL } from './level.ts';
 import { SLOT_MASK, SLOT_SHIFT, Slot } from './memory.ts';
+import { emitJoinedMiss, ppnOf } from './neighbours.ts';
 import { Code, Mem, ModuleWriter, Op, Type } from './wasm.ts';
 
 /** An address, whether it is a store's. @returns 1: the filter has the page now, and the caller stamps its entry; 0: nothing has happened */
@@ -34,9 +36,13 @@ const W = Type.I32;
 export function emitRefill(plan: MissPlan, layout: Layout, ram: Ram, pages: number): Uint8Array {
   const module = new ModuleWriter();
   const missLater = module.importFunction('missLater', MISS_LATER);
-  const settle = emitSettle(module, plan, layout, ram, missLater);
-  const whole = emitWhole(module, plan, layout, ram, settle);
-  emitShort(module, plan, layout, ram, settle, whole);
+  if (isShortPlan(plan)) {
+    const settle = emitSettle(module, plan, layout, ram, missLater);
+    emitShort(module, plan, layout, ram, settle, emitWhole(module, plan, layout, ram, settle));
+  } else {
+    module.add(new Code(SETTLE), 'settle'); // nothing is left to do, ever
+    emitWhole(module, plan, layout, ram, null);
+  }
   return module.finish(pages);
 }
 
@@ -131,8 +137,7 @@ function emitShort(module: ModuleWriter, plan: MissPlan, layout: Layout, ram: Ra
   const host = and(local(value), word(KnownWord.Frame));
   const mayStore = and(local(value), word(KnownWord.MayStore));
   const wayOf = and(shr(local(value), word(KnownWord.WayShift)), word(MAX_WAYS - 1));
-  if (!isShortPlan(plan)) ask(c);
-  else block(
+  block(
     access.takePage, known.find(value, 0, local(vpnLo)), seldom(not(local(value)), ask), when(local(isStore), seldom(not(mayStore), ask)),
     access.touch(host),
     l1.demandPlain(ask), seldom(eq(l1.heldBy(add(l1.start(), wayOf)), local(vpnLo)), ask), l1.victimOr(entry, ask),
@@ -144,42 +149,50 @@ function emitShort(module: ModuleWriter, plan: MissPlan, layout: Layout, ram: Ra
   )(c);
   module.add(c, 'refill');
 }
-/** The order of fills is only known when all is settled. */
-const isShortPlan = ({ l1 }: MissPlan): boolean => l1.age === l1.stamp && l1.probes.find(({ order }) => order === 0)!.ways <= MAX_WAYS;
+const joins = ({ l1, l2 }: MissPlan): boolean => l1.joins !== null || l2.joins !== null;
+/** May L1 be filled before all else? Its order of fills is only known when all is settled, and which pages an entry gets when the walk is done. */
+const isShortPlan = (plan: MissPlan): boolean => !joins(plan) && plan.l1.age === plan.l1.stamp && plan.l1.probes.find(({ order }) => order === 0)!.ways <= MAX_WAYS;
 
-/** Any miss: all is settled first. @returns the function's number */
-function emitWhole(module: ModuleWriter, plan: MissPlan, layout: Layout, ram: Ram, settle: number): number {
+/** Any miss: all is settled first. @param settle null: there is nothing to settle, and this is what is asked. @returns the function's number */
+function emitWhole(module: ModuleWriter, plan: MissPlan, layout: Layout, ram: Ram, settle: number | null): number {
   const access = new Access(module, plan, layout, ram);
-  const { code: c, l1, known, page, found, entry: e, value } = access;
-  const { flags, bits, owner, frame } = found;
-  const high = c.local(W), signShift = c.local(W), wide = c.local(Type.I64);
+  const { code: c, l1, page, found: { flags, bits, frame }, entry: e } = access;
+  const high = c.local(W), signShift = c.local(W), wide = c.local(Type.I64), pageIn = c.local(W);
   const giveUp = answer(word(0));
   const host = shl(local(frame), word(12));
   const demand = { rights: access.demandRights(giveUp), frame: block(access.demandFrame(giveUp), access.touch(host)) };
-  const behind = emitBehind(module, plan, ram, access, demand, giveUp);
+  const pages = wordAt(plan.l1.pages, local(e)), ppn = doubleAt(plan.l1.ppn, local(e));
   const takeL1 = block(
-    set(flags, wordAt(plan.l1.flags, local(e))), set(bits, wordAt(plan.l1.pages, local(e))), demand.rights,
-    takeFrameOf(ram, wide, frame, doubleAt(plan.l1.ppn, local(e)), giveUp), demand.frame,
+    set(flags, wordAt(plan.l1.flags, local(e))), set(bits, plan.l1.joins === null ? pages : and(shr(pages, local(pageIn)), word(0x10101))), demand.rights,
+    takeFrameOf(ram, wide, frame, plan.l1.joins === null ? ppn : ppnOf(ppn, pageIn), giveUp), demand.frame,
   );
+  const isCanonical = block(
+    // The high half repeats its sign bit.
+    set(high, (code) => { code.get(0).i64(32).op(Op.i64_shr_s, Op.i32_wrap_i64); }), set(signShift, stateWord(plan.state.signShift)),
+    seldom(ne(shrSigned(shl(local(high), local(signShift)), local(signShift)), local(high)), giveUp),
+  );
+  const miss = joins(plan) ? emitJoinedMiss(module, plan, ram, access, new JoinedLevel(module, c, plan.l1, l1, page), e, demand, giveUp) : emitMiss(access, module, plan, ram, demand, giveUp);
+  block(
+    seldom(not(stateWord(plan.state.isOn)), giveUp),
+    ...(settle === null ? [] : [call(settle)]), access.takePage, set(page.asid, stateWord(plan.state.asid)),
+    l1.find(e, pageIn, giveUp), when(atLeast(local(e), word(0)), takeL1, block(isCanonical, miss)),
+    access.show(host, access.whereLoads, (then) => access.whereStores(block(setByte(ram.writtenAt, local(frame), word(WRITTEN)), then))), word(1),
+  )(c);
+  return module.add(c, settle === null ? 'refill' : null);
+}
+/** An L1 miss where entries are of one base page each. */
+function emitMiss(access: Access, module: ModuleWriter, plan: MissPlan, ram: Ram, demand: Demand, giveUp: Expr): Expr {
+  const { l1, known, page: { vpnLo }, found, found: { owner }, entry: e, value } = access;
+  const behind = emitBehind(module, plan, ram, access, demand, giveUp);
   const isLearnt = and(and(behind.walked, stateWord(plan.state.mayLearn)), ne(local(owner), word(GLOBAL)));
   const learn = block(
     set(value, wordOfFound(found, sub(local(e), l1.start()))), access.whereStores(set(value, or(local(value), word(KnownWord.MayStore)))),
     access.whereLoads(known.learn(value, 0)),
   );
-  const miss = block(
-    // Canonical: the high half repeats its sign bit.
-    set(high, (code) => { code.get(0).i64(32).op(Op.i64_shr_s, Op.i32_wrap_i64); }), set(signShift, stateWord(plan.state.signShift)),
-    seldom(ne(shrSigned(shl(local(high), local(signShift)), local(signShift)), local(high)), giveUp),
+  return block(
     l1.victim(e), seldom(l1.holdsLarge(e), giveUp), behind.find, l1.fill(e, entryOf(found), null),
-    ...(isShortPlan(plan) ? [known.find(value, 0, local(page.vpnLo)), when(or(isLearnt, local(value)), learn)] : []),
+    ...(isShortPlan(plan) ? [known.find(value, 0, local(vpnLo)), when(or(isLearnt, local(value)), learn)] : []),
   );
-  block(
-    seldom(not(stateWord(plan.state.isOn)), giveUp),
-    call(settle), access.takePage, set(page.asid, stateWord(plan.state.asid)),
-    l1.find(e, giveUp), when(atLeast(local(e), word(0)), takeL1, miss),
-    access.show(host, access.whereLoads, (then) => access.whereStores(block(setByte(ram.writtenAt, local(frame), word(WRITTEN)), then))), word(1),
-  )(c);
-  return module.add(c, null);
 }
 
 /** Touches the bytes that the next misses will be for, if they go on at the same distance. Reading RAM changes nothing. */

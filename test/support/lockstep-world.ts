@@ -31,7 +31,11 @@ export function randomTlb(random: Prng, isSurelyPlain = false): TlbDescription {
   const array = (most: number): object => {
     const entries = 1 + random.below(isPlain && random.below(3) === 0 ? 30 : most);
     if (isPlain) {
-      const shape = { pageSizes: pick([['4K'], ['4K', '2M'], ['4K', '2M', '1G']]), ...(random.below(4) === 0 ? { svnapot: true } : {}) };
+      const joins = random.below(2) === 0;
+      const shape = {
+        pageSizes: ['4K', ...(joins ? pick([['16K'], ['16K', '32K']]) : []), ...pick([[], ['2M'], ['2M', '1G']])], ...(random.below(4) === 0 ? { svnapot: true } : {}),
+        ...(joins ? { coalescing: 'zen', adRule: pick(['strict', 'loose-a', 'd-split', 'd-evict']) } : {}),
+      };
       const treeWays = 1 << random.below(6);
       if (random.below(3) === 0) return { entries: treeWays * pick([1, 1, 2]), ways: treeWays, replacement: 'plru', ...shape };
       return { entries, ways: pick([entries, entries, 1, 2].filter((ways) => entries % ways === 0)), replacement: pick(['lru', 'lru', 'fifo']), ...shape };
