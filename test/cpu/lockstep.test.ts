@@ -3,12 +3,13 @@
 // emptied before each, so that every fetch and access is a look-up of its own. Counters, TLB contents, clocks, registers, memory: one hash.
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { Prng, StateHash, asPfn } from '#base';
+import { Prng, StateHash, asAsid, asPfn } from '#base';
 import { ENGINES } from '#cpu';
 import type { EngineName, Machine } from '#cpu';
 import { presets } from '#mmu';
-import type { TlbDescription } from '#mmu';
+import type { AdRule, PageSizeName, TlbArrayDescription, TlbDescription } from '#mmu';
 import { hartRig, tinyInclusive } from '../support/hart-rig.ts';
+import type { HartRig } from '../support/hart-rig.ts';
 
 const CODE = 0x10000;
 const CODE_PAGES = 5;
@@ -150,7 +151,8 @@ test('every fetch and access is counted: a straight run of n instructions is n l
 });
 
 describe('more pages than the TLBs and the page-walk cache hold', () => {
-  const full = (size: number, more: Partial<TlbDescription['l1d']['arrays'][number]> = {}): TlbDescription['l1d'] =>
+  type More = Partial<TlbArrayDescription>;
+  const full = (size: number, more: More = {}): TlbDescription['l1d'] =>
     ({ arrays: [{ entries: size, ways: size, pageSizes: ['4K'], replacement: 'lru', ...more }], hitCycles: 0 });
   const crowded: Readonly<Record<string, TlbDescription>> = {
     'many ways, no sets': tiny({ name: 'crowded-fully', inclusion: 'neither', l1d: full(20), l2: full(28), pwc: { 1: 12, 2: 2 } }),
@@ -172,28 +174,75 @@ describe('more pages than the TLBs and the page-walk cache hold', () => {
   test.each(Object.entries(crowded))('with %s the engines end in the same state', (_name, tlb) => { endAlike(tlb, program); });
 
   /** Twice the same page, and six others by lot between: what an entry surely outlives is asked of the policy, and the page may be gone when it is wanted again. */
-  const around = [
+  const around = (distance: 12 | 21): readonly string[] => [
     'mul t0,t0,t1', 'addi t0,t0,1013', 'ld t5,0(s0)',
-    ...[20, 26, 32, 38, 44, 50].flatMap((bits) => [`srli t2,t0,${bits}`, 'andi t2,t2,15', 'slli t2,t2,21', 'add t2,t2,s0', 'ld t3,16(t2)', 'add t6,t6,t3']),
+    ...[20, 26, 32, 38, 44, 50].flatMap((bits) => [`srli t2,t0,${bits}`, 'andi t2,t2,15', `slli t2,t2,${distance}`, 'add t2,t2,s0', 'ld t3,16(t2)', 'add t6,t6,t3']),
     'ld t5,8(s0)', 'addi a0,a0,-1', 'bne a0,zero,-164', 'ecall',
   ];
   const replacements = (['lru', 'plru', 'fifo'] as const).map((replacement) =>
     [replacement, tiny({ name: `around-${replacement}`, inclusion: 'neither', l1d: full(8, { replacement }), l2: full(28), pwc: { 1: 12, 2: 2 } })] as const);
-  test.each(replacements)('an access that comes again finds its page in L1 or not as %s has it', (_name, tlb) => { endAlike(tlb, around); });
+  test.each(replacements)('an access that comes again finds its page in L1 or not as %s has it', (_name, tlb) => { endAlike(tlb, around(21)); });
 
-  function endAlike(tlb: TlbDescription, lines: readonly string[]): void {
+  const joined = (pageSizes: readonly PageSizeName[], adRule: AdRule, more: More = {}): More => ({ coalescing: 'zen', pageSizes: ['4K', ...pageSizes], adRule, ...more });
+  const joining: Readonly<Record<string, TlbDescription>> = {
+    'groups of four, many ways, no sets': tiny({ name: 'joined-fully', inclusion: 'neither', l1d: full(20, joined(['16K', '2M'], 'strict')), l2: full(28, joined(['16K', '2M'], 'strict')), pwc: { 1: 12, 2: 2 } }),
+    'groups of eight, each page with its own D': tiny({
+      name: 'joined-wide', inclusion: 'neither', l1d: full(12, joined(['16K', '32K'], 'd-split', { ways: 6 })), l2: full(32, joined(['16K', '32K'], 'd-split', { ways: 8 })), pwc: { 1: 4, 2: 1 },
+    }),
+    'groups of eight in L2, under trees, and of four in L1': tiny({
+      name: 'joined-narrowing', inclusion: 'neither', l1d: full(16, joined(['16K', '2M'], 'strict', { replacement: 'plru' })),
+      l2: full(32, joined(['16K', '32K'], 'loose-a', { ways: 4, replacement: 'plru' })), pwc: { 1: 12, 2: 2 },
+    }),
+    'groups in L1 alone, first in, first out': tiny({ name: 'joined-above', inclusion: 'neither', l1d: full(8, joined(['16K', '2M'], 'd-evict', { replacement: 'fifo' })), l2: full(32, { ways: 4 }), pwc: { 1: 12, 2: 2 } }),
+    'groups in L2 alone': tiny({ name: 'joined-below', inclusion: 'neither', l1d: full(8), l2: full(20, joined(['16K', '2M'], 'strict', { replacement: 'fifo' })), pwc: { 1: 12, 2: 2 } }),
+  };
+  test.each(Object.entries(joining))('with %s the engines end in the same state', (_name, tlb) => {
+    endAlike(tlb, neighbours, mapNeighbours);
+    endAlike(tlb, around(12), mapNeighbours);
+  });
+  test.each(Object.entries(joining))('with %s they do where entries become global and single spaces\' own again, without a fence', (_name, tlb) => {
+    endAlike(tlb, neighbours, mapNeighbours, (rig, random) => {
+      rig.machine.setAddressSpace(rig.root, asAsid(1 + random.below(2)));
+      if (random.below(2) === 0) mapNeighbours(rig, random.below(2) === 0);
+    });
+  });
+
+  /** Loads and stores all over eight lines of page-table entries, and loads from a page of 2 MiB, seldom. */
+  const neighbours = [
+    'mul t0,t0,t1', 'addi t0,t0,1013', 'srli t2,t0,40', 'andi t2,t2,63', 'slli t2,t2,12', 'add t2,t2,s0', 'ld t5,0(t2)', 'srli t3,t0,50', 'andi t3,t3,31', 'bne t3,zero,8', 'sd t5,8(t2)',
+    'srli t3,t0,35', 'andi t3,t3,31', 'bne t3,zero,24', 'srli t3,t0,26', 'andi t3,t3,511', 'slli t3,t3,12', 'add t3,t3,s1', 'ld t6,0(t3)', 'addi a0,a0,-1', 'bne a0,zero,-80', 'ecall',
+  ];
+  const LARGE = 64 * 2 ** 21;
+  /** By line: all eight as they may be; one frame apart; halves that change places; frames in a row, but not aligned; rights that differ; a row aligned for four;
+   *  twice, some of them not accessed or not dirty yet. */
+  function mapNeighbours(rig: HartRig, isGlobal = false): void {
+    const frames = rig.machine.ram.firstPfn + 512;
+    for (let i = 0; i < 64; i++) {
+      const [line, at] = [Math.floor(i / 8), i % 8];
+      const frame = line === 1 && at === 2 ? 64 : line === 2 ? i ^ 4 : line === 3 ? i + 1 : line === 5 ? i + 4 : i;
+      const rights = line === 4 && at === 5 ? 'rwxad' : line < 6 || at > 4 ? 'rwad' : at % 2 === 0 ? 'rw' : 'rwa';
+      rig.map(DATA + 4096 * i, isGlobal ? `${rights}g` : rights, asPfn(frames + frame + 32 * Math.floor(line / 3)));
+    }
+    rig.mapLarge(LARGE, asPfn(rig.machine.ram.firstPfn + 1024), 'rwad');
+    rig.set({ s1: LARGE });
+  }
+
+  function endAlike(tlb: TlbDescription, lines: readonly string[], map: (rig: HartRig) => void = mapApart, between: ((rig: HartRig, random: Prng) => void) | null = null): void {
     const run = (engine: EngineName, seed: number): string => {
       const rig = hartRig({ tlb, engine });
       const { machine } = rig;
-      for (let i = 0; i < 64; i++) rig.map(DATA + (i % 16) * 2 ** 21 + 4096 * Math.floor(i / 16), 'rwad');
+      map(rig);
       rig.code(CODE, lines);
       rig.set({ s0: DATA, a0: 3000, t0: seed, t1: 6364136223846793005n });
       const budgets = new Prng(seed, 'budgets');
-      for (;;) if (machine.run(1 + budgets.below(5000)).kind === 0) break;
+      while (machine.run(1 + budgets.below(between === null ? 5000 : 800)).kind !== 0) between?.(rig, budgets);
       const hash = new StateHash();
       machine.hash(hash);
       return `misses ${[...machine.mmu.counters.l1Misses]} state ${hash.digest()}`;
     };
     for (const seed of [1, 2, 3]) for (const engine of ENGINES) expect(run(engine, seed), `${engine}, seed ${seed}`).toBe(run('reference', seed));
+  }
+  function mapApart(rig: HartRig): void {
+    for (let i = 0; i < 64; i++) rig.map(DATA + (i % 16) * 2 ** 21 + 4096 * Math.floor(i / 16), 'rwad');
   }
 });

@@ -22,8 +22,10 @@ const CAUSES = ['fetch misaligned', 'fetch access', 'illegal', 'breakpoint', 'lo
 export interface HartRig {
   readonly machine: Machine;
   readonly root: Pfn;
-  /** Maps a page to a fresh frame, or to `pfn`. @param rights of r, w, x; 'd' and 'a' set those bits in advance */
+  /** Maps a page to a fresh frame, or to `pfn`. @param rights of r, w, x; 'd', 'a' and 'g' set those bits in advance */
   map(va: number, rights?: string, pfn?: Pfn): Pfn;
+  /** Maps 2 MiB. */
+  mapLarge(va: number, first: Pfn, rights: string): void;
   unmap(va: number): void;
   /** Writes bytes at a mapped address, as a kernel would. */
   write(va: number, bytes: Uint8Array): void;
@@ -43,20 +45,24 @@ export const showExit = (exit: Exit, machine: Machine): string => {
   return `${CAUSES[exit.cause]} ${exit.cause === 2 ? 'bits' : 'at'} 0x${tval.toString(16)}, pc 0x${machine.pc.toString(16)}`;
 };
 
+const BITS = { r: Pte.R, w: Pte.W, x: Pte.X, a: Pte.A, d: Pte.D, g: Pte.G } as const;
+const flagsOf = (rights: string): number => [...rights].reduce((n, c) => n | BITS[c as keyof typeof BITS], Pte.V | Pte.U);
+
 export function hartRig(options: { tlb?: TlbDescription; svadu?: boolean; ramBytes?: number; engine?: EngineName; hotness?: Hotness; fuses?: boolean } = {}): HartRig {
   const machine = new Machine({ ramBytes: options.ramBytes ?? 16 * 2 ** 20, tlb: options.tlb ?? tinyInclusive, svadu: options.svadu ?? true, seed: 7, engine: options.engine ?? 'jit', hotness: options.hotness ?? EAGER, ...(options.fuses === undefined ? {} : { fuses: options.fuses }) });
   const root = machine.ram.firstPfn;
   let next: number = root + 1;
   const fresh = (): Pfn => asPfn(next++);
-  const leafTable = (va: number): Pfn => {
+  const tableFor = (va: number, leafLevel: 0 | 1): Pfn => {
     let table = root;
-    for (const level of [2, 1]) {
+    for (let level = 2; level > leafLevel; level--) {
       const index = Math.floor(va / 2 ** (12 + 9 * level)) % 512;
       if (machine.pteLow(table, index) === 0) machine.storePte(table, index, makePte(fresh(), Pte.V), 0);
       table = asPfn(machine.pteLow(table, index) >>> 10);
     }
     return table;
   };
+  const leafTable = (va: number): Pfn => tableFor(va, 0);
   const indexOf = (va: number): number => Math.floor(va / 4096) % 512;
   const frameOf = (va: number): Pfn => asPfn(machine.pteLow(leafTable(va), indexOf(va)) >>> 10);
   machine.setAddressSpace(root, asAsid(1));
@@ -65,11 +71,10 @@ export function hartRig(options: { tlb?: TlbDescription; svadu?: boolean; ramByt
   const rig: HartRig = {
     machine, root,
     map(va, rights = 'rwx', pfn = fresh()) {
-      const bits = { r: Pte.R, w: Pte.W, x: Pte.X, a: Pte.A, d: Pte.D } as const;
-      const flags = [...rights].reduce((n, c) => n | bits[c as keyof typeof bits], Pte.V | Pte.U);
-      machine.storePte(leafTable(va), indexOf(va), makePte(pfn, flags), 0);
+      machine.storePte(leafTable(va), indexOf(va), makePte(pfn, flagsOf(rights)), 0);
       return pfn;
     },
+    mapLarge(va, first, rights) { machine.storePte(tableFor(va, 1), Math.floor(va / 2 ** 21) % 512, makePte(first, flagsOf(rights)), 0); },
     unmap(va) { machine.storePte(leafTable(va), indexOf(va), 0, 0); },
     write(va, bytes) {
       for (let i = 0; i < bytes.length; i++) machine.writeFrame(frameOf(va + i), (va + i) % 4096, bytes.subarray(i, i + 1));

@@ -21,6 +21,8 @@ const LARGE = 0x40_0000;
 /** Frames, counted from the first: tables, code, other code, data, and the large page's. */
 const At = { tables: 0, code: 64, otherCode: 80, data: 128, large: 512 } as const;
 
+/** In an entry's high word, a bit that must be zero. */
+const RESERVED = 1 << 22;
 const COALESCING = ['none', 'svnapot', 'zen', 'colt-sa', 'colt-fa', 'clustered'];
 
 /** Hierarchies of 1 to 4 entries a side: every replacement, every coalescing model and its A/D rules, every inclusion. A third of them are such that
@@ -74,12 +76,13 @@ export interface LockstepOptions {
   readonly asksAlways?: boolean;
 }
 
-/** Goes over the data pages by lot, with loads and now and then a store, for ever: misses are all that it does. Bits of what it multiplies say which page, which
- *  eight bytes of it, and whether it stores. */
+/** Goes over the data pages by lot, with loads and now and then a store, seldom to the large page, for ever: misses are all that it does. Bits of what it
+ *  multiplies say which page, which eight bytes of it, and whether it stores. */
 const WANDERER: Program = {
   bytes: new Uint8Array(Int32Array.from([
     'mul a0,a0,a1', 'addi a0,a0,1441', 'srli t1,a0,40', `andi t1,t1,${DATA_PAGES - 1}`, 'slli t1,t1,12', 'add t1,t1,s0', 'srli a2,a0,20', 'andi a2,a2,2040', 'add t1,t1,a2',
-    'ld t2,0(t1)', 'srli a2,a0,50', 'andi a2,a2,7', 'bne a2,zero,-48', 'add t2,t2,a0', 'sd t2,2040(t1)', 'ld a3,16(t1)', 'jal zero,-64',
+    'ld t2,0(t1)', 'srli a2,a0,50', 'andi a2,a2,7', 'bne a2,zero,-48', 'add t2,t2,a0', 'sd t2,2040(t1)', 'ld a3,16(t1)',
+    'srli a2,a0,35', 'andi a2,a2,7', 'bne a2,zero,-76', 'srli a2,a0,26', 'andi a2,a2,511', 'slli a2,a2,12', 'add a2,a2,s1', 'ld a3,0(a2)', 'jal zero,-96',
   ], (line) => assemble(line)).buffer),
   entries: [0],
 };
@@ -121,13 +124,15 @@ export function runWorld(seed: number, { engine, hotness = EAGER, fuses, budget,
   const frames = new Map<string, Pfn>();
   const marked = new Set<number>();
   const seen = Pte.A | Pte.D;
+  /** Bits that say nothing to hardware. */
+  const ofTheOs = (): number => (random.below(6) === 0 ? 0x100 : 0);
   const write = (space: number, va: number, bits: number): void => {
     const page = Math.floor(va / 4096);
     const pfn = frames.get(`${space} ${page}`)!;
     const isMarked = marked.has(page & ~15);
     const table = tableFor(space, va, 0);
     if (isMarked) machine.storePte(table, page % 512, napotLow(asPfn(pfn & ~15), bits), PteHigh.N);
-    else machine.storePte(table, page % 512, makePte(pfn, bits), 0);
+    else machine.storePte(table, page % 512, makePte(pfn, bits | ofTheOs()), 0);
   };
   const codeRights = Pte.V | Pte.U | Pte.R | Pte.X;
   const rightsAt = (va: number): number => (va >= DATA ? Pte.V | Pte.U | Pte.R | Pte.W : codeRights | (Math.floor(va / 4096) % 2 === 0 ? Pte.W : 0));
@@ -171,6 +176,7 @@ export function runWorld(seed: number, { engine, hotness = EAGER, fuses, budget,
   for (const register of Use.code) machine.x[register] = BigInt(pick(homes));
   if (wanders) {
     machine.x[8] = BigInt(DATA);
+    machine.x[9] = BigInt(LARGE);
     machine.x[11] = 0x5851_f42d_4c95_7f2dn;
   }
   machine.x[Use.view] = BigInt(DATA + 2048 + 4096 * random.below(2));
@@ -196,7 +202,7 @@ export function runWorld(seed: number, { engine, hotness = EAGER, fuses, budget,
   /** What comes from outside. */
   const event = (): void => {
     const va = pick(pages);
-    switch (random.below(12)) {
+    switch (random.below(13)) {
       case 0:
         space = 1 - space;
         machine.setAddressSpace(roots[space]!, asAsid(space + 1));
@@ -257,6 +263,11 @@ export function runWorld(seed: number, { engine, hotness = EAGER, fuses, budget,
           moment = null;
         }
         break;
+      case 11: { // An entry that no walk may use, among others in its line.
+        const page = Math.floor(va / 4096);
+        if (va >= DATA && !marked.has(page & ~15)) machine.storePte(tableFor(space, va, 0), page % 512, makePte(frames.get(`${space} ${page}`)!, rightsAt(va) | seen), RESERVED);
+        break;
+      }
       default: machine.hart.fcsr = random.below(256);
     }
   };
