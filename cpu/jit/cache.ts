@@ -61,7 +61,7 @@ export class Regions {
   private readonly table: WasmTable;
   private readonly pages: number;
   private readonly hotness: Hotness;
-  /** The function for common misses, or null. */
+  /** The function for common misses, and what translate.ts's Refill says of it; or null. */
   refill: { readonly take: () => unknown; readonly lasts: number } | null = null;
   private wishes: Wish[] = [];
   private firstWish = 0;
