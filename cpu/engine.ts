@@ -23,7 +23,7 @@ import { compile, compileInterpreter, instantiate, memoryPages, functionTable } 
 const PIECE_INSTRS = 500_000;
 
 /** As REFILL says (emit/refill.ts). */
-type Refill = (address: bigint, isStore: number) => number;
+type Refill = (address: bigint, kind: number) => number;
 interface EmittedRefill { readonly refill: Refill; readonly settle: () => void }
 
 export class EmittedEngine implements Core {
@@ -71,7 +71,7 @@ export class EmittedEngine implements Core {
       ...(table === null ? {} : { table }),
     };
     this.interpreter = compileInterpreter(emitInterpreter(this.layout, pages, translates ? hotness : null, plan !== null));
-    this.step = this.begin((address, isStore) => this.refillByCall(hotness, address, isStore));
+    this.step = this.begin((address, kind) => this.refillByCall(hotness, address, kind));
   }
   private begin(refill: Refill): () => void {
     return instantiate(this.interpreter, { ...this.env, refill })['run'] as () => void;
@@ -90,15 +90,15 @@ export class EmittedEngine implements Core {
   /** Those functions. They are emitted when they are wanted: a short run ends before. */
   private takeRefill(): EmittedRefill {
     const { mmu, ram, layout } = this;
-    const missLater = (vpnLo: number, vpnHi: number, isStore: number): void => mmu.missLater((vpnHi << 12) | (vpnLo >>> 20), vpnLo << 12, isStore === 0 ? Access.Load : Access.Store);
+    const missLater = (vpnLo: number, vpnHi: number, kind: number): void => mmu.missLater((vpnHi << 12) | (vpnLo >>> 20), vpnLo << 12, (Access.Load + kind) as Access);
     return (this.refill ??= instantiate(compile(emitRefill(mmu.plan()!, layout, ram, memoryPages(ram.arena))), { memory: ram.arena.memory, missLater }) as unknown as EmittedRefill);
   }
   /** What the interpreter asks at a miss (REFILL) until there have been so many that it shall call the emitted function itself. */
-  private refillByCall(hotness: Hotness, address: bigint, isStore: number): number {
+  private refillByCall(hotness: Hotness, address: bigint, kind: number): number {
     if (++this.misses < hotness.misses) return 0;
     const { refill } = this.takeRefill();
     if (this.misses === hotness.misses) this.step = this.begin(refill);
-    return refill(address, isStore);
+    return refill(address, kind);
   }
 
   /** As ReferenceEngine.run. */

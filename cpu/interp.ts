@@ -26,6 +26,7 @@ import { Outcome } from './reference/core.ts';
 
 const word1 = numberOf(1);
 const ROW_SHIFT = Math.log2(ROW_BYTES);
+const DATA_ACCESSES: readonly Access[] = [Access.Amo, Access.Load, Access.Store];
 /** Frequent handlers stand here several times, one chain of them behind the other. Each dispatches itself, to the nearest of each op that stands behind it, so
  *  that the host sees many indirect jumps, each with few targets, and predicts them: what an interpreter costs is above all what is not predicted. WebAssembly
  *  goes back by loops alone: where nothing stands behind, the dispatch at the loop's head is next. */
@@ -263,8 +264,7 @@ export function emitInterpreter(layout: Layout, pages: number, hotness: Hotness 
   const jump = c.block();
   const nextRow = c.loop();
   const giveUp = c.block();
-  const missedLoad = c.block();
-  const missedStore = c.block();
+  const missed = new Map(DATA_ACCESSES.map((access) => [access, c.block()]));
   let next: () => void;
 
   const handlers = new Map<number, () => void>();
@@ -293,10 +293,10 @@ export function emitInterpreter(layout: Layout, pages: number, hotness: Hotness 
     });
   }
   /** Finds the bytes at `address` by the filter, and stamps their page. @returns a local with their host offset */
-  const findBytes = (lenBytes: number, isStore: boolean, refills: boolean): number => {
-    const probe = { table: isStore ? layout.write : layout.read, address, slot: dataSlot };
+  const findBytes = (lenBytes: number, access: Access): number => {
+    const probe = { table: access === Access.Load ? layout.read : layout.write, address, slot: dataSlot };
     emitMissTest(c, probe, lenBytes);
-    c.brIfSeldom(!refills ? giveUp : isStore ? missedStore : missedLoad);
+    c.brIfSeldom(missed.get(access)!);
     emitStampAndHost(c, probe, stamp);
     const at = temporary(Type.I32, 0);
     c.set(at);
@@ -307,7 +307,7 @@ export function emitInterpreter(layout: Layout, pages: number, hotness: Hotness 
       operands.x1();
       operands.imm();
       c.op(Op.i64_add).set(address);
-      const at = findBytes(lenBytes, isStore, true);
+      const at = findBytes(lenBytes, isStore ? Access.Store : Access.Load);
       if (isStore) {
         c.get(at);
         if (value === Value.Double) operands.f2();
@@ -321,11 +321,11 @@ export function emitInterpreter(layout: Layout, pages: number, hotness: Hotness 
       next();
     });
   }
-  for (const [op, { access, isStore, refills, lenBytes, emit }] of atomics) {
+  for (const [op, { access, lenBytes, emit }] of atomics) {
     handlers.set(op, () => {
       operands.x1();
       c.set(address);
-      const at = findBytes(lenBytes, isStore, refills);
+      const at = findBytes(lenBytes, access);
       const value = temporary(Type.I64, 9);
       emit(operands, layout, at);
       c.set(value);
@@ -394,12 +394,12 @@ export function emitInterpreter(layout: Layout, pages: number, hotness: Hotness 
   c.br(nextRow);
 
   // ---- The filter does not answer an access to `address`.
-  for (const isStore of [true, false]) {
+  for (const access of [...DATA_ACCESSES].reverse()) {
     c.end();
     if (refill !== null) {
       c.get(k).mem(Mem.i64_load8_u, layout.rows + Row.Align).get(address).op(Op.i64_and, Op.i64_eqz);
       c.if();
-      c.get(address).i32(isStore ? 1 : 0).call(refill).brIf(nextRow); // the same again
+      c.get(address).i32(access - Access.Load).call(refill).brIf(nextRow); // the same again
       c.end();
     }
     c.br(giveUp);

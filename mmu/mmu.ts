@@ -163,7 +163,7 @@ export class Mmu {
     this.description = d;
     this.filter = new Filter(arena);
     this.published = arena.int32(8);
-    this.unsettled = arena.int32(7);
+    this.unsettled = arena.int32(9);
     this.walker = new Walker(arena, ram, d.pwc, options.svadu);
     this.counters = new TlbCounters(arena, this.walker.readsByLevel);
     this.l1i = new TlbLevel(arena, d.l1i, [this.filter.exec], [], options.seed, 'l1i');
@@ -239,17 +239,17 @@ export class Mmu {
     return {
       l1, l2, pointers: this.walker.pointers(1), upperPointers: this.walker.pointers(2),
       state: { isOn: word(Published.IsOn), signShift: word(Published.SignShift), asid: word(Published.Asid), mayLoad: word(Published.MayLoad), mayStore: word(Published.MayStore), mayLearn: word(Published.MayLearn) },
-      unsettled: { hits: this.unsettled.byteOffset, walks: this.unsettled.byteOffset + 8, pointerReads: this.unsettled.byteOffset + 16, joined: this.unsettled.byteOffset + 20 },
+      unsettled: { hits: this.unsettled.byteOffset, walks: this.unsettled.byteOffset + 12, pointerReads: this.unsettled.byteOffset + 24, joined: this.unsettled.byteOffset + 28 },
     };
   }
   /** Counts what such an engine has done since the last time. To be called when it has run; `cycles` does it, too. */
   settle(): void {
     this.deferred?.settle();
     const { unsettled, counters: c } = this;
-    if ((unsettled[0]! | unsettled[1]! | unsettled[2]! | unsettled[3]!) === 0) return;
-    for (let access = Access.Load; access <= Access.Store; access++) {
+    if ((unsettled[0]! | unsettled[1]! | unsettled[2]! | unsettled[3]! | unsettled[4]! | unsettled[5]!) === 0) return;
+    for (let access = Access.Load; access <= Access.Amo; access++) {
       const hits = unsettled[access - 1]!;
-      const walks = unsettled[access + 1]!;
+      const walks = unsettled[access + 2]!;
       if (hits + walks === 0) continue;
       c.l1Misses[access]! += hits + walks;
       c.l2Lookups[access]! += hits + walks;
@@ -264,10 +264,10 @@ export class Mmu {
       c.add(Count.PwcHits, walks);
       c.readsByLevel[0]! += walks;
     }
-    c.add(Count.PteReads, unsettled[4]!);
-    c.readsByLevel[1]! += unsettled[4]!;
+    c.add(Count.PteReads, unsettled[6]!);
+    c.readsByLevel[1]! += unsettled[6]!;
     for (let order = 2; order <= 3; order++) {
-      const joined = unsettled[3 + order]!;
+      const joined = unsettled[5 + order]!;
       c.pagesPerEntry[1]! -= joined;
       c.pagesPerEntry[1 << order]! += joined;
       c.add(Count.CoalescedFills, joined);

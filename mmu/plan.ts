@@ -86,7 +86,7 @@ export interface MissPlan {
   /** Words, written by Mmu.publish(): is a plan good at all now, the bits that canonical addresses repeat, the address space, rights to load, to store;
    *  may what a walk finds be remembered (DeferredMisses). */
   readonly state: { readonly isOn: number; readonly signShift: number; readonly asid: number; readonly mayLoad: number; readonly mayStore: number; readonly mayLearn: number };
-  /** Words, for Mmu.settle() to add to the counters: L1 misses of base pages that hit L2, by loads and by stores; walks to base pages that a pointer to the
+  /** Words, for Mmu.settle() to add to the counters: L1 misses of base pages that hit L2, by loads, stores and AMOs; walks to base pages that a pointer to the
    *  leaves' table shortened, likewise; pointers read before those leaves; of the walks, those whose largest entry got four pages, and eight. */
   readonly unsettled: { readonly hits: number; readonly walks: number; readonly pointerReads: number; readonly joined: number };
 }

@@ -1,7 +1,7 @@
 // What each instruction of A means as WebAssembly, where the filter shows its page: written once for interpreter and regions. Here: the reservation, and what
 // is written to memory. Not here: the probe (memory.ts), and accesses that it cannot answer, or that are misaligned (reference/atomic.ts).
 //
-// An AMO is no kind of access that refill.ts could count, so its miss is the MMU's. aq and rl ask for nothing: one hart, memory in order.
+// aq and rl ask for nothing: one hart, memory in order.
 import { Access, NO_HOST } from '#mmu';
 import { INSTRUCTIONS, Kind, opOf } from '../isa/table.ts';
 import type { Layout } from './layout.ts';
@@ -14,8 +14,6 @@ export interface Atomic {
   readonly access: Access;
   /** The write filter is asked, not the read filter. */
   readonly isStore: boolean;
-  /** A miss may be refill.ts's. */
-  readonly refills: boolean;
   readonly lenBytes: number;
   /** Does to memory and to the reservation what is to be done, and leaves x[rd] on the stack, an i64. @param host local with the host offset of the bytes, i32 */
   emit(o: Operands, layout: Layout, host: number): void;
@@ -66,5 +64,5 @@ export const atomics: ReadonlyMap<number, Atomic> = new Map(INSTRUCTIONS.flatMap
   if (extension !== 'A') return [];
   const [access, emit] = (kind & Kind.Load) !== 0 ? [Access.Load, loadReserved(lenBytes)] as const
     : (kind & Kind.Store) !== 0 ? [Access.Store, storeConditional(lenBytes)] as const : [Access.Amo, readModifyWrite(name, lenBytes)] as const;
-  return [[op, { access, isStore: access !== Access.Load, refills: access !== Access.Amo, lenBytes, emit }] as const];
+  return [[op, { access, isStore: access !== Access.Load, lenBytes, emit }] as const];
 }));

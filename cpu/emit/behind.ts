@@ -38,7 +38,8 @@ export interface MissCode {
   readonly code: Code;
   readonly page: PageLocals;
   readonly found: FoundLocals;
-  readonly isStore: number;
+  /** Access less Access.Load: not 0 of what stores. */
+  readonly kind: number;
 }
 export interface Behind {
   /** Into the found locals; `giveUp` leaves. Then something has been counted, touched and filled. */
@@ -49,10 +50,10 @@ export interface Behind {
 
 /** @param demand gives up unless what was found will do; null: the found locals hold what will be found, and it will */
 export function emitBehind(module: ModuleWriter, plan: MissPlan, ram: Ram, miss: MissCode, demand: Demand | null, giveUp: Expr): Behind {
-  const { code: c, page, page: { asid }, found, found: { flags, bits, owner, frame }, isStore } = miss;
+  const { code: c, page, page: { asid }, found, found: { flags, bits, owner, frame }, kind } = miss;
   const e = c.local(W), wide = c.local(Type.I64), walkedAt = c.local(W);
   const l2 = new EmittedLevel(module, c, plan.l2, page);
-  const countUnsettled = (place: number): Expr => addWord(place, local(isStore));
+  const countUnsettled = (place: number): Expr => addWord(place, local(kind));
 
   const takeEntry = demand === null ? block() : block(
     set(flags, wordAt(plan.l2.flags, local(e))), set(bits, and(wordAt(plan.l2.pages, local(e)), word(0x10101))), demand.rights,

@@ -23,7 +23,7 @@ export const KnownWord = {
 } as const;
 export const MAX_WAYS = 64;
 /** What is noted of a miss, beside the page's address: */
-export const MissNote = { Store: 1 << 0, WayShift: 1, WayMask: MAX_WAYS - 1 } as const;
+export const MissNote = { Kind: 3, WayShift: 2, WayMask: MAX_WAYS - 1 } as const;
 
 const GROUP_SHIFT = 6;
 /** High half of a tag that no group of pages has: more than an address's bits. */
@@ -154,14 +154,14 @@ export class EmittedKnown {
     return setWord(this.columns.words, this.place(local(this.page.vpnLo)), value);
   }
   /** Notes a miss. @param pageAddress a local of 64 bits. @returns pushes whether the list is full now */
-  note(pageAddress: number, isStore: number, way: Expr): Expr {
+  note(pageAddress: number, kind: number, way: Expr): Expr {
     const { nrNoted, noted } = this.columns;
     const n = this.code.local(Type.I32);
     return block(
       set(n, wordAt(nrNoted, word(0))),
       (c) => {
         c.get(n).i32(3).op(Op.i32_shl).get(pageAddress);
-        apply(Op.i64_extend_i32_u)(or(local(isStore), shl(way, word(MissNote.WayShift))))(c);
+        apply(Op.i64_extend_i32_u)(or(local(kind), shl(way, word(MissNote.WayShift))))(c);
         c.op(Op.i64_or).mem(Mem.i64_store, noted);
       },
       set(n, add(local(n), word(1))), setWord(nrNoted, word(0), local(n)), eq(local(n), word(MAX_PENDING)),

@@ -63,9 +63,10 @@ export function emitStampAndHost(code: Code, { table, address, slot }: Probe, st
   code.mem(Mem.i64_store);
   code.get(address).op(Op.i32_wrap_i64).get(slot).mem(Mem.i32_load, table + Slot.Delta).op(Op.i32_add);
 }
-/** After a test that has missed: leaves 1 on the stack if the page is in the filter now, at the same slot; 0: ask somebody else. Misaligned accesses do that. */
-export function emitRefillCall(code: Code, refill: number, address: number, lenBytes: number, isStore: boolean): void {
-  const call = (): void => { code.get(address).i32(isStore ? 1 : 0).call(refill); };
+/** After a test that has missed: leaves 1 on the stack if the page is in the filter now, at the same slot; 0: ask somebody else. Misaligned accesses do that.
+ *  @param kind of access, as REFILL has it */
+export function emitRefillCall(code: Code, refill: number, address: number, lenBytes: number, kind: number): void {
+  const call = (): void => { code.get(address).i32(kind).call(refill); };
   if (lenBytes === 1) {
     call();
     return;

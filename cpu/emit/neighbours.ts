@@ -21,7 +21,7 @@ export const ppnOf = (ppn: Expr, pageIn: number): Expr => addDoubles(ppn, apply(
 
 /** Afterwards L1 has the page, in way `e1`, and all is counted; or `giveUp` has left before anything was. @param e1 a local */
 export function emitJoinedMiss(module: ModuleWriter, plan: MissPlan, ram: Ram, miss: MissCode, l1: JoinedLevel, e1: number, demand: Demand, giveUp: Expr): Expr {
-  const { code: c, page, page: { vpnLo, asid }, found, found: { flags, bits, owner, frame }, isStore } = miss;
+  const { code: c, page, page: { vpnLo, asid }, found, found: { flags, bits, owner, frame }, kind } = miss;
   const e = c.local(W), pageIn = c.local(W), from = c.local(W), hasWalked = c.local(W), wide = c.local(Type.I64);
   const line: LineLocals = { known: c.local(W), accessed: c.local(W), dirty: c.local(W) };
   const level = new EmittedLevel(module, c, plan.l2, page);
@@ -36,12 +36,12 @@ export function emitJoinedMiss(module: ModuleWriter, plan: MissPlan, ram: Ram, m
     set(flags, wordAt(plan.l2.flags, local(e))), set(bits, and(shr(wordAt(plan.l2.pages, local(e)), local(pageIn)), word(0x10101))), demand.rights,
     takeFrameOf(ram, wide, frame, ppnOf(doubleAt(plan.l2.ppn, local(e)), pageIn), giveUp), demand.frame, set(owner, wordAt(plan.l2.asid, local(e))),
     set(from, and(sub(local(vpnLo), local(pageIn)), word(7))), give(line.known, 0), give(line.accessed, 8), give(line.dirty, 16),
-    addWord(plan.unsettled.hits, local(isStore)), touch, setDouble(plan.l2.stamp, local(e), lastTouch),
+    addWord(plan.unsettled.hits, local(kind)), touch, setDouble(plan.l2.stamp, local(e), lastTouch),
   );
   const walk = emitWalk(module, plan, ram, miss, demand, giveUp);
   const walked = walk === null ? giveUp : block(
     walk.find, readLine(walk.table),
-    addWord(plan.unsettled.walks, local(isStore)), walk.learn, when(ne(local(owner), word(GLOBAL)), set(owner, local(asid))),
+    addWord(plan.unsettled.walks, local(kind)), walk.learn, when(ne(local(owner), word(GLOBAL)), set(owner, local(asid))),
     l2.choose(line, frame), touch, l2.fill(e, line, found, lastTouch), set(hasWalked, word(1)),
   );
   const largest = either(less(local(l1.order), local(l2.order)), local(l2.order), local(l1.order));

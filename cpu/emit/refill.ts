@@ -22,10 +22,10 @@ import { SLOT_MASK, SLOT_SHIFT, Slot } from './memory.ts';
 import { emitJoinedMiss, ppnOf } from './neighbours.ts';
 import { Code, Mem, ModuleWriter, Op, Type } from './wasm.ts';
 
-/** An address, whether it is a store's. @returns 1: the filter has the page now, and the caller stamps its entry; 0: nothing has happened */
+/** An address, and what touches it: an Access, less Access.Load. @returns 1: the filter has the page now, and the caller stamps its entry; 0: nothing has happened */
 export const REFILL = { params: [Type.I64, Type.I32], results: [Type.I32] } as const;
 const SETTLE = { params: [], results: [] } as const;
-/** A miss that is beyond what is emitted: page number in halves, whether it is a store's. */
+/** A miss that is beyond what is emitted: page number in halves, Access less Access.Load. */
 const MISS_LATER = { params: [Type.I32, Type.I32, Type.I32], results: [] } as const;
 
 /** Misses at equal distances look so many ahead at once. Their bytes come from the host's memory side by side then, not one after the other. */
@@ -72,7 +72,7 @@ class Access implements MissCode {
     this.known = new EmittedKnown(this.code, layout.known, this.page);
   }
 
-  readonly isStore = 1;
+  readonly kind = 1;
   readonly addressLo = apply(Op.i32_wrap_i64)(local(0));
   readonly takePage: Expr = block(
     set(this.pageTag, (code) => { code.get(0).i64(-4096).op(Op.i64_and); }),
@@ -84,16 +84,16 @@ class Access implements MissCode {
   }
   /** `giveUp` unless the access has the right, and A (and D for a store) are there already. */
   demandRights(giveUp: Expr): Expr {
-    const { plan: { state }, found: { bits }, isStore } = this;
+    const { plan: { state }, found: { bits }, kind } = this;
     return block(
-      seldom(not(this.allows(either(local(isStore), stateWord(state.mayStore), stateWord(state.mayLoad)))), giveUp),
-      seldom(not(and(local(bits), word(0x100))), giveUp), when(local(isStore), seldom(not(and(local(bits), word(0x10000))), giveUp)),
+      seldom(not(this.allows(either(local(kind), stateWord(state.mayStore), stateWord(state.mayLoad)))), giveUp),
+      seldom(not(and(local(bits), word(0x100))), giveUp), when(local(kind), seldom(not(and(local(bits), word(0x10000))), giveUp)),
     );
   }
   /** `giveUp` unless the frame, which is RAM, may be shown. */
   demandFrame(giveUp: Expr): Expr {
     const { found: { frame }, ram } = this;
-    return when(local(this.isStore), seldom(byteAt(ram.guards.byteOffset, local(frame)), giveUp));
+    return when(local(this.kind), seldom(byteAt(ram.guards.byteOffset, local(frame)), giveUp));
   }
   /** The bytes will be wanted: the host's memory may as well begin to bring them while the TLBs are seen to. @param host of the page's first byte, less RAM's */
   touch(host: Expr): Expr {
@@ -131,20 +131,20 @@ const touchByte = (ram: Ram, host: Expr, offset: Expr): Expr => (code) => {
 /** A miss of a known page that L1 has not, where L1 is full and of base pages: in as few steps as can be, and with nothing to be kept across a call. */
 function emitShort(module: ModuleWriter, plan: MissPlan, layout: Layout, ram: Ram, settle: number, whole: number): void {
   const access = new Access(module, plan, layout, ram);
-  const { code: c, l1, known, page: { vpnLo }, entry, value, isStore, pageTag } = access;
+  const { code: c, l1, known, page: { vpnLo }, entry, value, kind, pageTag } = access;
   const way = c.local(W);
-  const ask = answer(call(whole, local(0), local(isStore)));
+  const ask = answer(call(whole, local(0), local(kind)));
   const host = and(local(value), word(KnownWord.Frame));
   const mayStore = and(local(value), word(KnownWord.MayStore));
   const wayOf = and(shr(local(value), word(KnownWord.WayShift)), word(MAX_WAYS - 1));
   block(
-    access.takePage, known.find(value, 0, local(vpnLo)), seldom(not(local(value)), ask), when(local(isStore), seldom(not(mayStore), ask)),
+    access.takePage, known.find(value, 0, local(vpnLo)), seldom(not(local(value)), ask), when(local(kind), seldom(not(mayStore), ask)),
     access.touch(host),
     l1.demandPlain(ask), seldom(eq(l1.heldBy(add(l1.start(), wayOf)), local(vpnLo)), ask), l1.victimOr(entry, ask),
     l1.take(entry), set(way, sub(local(entry), l1.start())), known.update(or(and(local(value), word(~KnownWord.Ways)), shl(local(way), word(KnownWord.WayShift)))),
     access.show(host, (then) => then, (then) => when(mayStore, then)),
     lookAhead(access, layout, ram),
-    seldom(known.note(pageTag, isStore, local(way)), call(settle)),
+    seldom(known.note(pageTag, kind, local(way)), call(settle)),
     word(1),
   )(c);
   module.add(c, 'refill');
@@ -237,7 +237,7 @@ function emitSettle(module: ModuleWriter, plan: MissPlan, layout: Layout, ram: R
   const c = new Code(SETTLE);
   const page = { vpnLo: c.local(W), vpnHi: c.local(W), asid: c.local(W) };
   const { vpnLo, vpnHi, asid } = page;
-  const i = c.local(W), n = c.local(W), e = c.local(W), isStore = c.local(W), value = c.local(W), miss = c.local(Type.I64);
+  const i = c.local(W), n = c.local(W), e = c.local(W), kind = c.local(W), value = c.local(W), miss = c.local(Type.I64);
   const found = foundLocals(c);
   const l1 = new EmittedLevel(module, c, plan.l1, page);
   const known = new EmittedKnown(c, layout.known, page);
@@ -248,16 +248,16 @@ function emitSettle(module: ModuleWriter, plan: MissPlan, layout: Layout, ram: R
   const one: Expr = (code) => {
     code.get(i).i32(3).op(Op.i32_shl).mem(Mem.i64_load, noted).set(miss);
     block(
-      set(isStore, and(part(0), word(MissNote.Store))), set(vpnLo, part(12)), set(vpnHi, part(44)), set(e, add(l1.start(), and(part(MissNote.WayShift), word(MissNote.WayMask)))),
+      set(kind, and(part(0), word(MissNote.Kind))), set(vpnLo, part(12)), set(vpnHi, part(44)), set(e, add(l1.start(), and(part(MissNote.WayShift), word(MissNote.WayMask)))),
       set(value, known.wordAt(local(vpnLo))), takeWord(found, value), set(found.owner, local(asid)),
       when(isLast, l1.replace(e, entryOf(found), addDoubles(l1.fills(), apply(Op.f64_convert_i32_s)(add(local(i), word(1)))))),
     )(code);
     const isDone = code.block();
     const isUnusual = code.block();
-    emitBehind(module, plan, ram, { code, page, found, isStore }, null, (inner) => { inner.br(isUnusual); }).find(code);
+    emitBehind(module, plan, ram, { code, page, found, kind }, null, (inner) => { inner.br(isUnusual); }).find(code);
     code.br(isDone);
     code.end();
-    call(missLater, local(vpnLo), local(vpnHi), local(isStore))(code);
+    call(missLater, local(vpnLo), local(vpnHi), local(kind))(code);
     code.end();
   };
   block(

@@ -10,6 +10,7 @@
 // packed into one local; AMOs, which few regions have, in another. The fetched page's entry is stamped when control leaves the page or the region, if
 // something was fetched there since it came.
 import { PAGE_SIZE } from '#base';
+import { Access as MmuAccess } from '#mmu';
 import { atomics } from '../emit/atomic.ts';
 import type { Atomic } from '../emit/atomic.ts';
 import type { Layout } from '../emit/layout.ts';
@@ -30,6 +31,9 @@ import { Sites } from './sites.ts';
 import type { Site } from './sites.ts';
 
 const JAL = opOf('jal'), JALR = opOf('jalr'), FENCE = opOf('fence');
+
+/** As REFILL has it (../emit/refill.ts). */
+const kindOf = ({ isStore }: Access): number => (isStore ? 1 : 0);
 
 /** What has been retired and not yet been added to the locals. */
 interface Pending { instrs: number; loads: number; stores: number; amos: number }
@@ -424,14 +428,14 @@ class Translation implements Translated {
     if (this.pending.instrs !== 0) this.code.i64(2 * this.pending.instrs).op(Op.i64_add);
   }
   private emitAccess(row: Row, access: Access): void {
-    this.emitFind(row, row.d.imm, access, this.refill);
+    this.emitFind(row, row.d.imm, access, kindOf(access));
     this.emitTransfer(row, access);
   }
   private emitAtomic(row: Row, atomic: Atomic): void {
     const { code: c } = this;
     const { rd } = row.d;
     const o = this.operands(row);
-    this.emitFind(row, 0, atomic, atomic.refills ? this.refill : null);
+    this.emitFind(row, 0, atomic, atomic.access - MmuAccess.Load);
     const host = o.temporary(Type.I32, 0);
     c.set(host);
     atomic.emit(o, this.layout, host);
@@ -440,7 +444,7 @@ class Translation implements Translated {
     this.pending[COUNTED[atomic.access]]++;
   }
   /** Stamps the page of the bytes at x[rs1] + displacement, and leaves their host offset on the stack; or the region is left. */
-  private emitFind(row: Row, displacement: number, { isStore, lenBytes }: Pick<Access, 'isStore' | 'lenBytes'>, refill: Refill | null): void {
+  private emitFind(row: Row, displacement: number, { isStore, lenBytes }: Pick<Access, 'isStore' | 'lenBytes'>, kind: number): void {
     const { code: c } = this;
     this.operands(row).x1();
     if (displacement !== 0) c.i64(displacement).op(Op.i64_add);
@@ -457,15 +461,15 @@ class Translation implements Translated {
       return;
     }
     emitMissTest(c, probe, lenBytes);
-    this.emitMiss(row, lenBytes, isStore, refill, () => { c.i32(0); });
+    this.emitMiss(row, lenBytes, kind, () => { c.i32(0); });
     emitStampAndHost(c, probe, stamp);
   }
   /** Whether the filter has no answer is on the stack. The page is brought there, or the region left. @param orStill pushes whether it has none even then */
-  private emitMiss(row: Row, lenBytes: number, isStore: boolean, refill: Refill | null, orStill: () => void): void {
-    const { code: c } = this;
+  private emitMiss(row: Row, lenBytes: number, kind: number, orStill: () => void): void {
+    const { code: c, refill } = this;
     c.ifSeldom();
     if (refill !== null) {
-      emitRefillCall(c, refill.number, this.address, lenBytes, isStore);
+      emitRefillCall(c, refill.number, this.address, lenBytes, kind);
       c.op(Op.i32_eqz);
       orStill();
       c.op(Op.i32_or).ifSeldom();
@@ -535,7 +539,7 @@ class Translation implements Translated {
           c.end();
           emitMissTest(c, probe, group.alignment);
           // The miss is the first member's, whatever it is; the page must be one for all of them.
-          this.emitMiss(row, group.alignment, isStore, this.refill, () => { if (isStore || !group.hasStore) c.i32(0); else emitMissTest(c, probe, group.alignment); });
+          this.emitMiss(row, group.alignment, kindOf(access), () => { if (isStore || !group.hasStore) c.i32(0); else emitMissTest(c, probe, group.alignment); });
         }
         c.get(this.slot).mem(Mem.i32_load, probe.table + Slot.Stamp).set(known.stampAt);
         c.get(this.address).op(Op.i32_wrap_i64).get(this.slot).mem(Mem.i32_load, probe.table + Slot.Delta).op(Op.i32_add).set(known.host);
