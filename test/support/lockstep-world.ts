@@ -26,7 +26,7 @@ const RESERVED = 1 << 22;
 const COALESCING = ['none', 'svnapot', 'zen', 'colt-sa', 'colt-fa', 'clustered'];
 
 /** Hierarchies of 1 to 4 entries a side: every replacement, every coalescing model and its A/D rules, every inclusion. A third of them are such that
- *  emitted code does the most common misses itself (mmu/plan.ts), and may be larger. */
+ *  emitted code does the most common misses itself (mmu/plan.ts): every replacement but random, groups of pages or none; and may be larger. */
 export function randomTlb(random: Prng, isSurelyPlain = false): TlbDescription {
   const pick = <T>(list: readonly T[]): T => list[random.below(list.length)]!;
   const isPlain = random.below(3) === 0 || isSurelyPlain;
