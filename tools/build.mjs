@@ -18,8 +18,7 @@ await build({
   target: 'node20',
   charset: 'ascii', // start.mjs reads it as such
   sourcemap: true,
-  minifyWhitespace: true, // names stay, for errors say where they happened
-  minifySyntax: true,
+  minifyWhitespace: true, // names and statements stay: errors say where they happened, and the inspector goes through the sources line by line
   legalComments: 'none',
   banner: { js: "'use strict'; var bundleUrl = require('node:url').pathToFileURL(__filename).href;" },
   define: { QUIRE_DEBUG: process.argv.includes('--debug') ? 'true' : 'false', 'import.meta.url': 'bundleUrl' },
