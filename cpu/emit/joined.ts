@@ -5,7 +5,7 @@ import { FILTER_SLOTS, NAPOT_ORDER, RAM_FIRST_PFN } from '#mmu';
 import type { LevelPlan } from '#mmu';
 import type { FoundLocals } from './behind.ts';
 import {
-  add, addWord, and, apply, atLeast, block, call, count, doubleAt, either, eq, less, local, loopWhile, mul, ne, or, set, setDouble, setWord, shl, shr, sub, when, word, wordAt, xor,
+  add, addWord, and, apply, atLeast, block, call, count, doubleAt, either, eq, less, local, loopWhile, mul, ne, not, or, set, setDouble, setWord, shl, shr, sub, when, word, wordAt, xor,
 } from './expr.ts';
 import type { Expr } from './expr.ts';
 import { EmittedLevel, FREE, NO_WAY, bucketOf, hidePage, link, unlink } from './level.ts';
@@ -50,7 +50,7 @@ export class JoinedLevel {
     const withSameD = xor(local(dirty), sub(and(shr(local(dirty), own), word(1)), word(1)));
     const narrow = set(order, shl(eq(and(shr(local(eligible), and(local(vpnLo), word(4))), word(15)), word(15)), word(1)));
     // Frames are counted from one that is a multiple of eight.
-    const isAligned = not8(xor(local(frame), local(vpnLo)));
+    const isAligned = not(and(xor(local(frame), local(vpnLo)), word(7)));
     return block(
       set(eligible, local(known)),
       ...(joins === 'loose-a' ? [] : [set(eligible, and(local(eligible), local(accessed)))]),
@@ -135,4 +135,3 @@ export class JoinedLevel {
     return module.add(c, null);
   }
 }
-const not8 = (x: Expr): Expr => apply(Op.i32_eqz)(and(x, word(7)));
