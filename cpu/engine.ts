@@ -36,8 +36,10 @@ export class EmittedEngine implements Core {
   /** Translated regions; null: the interpreter alone. */
   readonly regions: Regions | null;
   private readonly layout: Layout;
-  private readonly interpreter: object;
+  private readonly hotness: Hotness;
   private readonly env: object;
+  private interpreter: object;
+  private isChained: boolean;
   private step: () => void;
   private refill: EmittedRefill | null = null;
   private misses = 0;
@@ -70,10 +72,17 @@ export class EmittedEngine implements Core {
       hot: (row: number) => regions?.ask(row, tickAt(this.layout.stamps[0]!)),
       ...(table === null ? {} : { table }),
     };
-    this.interpreter = compileInterpreter(emitInterpreter(this.layout, pages, translates ? hotness : null, plan !== null));
-    this.step = this.begin((address, kind) => this.refillByCall(hotness, address, kind));
+    this.hotness = hotness;
+    this.isChained = !translates; // where regions do the work, chains cost more to compile than they save
+    this.interpreter = this.compileInterpreter();
+    this.step = this.begin();
   }
-  private begin(refill: Refill): () => void {
+  private compileInterpreter(): object {
+    const { layout, mmu, ram, regions, hotness, isChained } = this;
+    return compileInterpreter(emitInterpreter(layout, memoryPages(ram.arena), regions === null ? null : hotness, mmu.plan() !== null, isChained));
+  }
+  private begin(): () => void {
+    const refill = this.refill !== null && this.misses >= this.hotness.misses ? this.refill.refill : (address: bigint, kind: number) => this.refillByCall(address, kind);
     return instantiate(this.interpreter, { ...this.env, refill })['run'] as () => void;
   }
 
@@ -94,11 +103,18 @@ export class EmittedEngine implements Core {
     return (this.refill ??= instantiate(compile(emitRefill(mmu.plan()!, layout, ram, memoryPages(ram.arena))), { memory: ram.arena.memory, missLater }) as unknown as EmittedRefill);
   }
   /** What the interpreter asks at a miss (REFILL) until there have been so many that it shall call the emitted function itself. */
-  private refillByCall(hotness: Hotness, address: bigint, kind: number): number {
-    if (++this.misses < hotness.misses) return 0;
+  private refillByCall(address: bigint, kind: number): number {
+    if (++this.misses < this.hotness.misses) return 0;
     const { refill } = this.takeRefill();
-    if (this.misses === hotness.misses) this.step = this.begin(refill);
+    if (this.misses === this.hotness.misses) this.step = this.begin();
     return refill(address, kind);
+  }
+
+  /** Much is the interpreter's and will stay so: it is emitted anew, in the form that is its fastest. */
+  private chain(): void {
+    this.isChained = true;
+    this.interpreter = this.compileInterpreter();
+    this.step = this.begin();
   }
 
   /** As ReferenceEngine.run. */
@@ -115,6 +131,7 @@ export class EmittedEngine implements Core {
     stamps[0] = stampAt(this.first);
     while (exit.kind === ExitKind.Budget && stamps[0]! < stop) {
       regions?.makeReady(tickAt(stamps[0]!));
+      if (!this.isChained && regions !== null && regions.counts.refused >= this.hotness.refusals) this.chain();
       stamps[1] = Math.min(stop, stamps[0]! + 2 * PIECE_INSTRS);
       this.step();
     }

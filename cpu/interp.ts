@@ -75,8 +75,9 @@ export const SIGNATURES = {
 } as const;
 
 /** @param pages of the arena's memory. @param hotness when regions are asked for; null: there are none.
- *  @param refills whether there is a function for common misses (emit/refill.ts). @returns the module's bytes: it exports `run` */
-export function emitInterpreter(layout: Layout, pages: number, hotness: Hotness | null, refills: boolean): Uint8Array {
+ *  @param refills whether there is a function for common misses (emit/refill.ts). @param isChained in the form with chains (CHAINS): faster, but there is twice as
+ *  much to compile. @returns the module's bytes: it exports `run` */
+export function emitInterpreter(layout: Layout, pages: number, hotness: Hotness | null, refills: boolean, isChained: boolean): Uint8Array {
   const module = new ModuleWriter();
   const fetch = module.importFunction('fetch', SIGNATURES.fetch);
   const find = module.importFunction('find', SIGNATURES.find);
@@ -86,7 +87,7 @@ export function emitInterpreter(layout: Layout, pages: number, hotness: Hotness 
   const refill = refills ? module.importFunction('refill', REFILL) : null;
   if (hotness !== null) module.importTable();
   const region = module.type(SIGNATURES.region);
-  const nrChains = hotness === null ? CHAINS : 0; // where regions do the work, they cost more to compile than they save
+  const nrChains = isChained ? CHAINS : 0;
 
   const c = new Code(SIGNATURES.run);
   const [tick, end, stampBase] = [c.local(Type.I64), c.local(Type.I64), c.local(Type.I64)];
