@@ -28,10 +28,10 @@ export interface Hotness {
   readonly maxBytes: number;
 }
 
-export const DEFAULT_HOTNESS: Hotness = { blockStarts: 1000, batch: 12, patienceInstrs: 300_000, stopsAsked: 1024, calmInstrs: 1000, refusals: 1000, misses: 2000, workShare: 0.15, workInAdvance: 80e6, maxBytes: 16e6 };
+export const DEFAULT_HOTNESS: Hotness = { blockStarts: 1000, batch: 12, patienceInstrs: 300_000, stopsAsked: 1024, calmInstrs: 1000, refusals: 1000, misses: 2000, workShare: 0.15, workInAdvance: 120e6, maxBytes: 16e6 };
 /** Everything at once: for tests. */
 export const EAGER: Hotness = { blockStarts: 2, batch: 1, patienceInstrs: 0, stopsAsked: 16, calmInstrs: 1000, refusals: 1, misses: 2, workShare: 0, workInAdvance: Infinity, maxBytes: Infinity };
 
 /** What a region of so many instructions costs, whether it is worth the host's better compiler or not: 0.2 ms and 5 microseconds an instruction, of which that
- *  compiler's first one takes a few tenths, where the interpreter does 200 million a second. */
-export const translationWork = (nrInstrs: number): number => 40_000 + 1000 * nrInstrs;
+ *  compiler's first one takes a few tenths, where the interpreter does 300 million a second. */
+export const translationWork = (nrInstrs: number): number => 60_000 + 1500 * nrInstrs;
