@@ -37,11 +37,13 @@ export class EmittedEngine implements Core {
   readonly regions: Regions | null;
   private readonly layout: Layout;
   private readonly hotness: Hotness;
+  /** What the interpreter imports, but for the function that it asks at a miss. */
   private readonly env: object;
   private interpreter: object;
   private isChained: boolean;
   private step: () => void;
   private refill: EmittedRefill | null = null;
+  /** Asked by call so far: refillByCall(). */
   private misses = 0;
   private traps = 0;
   /** Tick of the run's first instruction. */
@@ -56,9 +58,8 @@ export class EmittedEngine implements Core {
     this.clocks = clocks;
     this.blocks = new BlockCache(ram.arena, ram, mmu);
     this.layout = new Layout(ram.arena, hart, mmu, this.blocks, fuses, ram.nrFrames);
-    const pages = memoryPages(ram.arena);
     const table = translates ? functionTable(MAX_REGIONS) : null;
-    this.regions = table === null ? null : new Regions(this, this.layout, table, pages, hotness, hostMs);
+    this.regions = table === null ? null : new Regions(this, this.layout, table, memoryPages(ram.arena), hotness, hostMs);
     const { regions } = this;
     const plan = mmu.plan();
     if (plan !== null) this.defer(plan);
@@ -74,13 +75,14 @@ export class EmittedEngine implements Core {
     };
     this.hotness = hotness;
     this.isChained = !translates; // where regions do the work, chains cost more to compile than they save
-    this.interpreter = this.compileInterpreter();
+    this.interpreter = this.makeInterpreter();
     this.step = this.begin();
   }
-  private compileInterpreter(): object {
+  private makeInterpreter(): object {
     const { layout, mmu, ram, regions, hotness, isChained } = this;
     return compileInterpreter(emitInterpreter(layout, memoryPages(ram.arena), regions === null ? null : hotness, mmu.plan() !== null, isChained));
   }
+  /** Instances share their module's code, whichever tier of V8's it has reached. */
   private begin(): () => void {
     const refill = this.refill !== null && this.misses >= this.hotness.misses ? this.refill.refill : (address: bigint, kind: number) => this.refillByCall(address, kind);
     return instantiate(this.interpreter, { ...this.env, refill })['run'] as () => void;
@@ -113,7 +115,7 @@ export class EmittedEngine implements Core {
   /** Much is the interpreter's and will stay so: it is emitted anew, in the form that is its fastest. */
   private chain(): void {
     this.isChained = true;
-    this.interpreter = this.compileInterpreter();
+    this.interpreter = this.makeInterpreter();
     this.step = this.begin();
   }
 

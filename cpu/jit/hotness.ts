@@ -1,4 +1,5 @@
-// When code is worth a translation, and other work of emitting. Here: numbers, and why they are what they are. They change no result, only the host's time and memory.
+// When code is worth a translation, and other things that are emitted when they pay. Here: numbers, and why they are what they are. They change no result,
+// only the host's time and memory.
 //
 // Work on translations is counted in instructions, as many as the interpreter would do in that time. It is bounded by what has been run: a program whose
 // code is hot for a moment only, or is written again and again, loses a seventh of its time and no more. What is refused begins to count anew, so that
@@ -16,7 +17,7 @@ export interface Hotness {
   readonly stopsAsked: number;
   /** one that has stopped for the interpreter more often than once in so many instructions is made anew, with misses as calls. */
   readonly calmInstrs: number;
-  /** Refused wishes from which on the interpreter is worth more than its common form costs. */
+  /** Wishes refused (no work is left, or a page is written again and again) from which on much will stay the interpreter's: it takes the form with chains then. */
   readonly refusals: number;
   /** Misses of the TLB from which on the interpreter calls the emitted function for common ones (emit/refill.ts) itself. */
   readonly misses: number;

@@ -1,6 +1,7 @@
 // Decoded blocks: straight runs of instructions, decoded once and kept until their bytes change. Here: the rows, finding a block by the
 // host offset of its first byte (physical, so that remapping needs no care), dropping blocks of frames that were written. Not here:
-// executing them (loop.ts, ../interp.ts). The columns lie in the arena: emitted code reads the same rows. A cache and nothing else: dropping all of it at any moment changes no result and no count.
+// executing them: loop.ts goes by the columns, the emitted interpreter (../interp.ts) by records of the same (Row), which lie in the arena like all that it
+// reads. A cache and nothing else: dropping all of it at any moment changes no result and no count.
 import { PAGE_SIZE, toNumber } from '#base';
 import { Guard } from '#mmu';
 import type { Arena, Mmu, Ram } from '#mmu';
