@@ -23,6 +23,7 @@ import { type Dentry, pathOf } from './dentry.ts';
 import { DiskFlushes, sleepOnDisk, startWriting, waitWritten } from './disk-sync.ts';
 import { extentAt, isIomapSource } from './extent.ts';
 import { type FileOps, Open, type OpenFile, Seek } from './file.ts';
+import { guardEdges } from './folio-io.ts';
 import { attributesChanged, dropInode, type Inode, type Openable } from './inode.ts';
 import type { IoBuffer } from './io-buffer.ts';
 import { IomapOps } from './iomap.ts';
@@ -133,8 +134,10 @@ export class DiskFile implements Openable, SpaceOwner, DeferredEnd {
     const first = Math.ceil(start / blockSize) * blockSize;
     const last = Math.floor(end / blockSize) * blockSize;
     const error = first > last ? space.ops!.zeroRange(start, end - start) : space.ops!.zeroRange(start, first - start) || space.ops!.zeroRange(last, end - last);
-    if (error === 0) punchHole(space, start, end);
-    return error;
+    if (error !== 0) return error;
+    guardEdges(space, start, end, blockSize);
+    punchHole(space, start, end);
+    return 0;
   }
 
   /** The steps of fsync for [start, end) in bytes. `t.restart` keeps the place; `notes` are the caller's own. @returns 0, -errno, or BLOCK */

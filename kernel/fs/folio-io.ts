@@ -171,8 +171,19 @@ export function extendTail(space: AddressSpace, blockSize: number): void {
   const folio = space.folioAt(index);
   if (folio === 0) return;
   zeroBytes(system, folio, (index - system.folios.index(folio)) * PAGE_SIZE + inPage, PAGE_SIZE - inPage);
-  if (blockSize < PAGE_SIZE && folioMkclean(system, folio) > 0) {
-    space.ops?.folioWritten(folio);
-    space.dirtyFolio(folio);
+  haveAskAnew(space, folio, blockSize);
+}
+/** [start, end) is about to lose its blocks. The pages at its edges stay mapped, with those of their blocks that stay: a mapping must ask anew before it writes to
+ *  the others. Mirrors ext4_truncate_page_cache_block_range() (fs/ext4/inode.c, 6.14). */
+export function guardEdges(space: AddressSpace, start: number, end: number, blockSize: number): void {
+  for (const edge of [start, end]) {
+    const folio = edge % PAGE_SIZE === 0 ? 0 : space.folioAt(Math.floor(edge / PAGE_SIZE));
+    if (folio !== 0) haveAskAnew(space, folio, blockSize);
   }
+}
+/** The next store through a mapping faults, where a page has several blocks; what was stored so far is known of. */
+function haveAskAnew(space: AddressSpace, folio: Folio, blockSize: number): void {
+  if (blockSize === PAGE_SIZE || folioMkclean(space.system, folio) === 0) return;
+  space.ops?.folioWritten(folio);
+  space.dirtyFolio(folio);
 }

@@ -12,6 +12,7 @@ import { filemapRead } from '#kernel/mm/filemap-read.ts';
 import { AddressSpace, type FileRa, type IoProgress } from '#kernel/mm/filemap.ts';
 import { FolioFlag } from '#kernel/mm/folio.ts';
 import { newRa } from '#kernel/mm/readahead.ts';
+import { guardEdges } from '#kernel/fs/folio-io.ts';
 import type { MmSystem } from '#kernel/mm/system.ts';
 import { truncate, punchHole } from '#kernel/mm/truncate.ts';
 import { Mark } from '#kernel/mm/xarray.ts';
@@ -194,6 +195,7 @@ export class SimpleFile {
       space.ops!.zeroRange(start, first * blockSize - start);
       space.ops!.zeroRange(last * blockSize, end - last * blockSize);
     }
+    guardEdges(space, start, end, blockSize);
     punchHole(space, start, end);
     map.free(first, last);
   }

@@ -141,6 +141,12 @@ describe.each(backEnds)('%s', (backEnd) => {
   });
 });
 
+test.each(backEnds)('%s: what is stored through a mapping where half a page has lost its block is not lost', (backEnd) => {
+  const hole = { kind: 'punch', at: 0, len: 2048 };
+  play(backEnd, 2048, 0, 0, [{ kind: 'write', at: 0, len: 1 }, { kind: 'store', at: 0, len: 1 }, hole, { kind: 'store', at: 0, len: 1 }, { kind: 'punch', at: 1, len: 1 }]);
+  play(backEnd, 2048, 0, 0, [{ kind: 'write', at: 0, len: 4096 }, { kind: 'sync', at: 0, len: 0 }, { kind: 'store', at: 3000, len: 9 }, hole, { kind: 'store', at: 5, len: 9 }]);
+});
+
 describe('what is asked of format and disk', () => {
   const MIB = 1 << 20;
   const sequential = (backEnd: BackEnd, maxOrder: number): SimpleFile => {
