@@ -6,8 +6,10 @@ import type { Clocks } from './csr.ts';
 import { Layout, MAX_REGIONS } from './emit/layout.ts';
 import { emitRefill } from './emit/refill.ts';
 import type { Hart } from './hart.ts';
-import { emitInterpreter } from './interp.ts';
+import { emitInterpreter, rareOps } from './interp.ts';
+import type { Form } from './interp.ts';
 import { isCompressed } from './isa/decode.ts';
+import type { Decoded } from './isa/decode.ts';
 import { Regions } from './jit/cache.ts';
 import type { Hotness } from './jit/hotness.ts';
 import { BlockCache, Packed } from './reference/block.ts';
@@ -40,11 +42,13 @@ export class EmittedEngine implements Core {
   /** What the interpreter imports, but for the function that it asks at a miss. */
   private readonly env: object;
   private interpreter: object;
-  private isChained: boolean;
+  private form: Form;
   private step: () => void;
   private refill: EmittedRefill | null = null;
   /** Asked by call so far: refillByCall(). */
   private misses = 0;
+  /** Instructions done here that the form has no handler for. */
+  private rares = 0;
   private traps = 0;
   /** Tick of the run's first instruction. */
   private first = 0;
@@ -74,13 +78,13 @@ export class EmittedEngine implements Core {
       ...(table === null ? {} : { table }),
     };
     this.hotness = hotness;
-    this.isChained = !translates; // where regions do the work, chains cost more to compile than they save
+    this.form = { isChained: !translates, isWhole: hotness.rares === 0 }; // where regions do the work, chains cost more to compile than they save
     this.interpreter = this.makeInterpreter();
     this.step = this.begin();
   }
   private makeInterpreter(): object {
-    const { layout, mmu, ram, regions, hotness, isChained } = this;
-    return compileInterpreter(emitInterpreter(layout, memoryPages(ram.arena), regions === null ? null : hotness, mmu.plan() !== null, isChained));
+    const { layout, mmu, ram, regions, hotness, form } = this;
+    return compileInterpreter(emitInterpreter(layout, memoryPages(ram.arena), regions === null ? null : hotness, mmu.plan() !== null, form));
   }
   /** Instances share their module's code, whichever tier of V8's it has reached. */
   private begin(): () => void {
@@ -112,9 +116,9 @@ export class EmittedEngine implements Core {
     return refill(address, kind);
   }
 
-  /** Much is the interpreter's and will stay so: it is emitted anew, in the form that is its fastest. */
-  private chain(): void {
-    this.isChained = true;
+  /** The interpreter is emitted anew. */
+  private adopt(form: Form): void {
+    this.form = form;
     this.interpreter = this.makeInterpreter();
     this.step = this.begin();
   }
@@ -133,7 +137,9 @@ export class EmittedEngine implements Core {
     stamps[0] = stampAt(this.first);
     while (exit.kind === ExitKind.Budget && stamps[0]! < stop) {
       regions?.makeReady(tickAt(stamps[0]!));
-      if (!this.isChained && regions !== null && regions.counts.refused >= this.hotness.refusals) this.chain();
+      const { form } = this;
+      // Much is the interpreter's and will stay so:
+      if (!form.isChained && regions !== null && regions.counts.refused >= this.hotness.refusals) this.adopt({ ...form, isChained: true });
       stamps[1] = Math.min(stop, stamps[0]! + 2 * PIECE_INSTRS);
       this.step();
     }
@@ -198,7 +204,16 @@ export class EmittedEngine implements Core {
     const { hart, blocks } = this;
     const op = blocks.operations[row]! & Packed.Bits;
     const d = blocks.decoded[row]!;
-    if (isFloatOp(op) && executeFloat(hart, d)) return Outcome.Next;
+    const outcome = isFloatOp(op) && executeFloat(hart, d) ? Outcome.Next : this.meaningOf(op, d, row, tick);
+    if (rareOps[op] === 1 && outcome !== Outcome.Trap && !this.form.isWhole && ++this.rares > this.hotness.rares) {
+      this.adopt({ ...this.form, isWhole: true });
+      this.layout.stamps[1] = stampAt(tick + 1); // for the interpreter that is running
+      return Outcome.Leave;
+    }
+    return outcome;
+  }
+  private meaningOf(op: number, d: Decoded, row: number, tick: number): Outcome {
+    const { hart, blocks } = this;
     this.mmu.tick = tick;
     hart.instret = tick - this.traps;
     hart.pcLo = (hart.pcLo + blocks.starts[row]!) | 0;

@@ -19,7 +19,7 @@ import { conditions, lowerings } from './emit/lower.ts';
 import { REFILL } from './emit/refill.ts';
 import { Code, Mem, ModuleWriter, Op, Type } from './emit/wasm.ts';
 import type { Label } from './emit/wasm.ts';
-import { opOf } from './isa/table.ts';
+import { INSTRUCTIONS, opOf } from './isa/table.ts';
 import type { Hotness } from './jit/hotness.ts';
 import { BLOCK_END, ROW_BYTES, Row, TABLE_SLOTS } from './reference/block.ts';
 import { Outcome } from './reference/core.ts';
@@ -38,6 +38,16 @@ const CHAIN = [
 ].map(opOf);
 /** The chains' dispatches know ops below this. */
 const CHAIN_OPS = Math.max(...CHAIN) + 1;
+
+/** What the interpreter is made of. */
+export interface Form {
+  /** With chains (CHAINS): faster, but there is twice as much to compile. */
+  readonly isChained: boolean;
+  /** With handlers for rare instructions: twice as much, too. */
+  readonly isWhole: boolean;
+}
+/** Computing in floating point, and CSRs: a program that runs for a moment may do without handlers for them. By op; 1: it is one. */
+export const rareOps = Uint8Array.from(INSTRUCTIONS, ({ extension }, op) => Number(['F', 'D', 'Zicsr'].includes(extension) && !accesses.has(op)));
 
 /** What a region answers: why control left it, at the pc that it wrote. Odd ones: the instruction there needs the interpreter. */
 export const RegionExit = {
@@ -75,9 +85,8 @@ export const SIGNATURES = {
 } as const;
 
 /** @param pages of the arena's memory. @param hotness when regions are asked for; null: there are none.
- *  @param refills whether there is a function for common misses (emit/refill.ts). @param isChained in the form with chains (CHAINS): faster, but there is twice as
- *  much to compile. @returns the module's bytes: it exports `run` */
-export function emitInterpreter(layout: Layout, pages: number, hotness: Hotness | null, refills: boolean, isChained: boolean): Uint8Array {
+ *  @param refills whether there is a function for common misses (emit/refill.ts). @returns the module's bytes: it exports `run` */
+export function emitInterpreter(layout: Layout, pages: number, hotness: Hotness | null, refills: boolean, { isChained, isWhole }: Form): Uint8Array {
   const module = new ModuleWriter();
   const fetch = module.importFunction('fetch', SIGNATURES.fetch);
   const find = module.importFunction('find', SIGNATURES.find);
@@ -357,6 +366,7 @@ export function emitInterpreter(layout: Layout, pages: number, hotness: Hotness 
   });
   handlers.set(opOf('fence'), () => next()); // one hart, memory in order
 
+  if (!isWhole) for (const op of handlers.keys()) if (rareOps[op] === 1) handlers.delete(op);
   handlers.set(BLOCK_END, () => c.br(blockEnd));
 
   // The blocks of all handlers are opened here: the last one's is the outermost.
@@ -440,7 +450,8 @@ export function emitInterpreter(layout: Layout, pages: number, hotness: Hotness 
   c.op(Op.i64_sub).set(accessed);
   c.br(nextRow);
   c.end();
-  // The page's entry may be gone, and has its stamp.
+  // The page's entry may be gone, and has its stamp; and the run may be to end sooner than it was.
+  c.i32(0).mem(Mem.i64_load, layout.end).set(end);
   c.get(pc).get(k).mem(Mem.i64_load16_u, layout.rows - ROW_BYTES + Row.End).op(Op.i64_add).set(pc);
   stamp();
   c.set(tick);

@@ -21,13 +21,14 @@ export const packageRoot = (() => {
 })();
 export const toolVersion = (): string => `quire ${(JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8')) as { version: string }).version}`;
 
+const isNode20 = process.versions.v8.startsWith('11.3.');
 /** Node 20's --wasm-tiering-budget, and the most that it can be. */
 const [TIERING_BUDGET, MAX_TIERING_BUDGET] = [1_800_000, 2 ** 31 - 1];
 
 /** Node 20 knows WebAssembly's fused multiply-add and its hints of which branches are seldom taken, but wants to be asked for them. Later ones have the first
  *  without; hints that a host passes over cost a tenth of the speed and nothing else. To be called before the first machine. */
 export function askForWasmFeatures(): void {
-  if (process.versions.v8.startsWith('11.3.')) setPatience(withPatience);
+  if (isNode20) setPatience(withPatience);
   if (hostFuses()) return;
   setFlagsFromString('--experimental-wasm-relaxed-simd');
   setFlagsFromString('--experimental-wasm-branch-hinting');

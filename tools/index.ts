@@ -19,7 +19,7 @@
 //                 run-tracks.ts a run as rows of slices (tracks.ts, fault-slices.ts, run-counters.ts), for perfetto.ts (protobuf.ts), chrome.ts and
 //                 kernel-stacks.ts; csv.ts; samples.ts where a program is (symbols.ts)
 //   debugger/     quire debug and quire record: a run gone through both ways (its own index.ts has the order)
-//   build.mjs     makes dist/quire.mjs, from start.mjs, and what it loads
+//   build.mjs     makes dist/quire.cjs, from start.cjs, and what it loads
 //
 // boot.ts, clock.ts, config.ts, options.ts, report.ts, schema.ts, text.ts, glossary.ts and trace/ know no host: the browser page can use them as they
 // are. host.ts and drive.ts are Node's.

@@ -5,7 +5,7 @@ import { SourceMap } from 'node:module';
 import { join } from 'node:path';
 import { packageRoot } from './host.ts';
 
-const BUNDLE_MAP = 'dist/quire.cjs.map';
+const BUNDLE_MAP = 'dist/bundle.cjs.map';
 let map: SourceMap | null | undefined;
 
 /** The stack of an Error, its places in the sources' terms where they are known. */
@@ -20,7 +20,7 @@ export function sourceLine(line: string): string {
   return mapped;
 }
 function mapBack(line: string): string {
-  const [, before = '', row = '', column = ''] = /^(.*?)(?:file:\/\/)?[^ (]*quire\.cjs:(\d+):(\d+)\)?$/.exec(line) ?? [];
+  const [, before = '', row = '', column = ''] = /^(.*?)(?:file:\/\/)?[^ (]*bundle\.cjs:(\d+):(\d+)\)?$/.exec(line) ?? [];
   if (row === '') return line;
   if (map === undefined) map = readMap();
   const entry = map?.findEntry(Number(row) - 1, Number(column) - 1);

@@ -132,7 +132,7 @@ let [lines, differing, unstable] = [0, 0, 0];
 for (const { name, words, texts } of answers) {
   const [first, second] = texts.map(scenariosOf);
   // Four levels of page tables, as x86-64 has them.
-  const { stdout, stderr, status } = spawnSync(process.execPath, [join(userland, '../dist/quire.mjs'), 'run', '--sv', '48', ...quireOptions(words), '--', 'probe', ...long],
+  const { stdout, stderr, status } = spawnSync(process.execPath, [join(userland, '../dist/quire.cjs'), 'run', '--sv', '48', ...quireOptions(words), '--', 'probe', ...long],
     { input: script, encoding: 'utf8', maxBuffer: 1 << 28 });
   if (status !== 0 || stderr !== '') console.log(`${name}: Quire ended with ${status}. ${stderr}`);
   const mine = scenariosOf(stdout);

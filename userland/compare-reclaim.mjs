@@ -33,7 +33,7 @@ const percentOff = (is, should) => ((is - should) / should) * 100;
 
 /** Runs quire; a refusal ends everything. */
 function quire(words) {
-  const { stdout, stderr, status, error } = spawnSync(process.execPath, [join(userland, '../dist/quire.mjs'), ...words], { encoding: 'utf8', maxBuffer: 1 << 28 });
+  const { stdout, stderr, status, error } = spawnSync(process.execPath, [join(userland, '../dist/quire.cjs'), ...words], { encoding: 'utf8', maxBuffer: 1 << 28 });
   if (error !== undefined || status !== 0) throw new Error(`quire ${words.join(' ')}: status ${status}\n${stderr}`);
   return { stdout, stderr };
 }

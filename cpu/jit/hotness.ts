@@ -19,6 +19,9 @@ export interface Hotness {
   readonly calmInstrs: number;
   /** Wishes refused (no work is left, or a page is written again and again) from which on much will stay the interpreter's: it takes the form with chains then. */
   readonly refusals: number;
+  /** Instructions without a handler in the interpreter that it begins with (rareOps, interp.ts) from which on it has handlers for all: to emit and compile
+   *  them takes the time of some ten thousand. 0: it has them from the start. */
+  readonly rares: number;
   /** Misses of the TLB from which on the interpreter calls the emitted function for common ones (emit/refill.ts) itself. */
   readonly misses: number;
   /** Work that may be done on translations for each instruction that has been run. */
@@ -29,9 +32,9 @@ export interface Hotness {
   readonly maxBytes: number;
 }
 
-export const DEFAULT_HOTNESS: Hotness = { blockStarts: 1000, batch: 12, patienceInstrs: 300_000, stopsAsked: 1024, calmInstrs: 1000, refusals: 1000, misses: 2000, workShare: 0.15, workInAdvance: 120e6, maxBytes: 16e6 };
+export const DEFAULT_HOTNESS: Hotness = { blockStarts: 1000, batch: 12, patienceInstrs: 300_000, stopsAsked: 1024, calmInstrs: 1000, refusals: 1000, rares: 10_000, misses: 2000, workShare: 0.15, workInAdvance: 120e6, maxBytes: 16e6 };
 /** Everything at once: for tests. */
-export const EAGER: Hotness = { blockStarts: 2, batch: 1, patienceInstrs: 0, stopsAsked: 16, calmInstrs: 1000, refusals: 1, misses: 2, workShare: 0, workInAdvance: Infinity, maxBytes: Infinity };
+export const EAGER: Hotness = { blockStarts: 2, batch: 1, patienceInstrs: 0, stopsAsked: 16, calmInstrs: 1000, refusals: 1, rares: 0, misses: 2, workShare: 0, workInAdvance: Infinity, maxBytes: Infinity };
 
 /** What a region of so many instructions costs, whether it is worth the host's better compiler or not: 0.2 ms and 5 microseconds an instruction, of which that
  *  compiler's first one takes a few tenths, where the interpreter does 300 million a second. */

@@ -8,7 +8,7 @@ import { bundle, quire, root } from '../support/cli.ts';
 import { InspectorClient } from '../support/inspector-client.ts';
 
 interface CallFrame { readonly functionName: string; readonly location: { readonly lineNumber: number; readonly columnNumber: number } }
-const map = (): SourceMap => new SourceMap(JSON.parse(readFileSync(join(root, 'dist/quire.cjs.map'), 'utf8')) as never);
+const map = (): SourceMap => new SourceMap(JSON.parse(readFileSync(join(root, 'dist/bundle.cjs.map'), 'utf8')) as never);
 /** 'kernel/mm/fault.ts:83' of a place in the bundle. */
 function lineOf(maps: SourceMap, { location }: CallFrame): string {
   const entry = maps.findEntry(location.lineNumber, location.columnNumber) as { originalSource?: string; originalLine?: number };

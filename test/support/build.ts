@@ -1,4 +1,4 @@
-// Before all tests: dist/quire.mjs from the sources as they are, since tests of the command run the bundle.
+// Before all tests: dist/quire.cjs from the sources as they are, since tests of the command run the bundle.
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 

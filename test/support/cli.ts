@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 export const root = join(import.meta.dirname, '../..');
-export const bundle = join(root, 'dist/quire.mjs');
+export const bundle = join(root, 'dist/quire.cjs');
 
 export interface Ended { readonly status: number | null; readonly stdout: string; readonly stderr: string }
 

@@ -9,7 +9,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const here = dirname(fileURLToPath(import.meta.url));
-const quire = join(here, '../../dist/quire.mjs');
+const quire = join(here, '../../dist/quire.cjs');
 const mib = Number(process.argv[2] ?? 32);
 const folder = mkdtempSync(join(tmpdir(), 'quire-cache-'));
 const node = (...words) => execFileSync(process.execPath, words, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'], maxBuffer: 1 << 26 });

@@ -38,7 +38,7 @@ function readOptions() {
   const { values } = parseArgs({
     options: {
       quick: { type: 'boolean', default: false }, only: { type: 'string' }, runs: { type: 'string', default: '5' }, engine: { type: 'string' },
-      quire: { type: 'string', default: join(root, 'dist/quire.mjs') }, 'no-counts': { type: 'boolean', default: false }, json: { type: 'string' },
+      quire: { type: 'string', default: join(root, 'dist/quire.cjs') }, 'no-counts': { type: 'boolean', default: false }, json: { type: 'string' },
     },
   });
   const runs = Number(values.runs);

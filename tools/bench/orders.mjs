@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-const quire = join(dirname(fileURLToPath(import.meta.url)), '../../dist/quire.mjs');
+const quire = join(dirname(fileURLToPath(import.meta.url)), '../../dist/quire.cjs');
 const folder = mkdtempSync(join(tmpdir(), 'quire-orders-'));
 /** Folio orders, and the option that makes anonymous memory use them. */
 const orders = { 0: [], 2: ['16k=always'], 4: ['64k=always'], 9: ['2m=always'] };

@@ -5,7 +5,7 @@ import { execFileSync } from 'node:child_process';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-const quire = join(dirname(fileURLToPath(import.meta.url)), '../../dist/quire.mjs');
+const quire = join(dirname(fileURLToPath(import.meta.url)), '../../dist/quire.cjs');
 const run = (...words) => JSON.parse(execFileSync(process.execPath, [quire, ...words], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'], maxBuffer: 1 << 28 }));
 const thousands = (n) => `${Math.round(n)}`.replace(/\B(?=(\d{3})+$)/g, ',');
 const row = (...cells) => console.log(`| ${cells.join(' | ')} |`);

@@ -9,7 +9,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const here = dirname(fileURLToPath(import.meta.url));
-const quire = join(here, '../../dist/quire.mjs');
+const quire = join(here, '../../dist/quire.cjs');
 const mib = Number(process.argv[2] ?? 1024);
 const runs = Number(process.argv[3] ?? 2);
 const folder = mkdtempSync(join(tmpdir(), 'quire-read-'));

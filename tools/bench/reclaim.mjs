@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-const quire = join(dirname(fileURLToPath(import.meta.url)), '../../dist/quire.mjs');
+const quire = join(dirname(fileURLToPath(import.meta.url)), '../../dist/quire.cjs');
 const policies = (process.argv[2] ?? 'two-list,mglru,fifo,clock,random,lru,opt').split(',');
 const folder = mkdtempSync(join(tmpdir(), 'quire-bench-'));
 const image = join(folder, 'disk.img');

@@ -13,7 +13,7 @@ const runs = Number(process.argv[2] ?? 3);
 const folder = mkdtempSync(join(tmpdir(), 'quire-bench-'));
 // Where it finds the bundled programs.
 const runner = join(here, '../../dist/bench-timeline.mjs');
-const quire = join(here, '../../dist/quire.mjs');
+const quire = join(here, '../../dist/quire.cjs');
 const programs = [
   ['compute', ['--', 'compute', '--kernel', 'core', '--rounds', '40']],
   ['gups', ['--', 'gups', '--updates', '20M']],
