@@ -12,7 +12,7 @@ import { isCompressed } from './isa/decode.ts';
 import type { Decoded } from './isa/decode.ts';
 import { Regions } from './jit/cache.ts';
 import type { Hotness } from './jit/hotness.ts';
-import { BlockCache, Packed } from './reference/block.ts';
+import { BlockCache } from './reference/block.ts';
 import { Outcome } from './reference/core.ts';
 import type { Core } from './reference/core.ts';
 import { fetchStraddling, meanings } from './reference/loop.ts';
@@ -60,7 +60,7 @@ export class EmittedEngine implements Core {
     this.mmu = mmu;
     this.ram = ram;
     this.clocks = clocks;
-    this.blocks = new BlockCache(ram.arena, ram, mmu);
+    this.blocks = new BlockCache(ram.arena, ram, mmu, true);
     this.layout = new Layout(ram.arena, hart, mmu, this.blocks, fuses, ram.nrFrames);
     const table = translates ? functionTable(MAX_REGIONS) : null;
     this.regions = table === null ? null : new Regions(this, this.layout, table, memoryPages(ram.arena), hotness, hostMs);
@@ -78,7 +78,7 @@ export class EmittedEngine implements Core {
       ...(table === null ? {} : { table }),
     };
     this.hotness = hotness;
-    this.form = { isChained: !translates, isWhole: hotness.rares === 0 }; // where regions do the work, chains cost more to compile than they save
+    this.form = { isChained: !translates && hotness.startInstrs === 0, isWhole: hotness.rares === 0 };
     this.interpreter = this.makeInterpreter();
     this.step = this.begin();
   }
@@ -116,6 +116,11 @@ export class EmittedEngine implements Core {
     return refill(address, kind);
   }
 
+  /** Where regions do the work, chains cost more to compile than they save; but not where much is refused to regions and will stay the interpreter's. */
+  private paysForChains(tick: number): boolean {
+    const { regions, hotness } = this;
+    return regions === null ? tick >= hotness.startInstrs : regions.counts.refused >= hotness.refusals;
+  }
   /** The interpreter is emitted anew. */
   private adopt(form: Form): void {
     this.form = form;
@@ -137,9 +142,7 @@ export class EmittedEngine implements Core {
     stamps[0] = stampAt(this.first);
     while (exit.kind === ExitKind.Budget && stamps[0]! < stop) {
       regions?.makeReady(tickAt(stamps[0]!));
-      const { form } = this;
-      // Much is the interpreter's and will stay so:
-      if (!form.isChained && regions !== null && regions.counts.refused >= this.hotness.refusals) this.adopt({ ...form, isChained: true });
+      if (!this.form.isChained && this.paysForChains(tickAt(stamps[0]!))) this.adopt({ ...this.form, isChained: true });
       stamps[1] = Math.min(stop, stamps[0]! + 2 * PIECE_INSTRS);
       this.step();
     }
@@ -202,8 +205,8 @@ export class EmittedEngine implements Core {
   /** The instruction of a row, whole. hart.pc is the block's; counts of fetches are up to date. */
   private slow(row: number, tick: number): Outcome {
     const { hart, blocks } = this;
-    const op = blocks.operations[row]! & Packed.Bits;
     const d = blocks.decoded[row]!;
+    const { op } = d;
     const outcome = isFloatOp(op) && executeFloat(hart, d) ? Outcome.Next : this.meaningOf(op, d, row, tick);
     if (rareOps[op] === 1 && outcome !== Outcome.Trap && !this.form.isWhole && ++this.rares > this.hotness.rares) {
       this.adopt({ ...this.form, isWhole: true });

@@ -1,17 +1,24 @@
-// The 16-bit forms of RV64C: each is expanded to the 32-bit instruction it stands for, so that nothing behind the decoder knows them.
+// The 16-bit forms of RV64C: each is expanded to the instruction it stands for, so that nothing behind the decoder knows them.
 // Unprivileged spec, "C" extension, RV64 column, with F and D; without Zcb. Reserved forms are
 // illegal; HINTs expand to instructions that write x0 or change nothing.
-import { placeOperands } from './formats.ts';
-import type { Operands } from './formats.ts';
-import { INSTRUCTIONS, opOf } from './table.ts';
+import { ILLEGAL, opOf } from './table.ts';
 
-/** What expand answers for a reserved form: no instruction has it (all zeros is illegal by definition). */
-export const RESERVED = 0;
+/** An instruction and its operands; what it has none of is zero. */
+export interface Expanded {
+  /** Index into INSTRUCTIONS, or ILLEGAL. */
+  readonly op: number;
+  readonly rd: number;
+  readonly rs1: number;
+  readonly rs2: number;
+  readonly imm: number;
+}
+type Given = Partial<Omit<Expanded, 'op'>>;
+const RESERVED: Expanded = { op: ILLEGAL, rd: 0, rs1: 0, rs2: 0, imm: 0 };
 
-/** Builder of one instruction's words. Looked up once, at load. */
-function builder(name: string): (operands: Operands) => number {
-  const row = INSTRUCTIONS[opOf(name)]!;
-  return (operands) => placeOperands(row.match, row.format, operands);
+/** Makes one instruction's. Looked up once, at load. */
+function builder(name: string): (given: Given) => Expanded {
+  const op = opOf(name);
+  return ({ rd = 0, rs1 = 0, rs2 = 0, imm = 0 }) => ({ op, rd, rs1, rs2, imm });
 }
 const addi = builder('addi'), addiw = builder('addiw'), lui = builder('lui'), andi = builder('andi');
 const slli = builder('slli'), srli = builder('srli'), srai = builder('srai');
@@ -42,8 +49,8 @@ const jump = (f: number): number => (((f << 19) >> 31) << 11) | piece(f, 11, 1, 
   | piece(f, 7, 1, 6) | piece(f, 6, 1, 7) | piece(f, 3, 3, 1) | piece(f, 2, 1, 5);
 const branch = (f: number): number => (((f << 19) >> 31) << 8) | piece(f, 10, 2, 3) | piece(f, 5, 2, 6) | piece(f, 3, 2, 1) | piece(f, 2, 1, 5);
 
-/** The 32-bit instruction that a 16-bit form stands for, or RESERVED. */
-export function expand(form: number): number {
+/** What a 16-bit form stands for; reserved ones are ILLEGAL. */
+export function expand(form: number): Expanded {
   const rd = piece(form, 7, 5, 0);
   const rs2 = piece(form, 2, 5, 0);
   const low = piece(form, 2, 3, 0) + 8;   // the primed register of bits 4:2
@@ -82,7 +89,7 @@ export function expand(form: number): number {
 }
 
 /** c.srli, c.srai, c.andi and the register-register forms. */
-function arithmetic(form: number, rd: number, rs2: number): number {
+function arithmetic(form: number, rd: number, rs2: number): Expanded {
   switch (piece(form, 10, 2, 0)) {
     case 0: return srli({ rd, rs1: rd, imm: shift6(form) });
     case 1: return srai({ rd, rs1: rd, imm: shift6(form) });
@@ -102,7 +109,7 @@ function arithmetic(form: number, rd: number, rs2: number): number {
 }
 
 /** c.jr, c.mv, c.ebreak, c.jalr, c.add. */
-function jumpMoveAdd(form: number, rd: number, rs2: number): number {
+function jumpMoveAdd(form: number, rd: number, rs2: number): Expanded {
   if (piece(form, 12, 1, 0) === 0) {
     if (rs2 !== 0) return add({ rd, rs1: 0, rs2 });
     return rd === 0 ? RESERVED : jalr({ rd: 0, rs1: rd });

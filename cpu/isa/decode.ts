@@ -2,11 +2,11 @@
 // Not here: 16-bit forms (compressed.ts), the engines' packed records (reference/block.ts).
 import { bug } from '#base';
 import { expand } from './compressed.ts';
-import { Format, immOf, placeOperands, rdOf, rmOf, rs1Of, rs2Of, rs3Of } from './formats.ts';
+import { immOf, placeOperands } from './formats.ts';
 import type { Operands } from './formats.ts';
 import { ILLEGAL, INSTRUCTIONS, opOf } from './table.ts';
 
-/** One decoded instruction. Register numbers are taken from their places whether or not the instruction uses them (the table tells). */
+/** One decoded instruction. Of 32 bits register numbers are taken from their places whether or not the instruction uses them (the table tells). */
 export interface Decoded {
   /** Index into INSTRUCTIONS, or ILLEGAL. */
   readonly op: number;
@@ -47,7 +47,6 @@ function bitsIn(mask: number): number {
 
 /** The op of a 32-bit word, or ILLEGAL. */
 function find(word: number): number {
-  if ((word & 3) !== 3) return ILLEGAL;
   for (const op of byKey[keyOf(word)]!) {
     const row = INSTRUCTIONS[op]!;
     if ((word & row.mask) === row.match) return op;
@@ -58,20 +57,25 @@ function find(word: number): number {
 /** True when these 16 bits are a whole instruction; otherwise the next 16 belong to it. */
 export const isCompressed = (low16: number): boolean => (low16 & 3) !== 3;
 
-/** What 16-bit forms stand for, as far as they were met; 0: not yet, or RESERVED. Programs repeat themselves. */
-const expanded = new Int32Array(0x10000);
-const expandOnce = (form: number): number => (expanded[form] ||= expand(form));
+/** What was decoded last of those words that share a place here. Programs repeat themselves: half of what is met is known. */
+const MEMO_BITS = 12;
+const memo: (Decoded | undefined)[] = new Array<undefined>(1 << MEMO_BITS).fill(undefined);
 
 /** Decodes. @param word 32 bits from memory; of a 16-bit instruction only the low half is looked at. Reserved encodings are ILLEGAL. */
 export function decode(word: number): Decoded {
-  const short = isCompressed(word);
-  const full = short ? expandOnce(word & 0xffff) : word | 0;
-  const op = find(full);
-  const format = op === ILLEGAL ? Format.R : INSTRUCTIONS[op]!.format;
-  return {
-    op, rd: rdOf(full), rs1: rs1Of(full), rs2: rs2Of(full), rs3: rs3Of(full), rm: rmOf(full),
-    imm: immOf(full, format), length: short ? 2 : 4, bits: short ? word & 0xffff : word | 0,
-  };
+  const bits = isCompressed(word) ? word & 0xffff : word | 0;
+  const place = Math.imul(bits, 0x9e3779b1) >>> (32 - MEMO_BITS); // 2^32 / golden ratio: words that differ in few bits go apart
+  const known = memo[place];
+  return known !== undefined && known.bits === bits ? known : (memo[place] = decodeAnew(bits));
+}
+function decodeAnew(bits: number): Decoded {
+  if (isCompressed(bits)) {
+    const { op, rd, rs1, rs2, imm } = expand(bits);
+    return { op, rd, rs1, rs2, rs3: 0, imm, rm: 0, length: 2, bits };
+  }
+  const op = find(bits);
+  const imm = op === ILLEGAL ? 0 : immOf(bits, INSTRUCTIONS[op]!.format);
+  return { op, rd: (bits >>> 7) & 31, rs1: (bits >>> 15) & 31, rs2: (bits >>> 20) & 31, rs3: bits >>> 27, imm, rm: (bits >>> 12) & 7, length: 4, bits };
 }
 
 /** The 32-bit word of an instruction by name. Operands out of range are cut to their field. */

@@ -44,12 +44,6 @@ export const FORMAT_MASK: readonly number[] = [
   0x0600007f, 0xfe00007f, 0xfff0007f, 0xf800707f, 0xf9f0707f, 0x0000707f, 0x0000707f, 0xfe007fff, 0xffffffff,
 ].map((mask) => mask | 0);
 
-export const rdOf = (word: number): number => (word >>> 7) & 31;
-export const rs1Of = (word: number): number => (word >>> 15) & 31;
-export const rs2Of = (word: number): number => (word >>> 20) & 31;
-export const rs3Of = (word: number): number => word >>> 27;
-export const rmOf = (word: number): number => (word >>> 12) & 7;
-
 const immI = (w: number): number => w >> 20;
 const immS = (w: number): number => ((w >> 25) << 5) | ((w >>> 7) & 31);
 const immB = (w: number): number => ((w >> 31) << 12) | ((w << 4) & 0x800) | ((w >>> 20) & 0x7e0) | ((w >>> 7) & 0x1e);

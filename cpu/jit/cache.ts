@@ -140,13 +140,14 @@ export class Regions {
   }
   /** Translates what was asked for, if that is enough or has waited. To be called between runs of emitted code. */
   makeReady(tick: number): void {
-    const { batch: full, patienceInstrs } = this.hotness;
+    const { startInstrs, batch: full, patienceInstrs } = this.hotness;
     if (tick < this.lastTick) {
       // The machine was put back to an earlier time: what has been run has been run.
       this.ranBefore += this.lastTick - tick;
       this.firstWish = Math.min(this.firstWish, tick);
     }
     this.lastTick = tick;
+    if (this.ranBefore + tick < startInstrs) return;
     if (this.wishes.length < full && (this.wishes.length === 0 || tick - this.firstWish < patienceInstrs)) return;
     const started = this.hostMs();
     this.translateWishes(tick);

@@ -6,6 +6,9 @@
 // what is hottest asks oftenest, and gets its turn.
 
 export interface Hotness {
+  /** What has run for less is a short run: nothing is translated, and the interpreter has no chains. A program of so many instructions ends before it would
+   *  have gained anything. */
+  readonly startInstrs: number;
   /** How often a block begins in the interpreter before it is wished for. To make a region of a hundred instructions costs what some tens of thousands of
    *  interpreted ones do, and the host's compiler, once it takes the region up (some 50 microseconds an instruction), what a million do. */
   readonly blockStarts: number;
@@ -32,9 +35,9 @@ export interface Hotness {
   readonly maxBytes: number;
 }
 
-export const DEFAULT_HOTNESS: Hotness = { blockStarts: 1000, batch: 12, patienceInstrs: 300_000, stopsAsked: 1024, calmInstrs: 1000, refusals: 1000, rares: 10_000, misses: 2000, workShare: 0.15, workInAdvance: 120e6, maxBytes: 16e6 };
+export const DEFAULT_HOTNESS: Hotness = { startInstrs: 4e6, blockStarts: 1000, batch: 12, patienceInstrs: 300_000, stopsAsked: 1024, calmInstrs: 1000, refusals: 1000, rares: 10_000, misses: 2000, workShare: 0.15, workInAdvance: 120e6, maxBytes: 16e6 };
 /** Everything at once: for tests. */
-export const EAGER: Hotness = { blockStarts: 2, batch: 1, patienceInstrs: 0, stopsAsked: 16, calmInstrs: 1000, refusals: 1, rares: 0, misses: 2, workShare: 0, workInAdvance: Infinity, maxBytes: Infinity };
+export const EAGER: Hotness = { startInstrs: 0, blockStarts: 2, batch: 1, patienceInstrs: 0, stopsAsked: 16, calmInstrs: 1000, refusals: 1, rares: 0, misses: 2, workShare: 0, workInAdvance: Infinity, maxBytes: Infinity };
 
 /** What a region of so many instructions costs, whether it is worth the host's better compiler or not: 0.2 ms and 5 microseconds an instruction, of which that
  *  compiler's first one takes a few tenths, where the interpreter does 300 million a second. */

@@ -33,6 +33,7 @@ export const Row = {
 } as const;
 export const ROW_BYTES = 32;
 const ROW_WORDS = ROW_BYTES / 4;
+const [OP_WORD, A_WORD, IMM_WORD, LOADS_WORD, STORES_WORD, START_WORD, C_WORD] = [Row.Op / 4, Row.A / 4, Row.Imm / 4, Row.Loads / 4, Row.Stores / 4, Row.Start / 4, Row.C / 4];
 /** An op that stands for no instruction: the header of the next block, in which a block ends. */
 export const BLOCK_END = ILLEGAL + 1;
 
@@ -48,6 +49,35 @@ const NO_KEY = -1;
 /** Where a host offset stands in the direct-mapped table, if it does. */
 export const tableSlot = (host: number): number => (host >>> 1) & (TABLE_SLOTS - 1);
 
+/** What an op's rows have of the table. Decoding is half of what a short run does, and mostly slow, as all that has not run for long. */
+interface Shape {
+  /** Where its registers' places begin; and rd's place if it is zero. */
+  readonly d: number;
+  readonly a: number;
+  readonly b: number;
+  readonly d0: number;
+  readonly isRelative: boolean;
+  readonly hasRm: boolean;
+  readonly hasC: boolean;
+  /** Bytes that it accesses, less one; without any, 0. */
+  readonly align: number;
+  /** Loads and stores, as blocks count them. */
+  readonly loads: number;
+  readonly stores: number;
+  readonly endsBlock: boolean;
+}
+const shapes: readonly Shape[] = Array.from({ length: ILLEGAL + 1 }, (_, op): Shape => {
+  const row = INSTRUCTIONS[op];
+  const kind = row?.kind ?? 0;
+  const counts = row?.extension !== 'A'; // those count for themselves
+  return {
+    d: row?.writesFrd === true ? F_WORDS : 0, a: row?.readsFrs1 === true ? F_WORDS : 0, b: row?.readsFrs2 === true ? F_WORDS : 0, d0: row?.writesFrd === true ? F_WORDS : 2 * X_SINK,
+    isRelative: (kind & Kind.Branch) !== 0 || row?.name === 'jal' || row?.name === 'auipc', hasRm: (kind & Kind.Rm) !== 0, hasC: row?.readsFrs3 === true,
+    align: Math.max(row?.accessBytes ?? 0, 1) - 1, loads: counts && (kind & Kind.Load) !== 0 ? 1 : 0, stores: counts && (kind & Kind.Store) !== 0 ? 1 : 0,
+    endsBlock: row === undefined || (kind & Kind.EndsBlock) !== 0,
+  };
+});
+
 /** Where blocks lie in one code frame. */
 interface FrameCode {
   readonly hosts: number[];
@@ -59,20 +89,20 @@ interface FrameCode {
 const holdsLine = ({ linesLow, linesHigh }: FrameCode, line: number): boolean => (((line < 32 ? linesLow : linesHigh) >>> line) & 1) !== 0;
 
 export class BlockCache {
-  /** Columns, a row an instruction; those of a block follow one another. The row before a block is its header: the number of them. */
+  /** Columns, a row an instruction; those of a block follow one another. The row before a block is its header: the number of them, for emitted code, too. */
   readonly operations: Int32Array;
-  /** All of a row that emitted code reads, ROW_BYTES each: see Row. */
+  /** All of a row that emitted code reads, ROW_BYTES each: see Row. For nobody else. */
   readonly rows: Int32Array;
   /** The immediate; of branches, jal and auipc counted from the block's first byte; the rounding mode of what has one. */
   readonly immediates: Int32Array;
-  /** Bytes from the start of the block to this instruction, and to the next. */
+  /** Bytes from the start of the block to this instruction (for emitted code, too), and to the next. */
   readonly starts: Uint16Array;
   readonly ends: Uint16Array;
   /** Loads and stores: the address bits that a filter tag must equal, page number and alignment. Fused multiply-adds: the place of rs3. */
   readonly extras: Int32Array;
   /** Of a block's first row: how often it was begun, as far as an engine counts; below zero: ~number of the translated region that begins there. */
   readonly heat: Int32Array;
-  /** The same instructions as objects, for those that the loop hands on. */
+  /** The same instructions as objects, for those that are handed on. */
   readonly decoded: Decoded[] = [];
   /** Finding: a direct-mapped table by host offset (tableSlot), keys and rows; behind it the complete map. */
   readonly tableKeys: Int32Array;
@@ -82,6 +112,7 @@ export class BlockCache {
 
   private readonly ram: Ram;
   private readonly mmu: Mmu;
+  private readonly isEmitted: boolean;
   private nextRow = 0;
   /** Of the block that is being made, so far. */
   private nrLoads = 0;
@@ -93,9 +124,11 @@ export class BlockCache {
   private stops: ReadonlySet<number> = new Set();
   private stopPlaces: ReadonlySet<number> = new Set();
 
-  constructor(arena: Arena, ram: Ram, mmu: Mmu) {
+  /** @param isEmitted emitted code goes by the blocks: they have rows, and of the columns those alone that say so */
+  constructor(arena: Arena, ram: Ram, mmu: Mmu, isEmitted: boolean) {
     this.ram = ram;
     this.mmu = mmu;
+    this.isEmitted = isEmitted;
     this.operations = arena.int32(POOL_INSTRUCTIONS);
     this.rows = arena.int32(ROW_WORDS * POOL_INSTRUCTIONS);
     this.immediates = arena.int32(POOL_INSTRUCTIONS);
@@ -153,17 +186,19 @@ export class BlockCache {
     this.makeRoom();
     const block = this.begin();
     const pageEnd = (host & ~(PAGE_SIZE - 1)) + PAGE_SIZE;
+    const { view } = this.ram.arena;
+    const hasStops = this.stopPlaces.size !== 0;
     let at = 0;
     let count = 0;
     while (count < MAX_BLOCK && host + at < pageEnd) {
-      if (count > 0 && this.stopPlaces.has((host + at) & (PAGE_SIZE - 1))) break;
-      const low = this.ram.arena.view.getUint16((host + at) >>> 0, true);
+      if (hasStops && count > 0 && this.stopPlaces.has((host + at) & (PAGE_SIZE - 1))) break;
+      const low = view.getUint16((host + at) >>> 0, true);
       if (!isCompressed(low) && host + at + 2 >= pageEnd) break;
-      const d = decode(isCompressed(low) ? low : this.ram.arena.view.getInt32((host + at) >>> 0, true));
+      const d = decode(isCompressed(low) ? low : view.getInt32((host + at) >>> 0, true));
       this.append(d, at);
       at += d.length;
       count++;
-      if (d.op === ILLEGAL || (INSTRUCTIONS[d.op]!.kind & Kind.EndsBlock) !== 0) break;
+      if (shapes[d.op]!.endsBlock) break;
     }
     this.finish(block, count);
     this.heat[block] = 0;
@@ -181,39 +216,42 @@ export class BlockCache {
   }
   private finish(block: number, count: number): void {
     this.operations[block - 1] = count;
+    if (!this.isEmitted) return;
     const end = this.nextRow * ROW_WORDS;
-    this.rows[(block - 1) * ROW_WORDS + Row.Imm / 4] = count;
-    this.rows[end + Row.Op / 4] = BLOCK_END;
-    this.rows[end + Row.Loads / 4] = this.nrLoads;
-    this.rows[end + Row.Stores / 4] = this.nrStores;
+    this.rows[(block - 1) * ROW_WORDS + IMM_WORD] = count;
+    this.rows[end + OP_WORD] = BLOCK_END;
+    this.rows[end + LOADS_WORD] = this.nrLoads;
+    this.rows[end + STORES_WORD] = this.nrStores;
   }
   private append(d: Decoded, at: number): void {
+    const { op, imm, rd } = d;
+    const shape = shapes[op]!;
     const k = this.nextRow++;
-    const row = INSTRUCTIONS[d.op];
-    const kind = row?.kind ?? 0;
-    const rd = row?.writesFrd === true ? F_WORDS + 2 * d.rd : 2 * (d.rd === 0 ? X_SINK : d.rd);
-    const rs1 = row?.readsFrs1 === true ? F_WORDS + 2 * d.rs1 : 2 * d.rs1;
-    const rs2 = row?.readsFrs2 === true ? F_WORDS + 2 * d.rs2 : 2 * d.rs2;
-    const isRelative = (kind & Kind.Branch) !== 0 || row?.name === 'jal' || row?.name === 'auipc';
-    this.operations[k] = d.op | (rd << Packed.D) | (rs1 << Packed.A) | (rs2 << Packed.B);
-    this.immediates[k] = isRelative ? d.imm + at : (kind & Kind.Rm) !== 0 ? d.rm : d.imm;
-    this.starts[k] = at;
-    this.ends[k] = at + d.length;
-    this.extras[k] = row?.readsFrs3 === true ? F_WORDS + 2 * d.rs3 : ~(PAGE_SIZE - 1) | ((row?.accessBytes ?? 1) - 1);
+    const end = at + d.length;
+    const dPlace = rd === 0 ? shape.d0 : shape.d + 2 * rd;
+    const aPlace = shape.a + 2 * d.rs1;
+    const bPlace = shape.b + 2 * d.rs2;
+    const immediate = shape.isRelative ? imm + at : shape.hasRm ? d.rm : imm;
     this.decoded[k] = d;
-    const { rows } = this;
-    const w = k * ROW_WORDS;
-    rows[w + Row.Op / 4] = d.op | ((Math.max(row?.accessBytes ?? 0, 1) - 1) << (8 * Row.Align)) | (4 * rd << 16);
-    rows[w + Row.A / 4] = 4 * rs1 | (4 * rs2 << 16);
-    rows[w + Row.Imm / 4] = this.immediates[k]!;
-    rows[w + Row.Imm / 4 + 1] = this.immediates[k]! >> 31;
-    rows[w + Row.Loads / 4] = this.nrLoads;
-    rows[w + Row.Stores / 4] = this.nrStores;
-    rows[w + Row.Start / 4] = at | ((at + d.length) << 16);
-    rows[w + Row.C / 4] = 4 * (F_WORDS + 2 * d.rs3);
-    if (row !== undefined && row.extension !== 'A') {
-      this.nrLoads += kind & Kind.Load;
-      this.nrStores += (kind & Kind.Store) >>> 1;
+    this.starts[k] = at;
+    if (this.isEmitted) {
+      const { rows } = this;
+      const w = k * ROW_WORDS;
+      rows[w + OP_WORD] = op | (shape.align << (8 * Row.Align)) | (4 * dPlace << 16);
+      rows[w + A_WORD] = 4 * aPlace | (4 * bPlace << 16);
+      rows[w + IMM_WORD] = immediate;
+      rows[w + IMM_WORD + 1] = immediate >> 31;
+      rows[w + LOADS_WORD] = this.nrLoads;
+      rows[w + STORES_WORD] = this.nrStores;
+      rows[w + START_WORD] = at | (end << 16);
+      rows[w + C_WORD] = 4 * (F_WORDS + 2 * d.rs3);
+      this.nrLoads += shape.loads;
+      this.nrStores += shape.stores;
+    } else {
+      this.operations[k] = op | (dPlace << Packed.D) | (aPlace << Packed.A) | (bPlace << Packed.B);
+      this.immediates[k] = immediate;
+      this.ends[k] = end;
+      this.extras[k] = shape.hasC ? F_WORDS + 2 * d.rs3 : ~(PAGE_SIZE - 1) | shape.align;
     }
   }
   /** When the pool could not hold another block, all are forgotten: the next ones are decoded anew. */

@@ -56,7 +56,7 @@ export class ReferenceEngine implements Core {
     this.mmu = mmu;
     this.ram = ram;
     this.clocks = clocks;
-    this.blocks = new BlockCache(ram.arena, ram, mmu);
+    this.blocks = new BlockCache(ram.arena, ram, mmu, false);
     const { buffer } = ram.arena;
     this.i8 = new Int8Array(buffer);
     this.i16 = new Int16Array(buffer);

@@ -146,7 +146,7 @@ function engine(name: string, options: Parameters<typeof hartRig>[0]): Engine {
   if (inner instanceof EmittedEngine) {
     const ask = inner['slow'];
     (inner as unknown as { slow: typeof ask }).slow = function (row, tick) {
-      const what = INSTRUCTIONS[inner.blocks.operations[row]! & 255]!.name;
+      const what = INSTRUCTIONS[inner.blocks.decoded[row]!.op]!.name;
       slow.set(what, (slow.get(what) ?? 0) + 1);
       return ask.call(inner, row, tick);
     };
