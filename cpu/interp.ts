@@ -39,17 +39,17 @@ const CHAIN = [
 /** The chains' dispatches know ops below this. */
 const CHAIN_OPS = Math.max(...CHAIN) + 1;
 
-const COMMON: ReadonlySet<string> = new Set(['I', 'M']);
+const RARE_EXTENSIONS: ReadonlySet<string> = new Set(['F', 'D', 'A', 'Zicsr']);
 /** What the interpreter is made of. */
 export interface Form {
   /** With chains (CHAINS): faster, but there is twice as much to compile. */
   readonly isChained: boolean;
-  /** With handlers for rare instructions (rareOps): three times as much. */
+  /** With handlers for rare instructions (rareOps): more than twice as much. */
   readonly isWhole: boolean;
 }
-/** Computing in floating point, CSRs, what compilers use only when they are told to, atomics that are no lock's: a program that runs for a moment may do
- *  without handlers for them. By op; 1: it is one. */
-export const rareOps = Uint8Array.from(INSTRUCTIONS, ({ extension, name }, op) => Number(!accesses.has(op) && !COMMON.has(extension) && !/^(lr|sc|amoswap|amoadd)\./.test(name)));
+/** Computing in floating point, CSRs, atomics that are no lock's: a program that runs for a moment may do without handlers for them (there are meanings of
+ *  them to ask for, reference/loop.ts). By op; 1: it is one. */
+export const rareOps = Uint8Array.from(INSTRUCTIONS, ({ extension, name }, op) => Number(RARE_EXTENSIONS.has(extension) && !accesses.has(op) && !/^(lr|sc|amoswap|amoadd)\./.test(name)));
 
 /** What a region answers: why control left it, at the pc that it wrote. Odd ones: the instruction there needs the interpreter. */
 export const RegionExit = {
