@@ -1,35 +1,22 @@
 // quire: what a person types. Here: finding the command, its help, and how everything ends: exit statuses, errors, closed pipes.
 // Not here: options (options.ts), the commands (commands/).
 import { Bug, UserError } from '#base';
-import { cc } from './commands/cc.ts';
 import type { Command } from './commands/command.ts';
-import { compare } from './commands/compare.ts';
-import { debug } from './commands/debug.ts';
-import { doctor } from './commands/doctor.ts';
-import { explain } from './commands/explain.ts';
-import { exportCommand } from './commands/export.ts';
-import { helpCommand } from './commands/help.ts';
-import { mkfsCommand } from './commands/mkfs.ts';
-import { mm } from './commands/mm.ts';
-import { presetsCommand } from './commands/presets.ts';
-import { record } from './commands/record.ts';
 import { run } from './commands/run.ts';
-import { stat } from './commands/stat.ts';
-import { trace } from './commands/trace.ts';
-import { why } from './commands/why.ts';
 import { shutdownSessions } from './drive.ts';
 import { askForWasmFeatures, closeDisks, PipeClosed, toolVersion, writeOut } from './host.ts';
-import { commandHelp, overview } from './help-text.ts';
 import { parseCommandLine } from './options.ts';
-import { didYouMean } from './suggest.ts';
 
-const commands: readonly Command[] = [run, stat, compare, mm, trace, exportCommand, why, record, debug, cc, mkfsCommand, presetsCommand, explain, doctor];
+/** `run` comes with this file. All others, and help, are a piece of the bundle of their own (build.mjs), which a run does without: it would take longer to
+ *  load than a small guest runs. */
+const others = () => import('./commands/index.ts');
 /** 128 + SIGPIPE: the reader of our output has gone. */
 const PIPE_STATUS = 141;
 
 async function main(words: readonly string[]): Promise<number> {
   const [name, ...rest] = words;
   if (name === undefined || name === '--help' || name === '-h') {
+    const { commands, overview } = await others();
     writeOut(1, overview(commands));
     return name === undefined ? 2 : 0;
   }
@@ -38,16 +25,11 @@ async function main(words: readonly string[]): Promise<number> {
     return 0;
   }
   askForWasmFeatures();
-  const all = [...commands, helpCommand(commands)];
-  const command = all.find((c) => c.name === name);
-  if (command === undefined) {
-    const what = name.startsWith('-') ? 'options stand after the command, as in quire stat --preset NAME -- PROG' : 'not a command';
-    throw new UserError(`${name}: ${what}.${didYouMean(name, all.map((c) => c.name))} quire help lists them.`);
-  }
+  const command: Command = name === run.name ? run : (await others()).commandNamed(name);
   if (command.raw) return command.run({ values: {} as never, given: new Set(), spelled: [], rest });
   const line = parseCommandLine(command.name, command.groups, rest);
   if (line.values.help) {
-    writeOut(1, commandHelp(command));
+    writeOut(1, (await others()).commandHelp(command));
     return 0;
   }
   return command.run(line);

@@ -14,12 +14,12 @@
 //   sanitize.ts   --sanitize: checks while a program runs; sanitize-place.ts the moment of a finding, sanitize-report.ts what a person is told of it
 //                 (source-frames.ts, source-map.ts: lines of Quire's own sources)
 //   glossary.ts   every name with its meaning, for `quire explain`; advice.ts counters in Linux and what to try; event-meanings.ts
-//   commands/     one file a command
+//   commands/     one file a command; index.ts has them all
 //   trace/        formats.ts has the list: lines of perf.ts (faults), ftrace.ts (tracepoints), strace.ts (system calls; flags.ts, errno-text.ts, peek.ts);
 //                 run-tracks.ts a run as rows of slices (tracks.ts, fault-slices.ts, run-counters.ts), for perfetto.ts (protobuf.ts), chrome.ts and
 //                 kernel-stacks.ts; csv.ts; samples.ts where a program is (symbols.ts)
 //   debugger/     quire debug and quire record: a run gone through both ways (its own index.ts has the order)
-//   build.mjs     makes dist/quire.cjs, from start.cjs, and what it loads
+//   build.mjs     makes dist/quire.cjs, from start.cjs, and the pieces that it loads: a run has no need of the other commands
 //
 // boot.ts, clock.ts, config.ts, options.ts, report.ts, schema.ts, text.ts, glossary.ts and trace/ know no host: the browser page can use them as they
 // are. host.ts and drive.ts are Node's.

@@ -5,8 +5,8 @@ import { SourceMap } from 'node:module';
 import { join } from 'node:path';
 import { packageRoot } from './host.ts';
 
-const BUNDLE_MAP = 'dist/bundle.cjs.map';
-let map: SourceMap | null | undefined;
+/** By piece of the bundle, once it was asked for; null: there is none. */
+const maps = new Map<string, SourceMap | null>();
 
 /** The stack of an Error, its places in the sources' terms where they are known. */
 export const sourceStack = (error: Error): string => (error.stack ?? '').split('\n').map(sourceLine).join('\n');
@@ -20,14 +20,14 @@ export function sourceLine(line: string): string {
   return mapped;
 }
 function mapBack(line: string): string {
-  const [, before = '', row = '', column = ''] = /^(.*?)(?:file:\/\/)?[^ (]*bundle\.cjs:(\d+):(\d+)\)?$/.exec(line) ?? [];
+  const [, before = '', file = '', row = '', column = ''] = /^(.*?)(?:file:\/\/)?[^ (]*dist\/([\w-]+\.cjs):(\d+):(\d+)\)?$/.exec(line) ?? [];
   if (row === '') return line;
-  if (map === undefined) map = readMap();
-  const entry = map?.findEntry(Number(row) - 1, Number(column) - 1);
+  if (!maps.has(file)) maps.set(file, readMap(file));
+  const entry = maps.get(file)?.findEntry(Number(row) - 1, Number(column) - 1);
   if (entry === undefined || !('originalSource' in entry)) return line;
   return `${before}${entry.originalSource.replace(/^(\.\.\/)+/, '')}:${entry.originalLine + 1}:${entry.originalColumn + 1}${before.endsWith('(') ? ')' : ''}`;
 }
-function readMap(): SourceMap | null {
-  const path = join(packageRoot, BUNDLE_MAP);
+function readMap(file: string): SourceMap | null {
+  const path = join(packageRoot, 'dist', `${file}.map`);
   return existsSync(path) ? new SourceMap(JSON.parse(readFileSync(path, 'utf8')) as ConstructorParameters<typeof SourceMap>[0]) : null;
 }

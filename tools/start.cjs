@@ -1,9 +1,9 @@
 #!/usr/bin/env node
-// What `quire` is: loads the bundle that lies beside it with what V8 compiled of it when it was built, for reading two megabytes of JavaScript takes
-// longer than a small guest does. Where that does not fit (another Node, no such file) V8 compiles as it always would. Node's own modules are loaded when
-// something of them is first used, for the same reason; and this is no ES module, for which Node would load some more.
+// What `quire` is: loads the bundle that lies beside it, piece by piece, with what V8 compiled of it when it was built, for reading two megabytes of
+// JavaScript takes longer than a small guest does. Where that does not fit (another Node, no such file) V8 compiles as it always would. Node's own modules
+// are loaded when something of them is first used, for the same reason; and this is no ES module, for which Node would load some more.
 'use strict';
-const { closeSync, fstatSync, openSync, readFileSync, readSync, writeFileSync } = require('node:fs');
+const { closeSync, existsSync, fstatSync, openSync, readFileSync, readSync, writeFileSync } = require('node:fs');
 const { join } = require('node:path');
 const { Script } = require('node:vm');
 
@@ -18,9 +18,11 @@ const setStartFlags = () => { for (const flag of startFlags) v8.setFlagsFromStri
 setStartFlags();
 if (isNode20) setTimeout(() => { v8.setFlagsFromString(`--interrupt-budget=${INTERRUPT_BUDGET}`); }, START_MS).unref();
 
-const filename = join(__dirname, 'bundle.cjs');
-if (process.sourceMapsEnabled || process.execArgv.includes('--enable-source-maps')) require(filename); // Node maps lines of modules alone
-else loadCompiled(`${filename}.compiled`, process.env['QUIRE_BUILD'] === '1');
+const isBuild = process.env['QUIRE_BUILD'] === '1';
+/** By name, what pieces of the bundle export. */
+const loaded = new Map();
+if (process.sourceMapsEnabled || process.execArgv.includes('--enable-source-maps')) require('./cli.cjs'); // Node maps lines of modules alone
+else load('./cli.cjs');
 
 /** node:v8 brings Node's streams with it, which this one function does not need. @returns undefined where Node does not lend it */
 function lent(take) {
@@ -34,22 +36,34 @@ function lent(take) {
     process.noDeprecation = noDeprecation;
   }
 }
-function loadCompiled(compiled, isBuild) {
+/** A piece of the bundle, or a module of Node's. */
+function load(name) {
+  if (name === 'node:v8' && v8 !== null) return v8;
+  if (!name.startsWith('./')) return new Proxy({}, { get: (_, key) => require(name)[key] });
+  if (!loaded.has(name)) {
+    const module = { exports: {} };
+    loaded.set(name, module);
+    const filename = join(__dirname, name);
+    compiled(filename).runInThisContext()(load, module, filename);
+  }
+  return loaded.get(name).exports;
+}
+function compiled(filename) {
+  const path = `${filename}.compiled`;
   let cachedData;
   try {
-    if (!isBuild) cachedData = readFileSync(compiled);
+    if (!isBuild) cachedData = readFileSync(path);
   } catch {
     // Then without.
   }
-  const script = new Script(readBetween('(function (require, __filename) {', filename, '\n})'), { filename, cachedData });
-  if (isBuild) {
-    process.on('exit', () => {
-      setStartFlags();
-      writeFileSync(compiled, script.createCachedData());
-    });
-  }
-  const requireLate = (name) => (name === 'node:v8' && v8 !== null ? v8 : new Proxy({}, { get: (_, key) => require(name)[key] }));
-  script.runInThisContext()(requireLate, filename);
+  const script = new Script(readBetween('(function (require, module, __filename) {', filename, '\n})'), { filename, cachedData });
+  if (isBuild) process.on('exit', () => { keepCompiled(script, path); });
+  return script;
+}
+function keepCompiled(script, path) {
+  if (existsSync(path)) return; // of a run that needed less
+  setStartFlags();
+  writeFileSync(path, script.createCachedData());
 }
 /** An ASCII file's text between two others, copied once. */
 function readBetween(head, path, tail) {

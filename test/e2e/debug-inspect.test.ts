@@ -1,17 +1,18 @@
 // quire debug --inspect: the run stands still in Node's inspector in the middle of the kernel, and lines are the TypeScript's.
 import { spawn, spawnSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { SourceMap } from 'node:module';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { expect, test } from 'vitest';
 import { bundle, quire, root } from '../support/cli.ts';
 import { InspectorClient } from '../support/inspector-client.ts';
 
-interface CallFrame { readonly functionName: string; readonly location: { readonly lineNumber: number; readonly columnNumber: number } }
-const map = (): SourceMap => new SourceMap(JSON.parse(readFileSync(join(root, 'dist/bundle.cjs.map'), 'utf8')) as never);
-/** 'kernel/mm/fault.ts:83' of a place in the bundle. */
-function lineOf(maps: SourceMap, { location }: CallFrame): string {
-  const entry = maps.findEntry(location.lineNumber, location.columnNumber) as { originalSource?: string; originalLine?: number };
+interface CallFrame { readonly functionName: string; readonly location: { readonly scriptId: string; readonly lineNumber: number; readonly columnNumber: number } }
+/** 'kernel/mm/fault.ts:83' of a place in a piece of the bundle. @param files names of the scripts, by number */
+function lineOf(files: ReadonlyMap<string, string>, { location }: CallFrame): string {
+  const path = join(root, `dist/${basename(files.get(location.scriptId) ?? '')}.map`);
+  if (!existsSync(path)) return 'Node itself:0';
+  const entry = new SourceMap(JSON.parse(readFileSync(path, 'utf8')) as never).findEntry(location.lineNumber, location.columnNumber) as { originalSource?: string; originalLine?: number };
   return `${(entry.originalSource ?? '').replace(/^(\.\.\/)+/, '')}:${(entry.originalLine ?? 0) + 1}`;
 }
 
@@ -25,19 +26,19 @@ test('at a fault the stack goes from the question up through handlePageFault, li
   await client.ask('Debugger.enable');
   await client.ask('Runtime.runIfWaitingForDebugger');
   const { callFrames } = await client.event('Debugger.paused') as unknown as { callFrames: CallFrame[] };
-  const maps = map();
+  const files = new Map(client.received('Debugger.scriptParsed').map(({ scriptId, url }) => [String(scriptId), String(url)]));
   const kernel = callFrames.find(({ functionName }) => functionName === 'handlePageFault')!;
-  const [file, line] = lineOf(maps, kernel).split(':') as [string, string];
+  const [file, line] = lineOf(files, kernel).split(':') as [string, string];
   expect(file).toBe('kernel/mm/fault.ts');
   expect(readFileSync(join(root, file), 'utf8').split('\n')[Number(line) - 1]).toContain("faults.phase('return'");
-  expect(lineOf(maps, callFrames[0]!)).toMatch(/^tools\/debugger\/inspect\.ts:\d+$/);
-  expect(callFrames.map((frame) => lineOf(maps, frame).split(':')[0])).toEqual(expect.arrayContaining(['kernel/mm/fault-record.ts', 'kernel/entry.ts', 'tools/debugger/runner.ts']));
+  expect(lineOf(files, callFrames[0]!)).toMatch(/^tools\/debugger\/inspect\.ts:\d+$/);
+  expect(callFrames.map((frame) => lineOf(files, frame).split(':')[0])).toEqual(expect.arrayContaining(['kernel/mm/fault-record.ts', 'kernel/entry.ts', 'tools/debugger/runner.ts']));
   // Out of the questions, to the kernel; then line by line there.
   let frames = callFrames;
   const step = async (how: string): Promise<string> => {
     await client.ask(how);
     frames = (await client.event('Debugger.paused') as unknown as { callFrames: CallFrame[] }).callFrames;
-    return lineOf(maps, frames[0]!);
+    return lineOf(files, frames[0]!);
   };
   for (let times = 0; times < 20 && frames[0]!.functionName !== 'handlePageFault'; times++) await step('Debugger.stepOut');
   const next = [await step('Debugger.stepOver'), await step('Debugger.stepOver')];

@@ -67,6 +67,10 @@ export class InspectorClient {
   event(method: string): Promise<Record<string, unknown>> {
     return this.until((message) => (message.method === method ? message.params ?? {} : undefined));
   }
+  /** All of an event's that have come and that nobody has taken. */
+  received(method: string): Record<string, unknown>[] {
+    return this.messages.filter((message) => message.method === method).map(({ params }) => params ?? {});
+  }
   close(): void {
     this.socket.destroy();
   }
