@@ -10,7 +10,8 @@ import { findingText } from './sanitize-report.ts';
 import { SanitizerStop } from './sanitize.ts';
 import { thousands } from './text.ts';
 
-const SLICE_INSTRS = 2_000_000;
+/** The first slices are small, for nobody knows yet how long one takes: each is twice as long as the one before, up to the largest. */
+const [FIRST_SLICE_INSTRS, SLICE_INSTRS] = [50_000, 2_000_000];
 /** Between looks at the host's signals. */
 const YIELD_MS = 50;
 const PROGRESS_AFTER_MS = 1500;
@@ -71,6 +72,7 @@ export async function drive(session: Session, options: DriveOptions): Promise<Ou
 
 async function loop(session: Session, options: DriveOptions, stdin: StdinReader, started: number): Promise<DriveEnd> {
   let [yielded, shown] = [started, started + PROGRESS_AFTER_MS - PROGRESS_EVERY_MS];
+  let slice = FIRST_SLICE_INSTRS;
   let interrupted = false;
   let progressShown = false;
   let signalled = false;
@@ -109,7 +111,8 @@ async function loop(session: Session, options: DriveOptions, stdin: StdinReader,
   try {
     for (;;) {
       const every = options.everyInstrs;
-      const result = session.step(every === undefined ? SLICE_INSTRS : Math.min(SLICE_INSTRS, every - (session.instructions % every)));
+      const result = session.step(every === undefined ? slice : Math.min(slice, every - (session.instructions % every)));
+      slice = Math.min(2 * slice, SLICE_INSTRS);
       flush();
       options.onStep?.();
       if (result === 'input') {

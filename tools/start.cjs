@@ -11,7 +11,7 @@ const isNode20 = process.versions.v8.startsWith('11.3.');
 const v8 = isNode20 ? { setFlagsFromString: lent(() => process.binding('v8').setFlagsFromString) ?? require('node:v8').setFlagsFromString } : null;
 /** After so many bytes of bytecode V8 considers to compile a function well, in Node 20. What runs once at a start is not worth it: that compiler would take
  *  time of the second processor, and some of the first's. */
-const [INTERRUPT_BUDGET, INTERRUPT_BUDGET_AT_START, START_MS] = [67_584, 1_000_000, 200];
+const [INTERRUPT_BUDGET, INTERRUPT_BUDGET_AT_START, START_MS] = [67_584, 300_000, 200];
 // V8 takes compiled code only under the flags that it was compiled with, and the first two the command would set (host.ts, askForWasmFeatures).
 const startFlags = isNode20 ? ['--experimental-wasm-relaxed-simd', '--experimental-wasm-branch-hinting', `--interrupt-budget=${INTERRUPT_BUDGET_AT_START}`] : [];
 const setStartFlags = () => { for (const flag of startFlags) v8.setFlagsFromString(flag); };
