@@ -2,8 +2,9 @@
 // Runs each workload in both, in turn, and prints the CPU seconds of `quire run` and of qemu-riscv64 (user and system, start-up and translation
 // included), million guest instructions a CPU second, and qemu's seconds over Quire's: 1 is as fast, 0.5 half as fast. Quire counts every TLB access,
 // qemu none. A ratio is the median of those of the pairs, so that a host that others use, too, slows both sides of it. Both must print the same.
-// Last, how long `quire run -- hello` takes by the clock with each engine, and what a TLB miss and a fault cost (misses-run.ts). --quire names another build, to compare two. --no-counts leaves out the
-// untimed run of each workload that counts its instructions and TLB misses.
+// Last, how long short programs take by the clock with each engine (a greeting, and `hello`, which tries all of a C library), and what a TLB miss and a
+// fault cost (misses-run.ts). --quire names another build, to compare two. --no-counts leaves out the untimed run of each workload that counts its
+// instructions and TLB misses.
 import { build } from 'esbuild';
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -14,6 +15,7 @@ import { parseArgs } from 'node:util';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '../..');
 const STARTUP_RUNS = 9;
+const shortPrograms = [['sh', '-c', 'echo hello, world'], ['hello']];
 
 const compute = (rounds, quickRounds) => (kernel) => ({ program: 'compute', words: [kernel, rounds], quickWords: [kernel, quickRounds] });
 /** Two to five seconds of qemu each; --quick about a tenth. */
@@ -124,20 +126,20 @@ const columns = [
 const line = (cells) => cells.map((cell, i) => (columns[i].width < 0 ? cell.padEnd(-columns[i].width) : cell.padStart(columns[i].width))).join('').trimEnd();
 
 const ms = (number) => `${number.toFixed(0).padStart(6)} ms`;
-/** Milliseconds by the clock and of CPU that hello takes with each engine, in turn, medians. */
-function startUp(quire, hasQemu) {
+/** Milliseconds by the clock and of CPU that a bundled program takes with each engine, in turn, medians. */
+function startUp([program, ...words], quire, hasQemu) {
   const help = spawnSync(process.execPath, [quire, 'help', 'run'], { encoding: 'utf8' }).stdout;
   const engines = /--engine (\S+)/.exec(help)?.[1].split('|') ?? [];
-  const hello = join(root, 'userland/bin/hello');
-  const kinds = [...engines.map((engine) => [engine, [process.execPath, quire, 'run', '--engine', engine, '--', hello]]), ...(hasQemu ? [['qemu-riscv64', ['qemu-riscv64', hello]]] : [])];
+  const guest = [join(root, 'userland/bin', program), ...words];
+  const kinds = [...engines.map((engine) => [engine, [process.execPath, quire, 'run', '--engine', engine, '--', ...guest]]), ...(hasQemu ? [['qemu-riscv64', ['qemu-riscv64', ...guest]]] : [])];
   const found = new Map(kinds.map(([name]) => [name, { wall: [], cpu: [] }]));
-  let first;  // says how hello ends and what it prints: the same with all of them
+  let first;  // says how it ends and what it prints: the same with all of them
   for (let run = 0; run < STARTUP_RUNS; run++) {
     for (const [name, command] of kinds) {
       const started = performance.now();
       const answer = timed(command);
       first ??= answer;
-      if (answer.status !== first.status || answer.stdout !== first.stdout) throw new BenchError(`hello with ${name}: status ${answer.status}\n${answer.stdout}${answer.stderr}`);
+      if (answer.status !== first.status || answer.stdout !== first.stdout) throw new BenchError(`${program} with ${name}: status ${answer.status}\n${answer.stdout}${answer.stderr}`);
       found.get(name).wall.push(performance.now() - started);
       found.get(name).cpu.push(1000 * answer.cpuSeconds);
     }
@@ -165,7 +167,7 @@ async function main() {
   if (!hasQemu) console.error('qemu-riscv64 is missing: Quire\'s times alone. (Debian and Ubuntu: qemu-user.)');
   const folder = mkdtempSync(join(tmpdir(), 'quire-bench-'));
   const rows = [];
-  let hello = [];
+  const startUps = [];
   try {
     const names = options.names.filter((name) => name in workloads);
     if (names.length > 0) console.log(line(columns.map(({ title }) => title)));
@@ -177,14 +179,17 @@ async function main() {
     const ratios = rows.filter((row) => (row.ratios ?? []).length > 0).map((row) => median(row.ratios));
     if (ratios.length > 1) console.log(`geometric mean of ${ratios.length} ratios: ${geometricMean(ratios).toFixed(3)}`);
     if (options.names.includes('hello')) {
-      hello = startUp(options.quire, hasQemu);
-      console.log(`\nstart-up: hello, medians of ${STARTUP_RUNS}`);
-      for (const { name, wallMs, bestWallMs, cpuMs } of hello) console.log(`  ${name.padEnd(13)}${ms(wallMs)} by the clock (best ${ms(bestWallMs).trim()}) ${ms(cpuMs)} of CPU`);
+      for (const words of shortPrograms) {
+        const times = startUp(words, options.quire, hasQemu);
+        startUps.push({ words, times });
+        console.log(`\nstart-up: ${words.join(' ')}, medians of ${STARTUP_RUNS}`);
+        for (const { name, wallMs, bestWallMs, cpuMs } of times) console.log(`  ${name.padEnd(13)}${ms(wallMs)} by the clock (best ${ms(bestWallMs).trim()}) ${ms(cpuMs)} of CPU`);
+      }
     }
     if (options.names.includes('misses')) await misses(options.engine ?? 'jit');
     if (options.json !== undefined) {
       const about = { cpu: cpus()[0]?.model, node: process.version, engine: options.engine ?? 'jit', quick: options.quick, runs: options.runs };
-      writeFileSync(options.json, `${JSON.stringify({ ...about, workloads: rows, geometricMean: ratios.length > 0 ? geometricMean(ratios) : null, hello }, null, 2)}\n`);
+      writeFileSync(options.json, `${JSON.stringify({ ...about, workloads: rows, geometricMean: ratios.length > 0 ? geometricMean(ratios) : null, startUps }, null, 2)}\n`);
     }
   } finally {
     rmSync(folder, { recursive: true });
