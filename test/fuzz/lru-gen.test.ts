@@ -1,11 +1,11 @@
 // A storm under MGLRU beside a naive model of it: generations, tiers, counters and the order of every list are compared all the while, and nothing may be
-// lost. The default is 25,000 steps for each of four settings; more:
+// lost. The default is 10,000 steps for each of four settings; more:
 //   QUIRE_LRU_GEN=200000 npx vitest run test/fuzz/lru-gen.test.ts     (QUIRE_SEED=n for another run)
 import { expect, test } from 'vitest';
 import { LruGenWorld, settingName } from './lru-gen-world.ts';
 import type { Setting } from './lru-gen-world.ts';
 
-const steps = Number(process.env['QUIRE_LRU_GEN'] ?? 25_000);
+const steps = Number(process.env['QUIRE_LRU_GEN'] ?? 10_000);
 const seed = Number(process.env['QUIRE_SEED'] ?? 1);
 const settings: readonly Setting[] = [
   { release: 618, swapPages: 2048, orders: [2, 4] }, { release: 618, swapPages: 0, orders: [] }, { release: 612, swapPages: 2048, orders: [2, 4] }, { release: 612, swapPages: 512, orders: [3] },

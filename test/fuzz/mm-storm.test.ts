@@ -6,7 +6,7 @@ import { allocSites } from './alloc-sites.ts';
 import { storm, stormName } from './mm-world.ts';
 import type { Setting } from './mm-world.ts';
 
-const operations = Number(process.env['QUIRE_STORM'] ?? 1200);
+const operations = Number(process.env['QUIRE_STORM'] ?? 600);
 const seed = Number(process.env['QUIRE_SEED'] ?? 1);
 const chosen = process.env['QUIRE_STORM_ORDERS']?.split(';');
 const settings: readonly Setting[] = [
