@@ -40,5 +40,5 @@ export const DEFAULT_HOTNESS: Hotness = { startInstrs: 4e6, blockStarts: 1000, b
 export const EAGER: Hotness = { startInstrs: 0, blockStarts: 2, batch: 1, patienceInstrs: 0, stopsAsked: 16, calmInstrs: 1000, refusals: 1, rares: 0, misses: 2, workShare: 0, workInAdvance: Infinity, maxBytes: Infinity };
 
 /** What a region of so many instructions costs, whether it is worth the host's better compiler or not: 0.2 ms and 5 microseconds an instruction, of which that
- *  compiler's first one takes a few tenths, where the interpreter does 300 million a second. */
-export const translationWork = (nrInstrs: number): number => 60_000 + 1500 * nrInstrs;
+ *  compiler's first one takes a few tenths, where the interpreter does 500 million a second. */
+export const translationWork = (nrInstrs: number): number => 100_000 + 2500 * nrInstrs;
