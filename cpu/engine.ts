@@ -207,7 +207,7 @@ export class EmittedEngine implements Core {
     const { hart, blocks } = this;
     const d = blocks.decoded[row]!;
     const { op } = d;
-    const outcome = isFloatOp(op) && executeFloat(hart, d) ? Outcome.Next : this.meaningOf(op, d, row, tick);
+    const outcome = isFloatOp(op) && executeFloat(hart, d) ? Outcome.Next : this.meaningOf(d, row, tick);
     if (rareOps[op] === 1 && outcome !== Outcome.Trap && !this.form.isWhole && ++this.rares > this.hotness.rares) {
       this.adopt({ ...this.form, isWhole: true });
       this.layout.stamps[1] = stampAt(tick + 1); // for the interpreter that is running
@@ -215,12 +215,12 @@ export class EmittedEngine implements Core {
     }
     return outcome;
   }
-  private meaningOf(op: number, d: Decoded, row: number, tick: number): Outcome {
+  private meaningOf(d: Decoded, row: number, tick: number): Outcome {
     const { hart, blocks } = this;
     this.mmu.tick = tick;
     hart.instret = tick - this.traps;
     hart.pcLo = (hart.pcLo + blocks.starts[row]!) | 0;
-    return settleWatch(this, d, meanings[op]!(this, d));
+    return settleWatch(this, d, meanings[d.op]!(this, d));
   }
 }
 

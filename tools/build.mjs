@@ -31,9 +31,9 @@ const { outputFiles } = await build({
   write: false,
   define: { QUIRE_DEBUG: process.argv.includes('--debug') ? 'true' : 'false', 'import.meta.url': 'bundleUrl' },
 });
-rmSync(dist, { recursive: true, force: true }); // V8 would not notice that compiled code is of another bundle
-mkdirSync(dist);
+mkdirSync(dist, { recursive: true });
 for (const { path, text } of outputFiles) {
+  rmSync(`${path}.compiled`, { force: true }); // V8 would not notice that it is of another bundle
   const { code, map } = await transform(text, {
     ...common,
     format: 'cjs',

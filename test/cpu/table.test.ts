@@ -4,8 +4,15 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { ILLEGAL, INSTRUCTIONS, Kind, decode, encode, opOf } from '#cpu';
+import { rareOps } from '#cpu/interp.ts';
 import { hasMeaning } from '#cpu/reference/loop.ts';
 import { assemble } from '../support/assemble.ts';
+
+test('what the interpreter of a short run leaves out can be asked for', () => {
+  const rare = INSTRUCTIONS.flatMap(({ name }, op) => (rareOps[op] === 1 ? [{ name, op }] : []));
+  expect(rare.map(({ name }) => name)).toEqual(expect.arrayContaining(['fmadd.d', 'csrrw', 'amomax.d']));
+  expect(rare.filter(({ op }) => !hasMeaning(op))).toEqual([]);
+});
 
 test('no word is two instructions: where masks meet, the fixed bits differ, or one form is the special case of the other', () => {
   const special = new Set(['fence.i']);
