@@ -123,11 +123,11 @@ export class EmittedLevel {
     const { level } = this;
     return block(seldom(wordAt(level.nrLarge, word(0)), otherwise), seldom(ne(wordAt(level.nrValid, word(0)), word(level.entries)), otherwise));
   }
-  /** The way that goes for the page, into a local, where that needs no search worth a function; else `otherwise`. Of a plain level. */
-  victimOr(into: number, otherwise: Expr): Expr {
+  /** The way that goes for the page, into a local. Of a plain level. */
+  plainVictim(into: number): Expr {
     const { level: { age, isTree }, base: { ways }, oldest } = this;
     if (isTree) return leastByHalves(into, age, this.start(), ways, null);
-    return oldest === null ? set(into, leastOf(age, this.start(), ways)) : oldest.findOr(into, otherwise);
+    return oldest === null ? set(into, leastOf(age, this.start(), ways)) : oldest.find(into);
   }
   /** The first way that a page may have. */
   start(): Expr {

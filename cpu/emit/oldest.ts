@@ -20,10 +20,7 @@ export class EmittedOldest {
 
   /** The oldest way, into a local. It is not taken yet. */
   find(into: number): Expr {
-    return this.findOr(into, (c) => { c.call(this.search).set(into); });
-  }
-  /** The same, but where a search is needed. */
-  findOr(into: number, search: Expr): Expr {
+    const search: Expr = (c) => { c.call(this.search).set(into); };
     const { column, plan: { ways, queue, stamps } } = this;
     const next = wordAt(queue, word(0));
     // Behind the queue's end other words stand; that no harm comes of reading them, the first test sees to.

@@ -140,7 +140,7 @@ function emitShort(module: ModuleWriter, plan: MissPlan, layout: Layout, ram: Ra
   block(
     access.takePage, known.find(value, 0, local(vpnLo)), seldom(not(local(value)), ask), when(local(kind), seldom(not(mayStore), ask)),
     access.touch(host),
-    l1.demandPlain(ask), seldom(eq(l1.heldBy(add(l1.start(), wayOf)), local(vpnLo)), ask), l1.victimOr(entry, ask),
+    l1.demandPlain(ask), seldom(eq(l1.heldBy(add(l1.start(), wayOf)), local(vpnLo)), ask), l1.plainVictim(entry),
     l1.take(entry), set(way, sub(local(entry), l1.start())), known.update(or(and(local(value), word(~KnownWord.Ways)), shl(local(way), word(KnownWord.WayShift)))),
     access.show(host, (then) => then, (then) => when(mayStore, then)),
     lookAhead(access, layout, ram),
