@@ -42,7 +42,7 @@ export interface LevelPlan {
   /** Columns of words, by entry; `pages` as in tlb.ts. */
   readonly tagLo: number;
   readonly tagHi: number;
-  /** Low halves of the page numbers that base pages' ways hold as of now, where such an engine has the rest of a fill still to do. */
+  /** Of an L1, low halves of the page numbers that base pages' ways hold as of now, where such an engine has the rest of a fill still to do. */
   readonly held: number;
   readonly probe: number;
   readonly asid: number;
@@ -56,8 +56,9 @@ export interface LevelPlan {
   /** Columns of doubles, by entry. */
   readonly ppn: number;
   readonly stamp: number;
-  readonly filled: number;
-  /** Words by probe: valid entries. Doubles: fills, touches. */
+  /** null: the order of fills is not kept. */
+  readonly filled: number | null;
+  /** Words by probe: valid entries. Doubles: fills (where their order is kept), touches. */
   readonly live: number;
   readonly clock: number;
   /** Filter tables that show pages of this level. */
@@ -75,7 +76,9 @@ export interface PointerPlan {
   readonly asid: number;
   readonly table: number;
   readonly used: number;
+  /** A double: uses so far. A word: the entry used last. */
   readonly clock: number;
+  readonly last: number;
 }
 export interface MissPlan {
   readonly l1: LevelPlan;

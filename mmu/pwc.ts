@@ -21,8 +21,9 @@ export class PointerCache {
   /** Frame of the next table. */
   private readonly table: Float64Array;
   private readonly used: Float64Array;
-  /** [0] uses so far, [1] the entry used last. */
+  /** Uses so far; the entry used last. */
   private readonly clock: Float64Array;
+  private readonly last: Int32Array;
   private readonly nrValid: Int32Array;
   /** The next victims, where there are many entries. */
   private readonly oldest: Oldest | null;
@@ -36,15 +37,16 @@ export class PointerCache {
     this.asid = arena.int32(entries).fill(FREE);
     this.table = arena.float64(entries);
     this.used = arena.float64(entries);
-    this.clock = arena.float64(2);
+    this.clock = arena.float64(1);
+    this.last = arena.int32(1);
     this.nrValid = arena.int32(1);
     this.oldest = entries > FEW_ENTRIES ? new Oldest(arena, 0, entries) : null;
   }
 
   get plan(): PointerPlan {
-    const { shift, nrValid, oldest, tagLo, tagHi, asid, table, used, clock } = this;
+    const { shift, nrValid, oldest, tagLo, tagHi, asid, table, used, clock, last } = this;
     return {
-      shift, entries: table.length, nrValid: nrValid.byteOffset, oldest: oldest?.plan ?? null, tagLo: tagLo.byteOffset, tagHi: tagHi.byteOffset, asid: asid.byteOffset, table: table.byteOffset, used: used.byteOffset, clock: clock.byteOffset,
+      shift, entries: table.length, nrValid: nrValid.byteOffset, oldest: oldest?.plan ?? null, tagLo: tagLo.byteOffset, tagHi: tagHi.byteOffset, asid: asid.byteOffset, table: table.byteOffset, used: used.byteOffset, clock: clock.byteOffset, last: last.byteOffset,
     };
   }
 
@@ -60,14 +62,14 @@ export class PointerCache {
   find(vpnLo: number, vpnHi: number, asid: number): number {
     const lo = this.lowTag(vpnLo);
     const hi = this.highTag(vpnHi);
-    let found = this.clock[1]!;
+    let found = this.last[0]!;
     if (!this.matches(found, lo, hi, asid)) {
       found = -1;
       for (let i = 0; i < this.table.length; i++) {
         if (this.matches(i, lo, hi, asid) && (found < 0 || this.used[i]! > this.used[found]!)) found = i;
       }
       if (found < 0) return -1;
-      this.clock[1] = found;
+      this.last[0] = found;
     }
     this.used[found] = ++this.clock[0]!;
     return found;
@@ -102,7 +104,7 @@ export class PointerCache {
     this.asid[victim] = asid;
     this.table[victim] = table;
     this.used[victim] = ++this.clock[0]!;
-    this.clock[1] = victim;
+    this.last[0] = victim;
   }
 
   dropAll(): void {

@@ -76,7 +76,7 @@ export class TlbLevel {
   // Columns.
   private readonly tagLo: Int32Array;
   private readonly tagHi: Int32Array;
-  /** See LevelPlan. Of valid entries of base pages it is tagLo, whenever no engine runs. */
+  /** See LevelPlan; L1 alone. Of valid entries of base pages it is tagLo, whenever no engine runs. */
   private readonly held: Int32Array;
   /** Probe an entry was made for; FREE when invalid. */
   private readonly probe: Int32Array;
@@ -90,7 +90,9 @@ export class TlbLevel {
   private readonly leaf: Int32Array;
   /** Time of last touch, -1 for never. L1: stampAt() of the access, one more for the second half of a split one; engines write it through the filter. */
   readonly stamp: Float64Array;
+  /** Order of fills, where an array is FIFO. */
   private readonly filled: Float64Array;
+  private readonly agesByFill: boolean;
   /** Of entries of order 9 and 18: the first and last page index that may stand in the filter. */
   private readonly touchedFirst: Int32Array;
   private readonly touchedLast: Int32Array;
@@ -101,7 +103,7 @@ export class TlbLevel {
   /** Inclusive L2: the L1s that hold nothing which this level does not. */
   private readonly over: readonly TlbLevel[];
   private readonly stampBase: number;
-  /** [0] fills so far, [1] touches so far (L2). */
+  /** [0] fills so far (where an array is FIFO), [1] touches so far (L2). */
   private readonly clock: Float64Array;
   /** Valid entries of each array, and those of order 4 and more in the level. */
   private readonly nrValid: Int32Array;
@@ -149,6 +151,7 @@ export class TlbLevel {
     this.nrValid = arena.int32(d.arrays.length);
     this.large = arena.int32(1);
 
+    this.agesByFill = this.arrays.some(({ policy }) => policy === Policy.Fifo);
     this.coalesces = this.arrays.some((a) => a.model !== 'none' && a.model !== 'svnapot');
     const base = d.arrays.findIndex((a) => a.pageSizes.includes('4K'));
     this.baseArray = this.arrays[base] ?? bug('a TLB level without 4K pages');
@@ -196,7 +199,7 @@ export class TlbLevel {
       age: offset(base.policy === Policy.Fifo ? this.filled : this.stamp), isTree: base.policy === Policy.Plru, outlives: joins ? 1 : outlives(base.policy, base.ways), oldest: base.oldest?.plan ?? null,
       tagLo: offset(this.tagLo), tagHi: offset(this.tagHi), held: offset(this.held), probe: offset(this.probe), asid: offset(this.asid), flags: offset(this.flags), pages: offset(this.pages),
       sub: offset(this.sub), leaf: offset(this.leaf), touchedFirst: offset(this.touchedFirst), touchedLast: offset(this.touchedLast), next: offset(this.next),
-      ppn: offset(this.ppn), stamp: offset(this.stamp), filled: offset(this.filled), live: offset(this.live), clock: offset(this.clock), shown: this.shown.map(offset),
+      ppn: offset(this.ppn), stamp: offset(this.stamp), filled: this.agesByFill ? offset(this.filled) : null, live: offset(this.live), clock: offset(this.clock), shown: this.shown.map(offset),
     };
   }
 
@@ -459,7 +462,7 @@ export class TlbLevel {
     this.sub[e] = this.chosenSub;
     this.leaf[e] = t.leaf;
     this.stamp[e] = stamp;
-    this.filled[e] = ++this.clock[0]!;
+    if (this.agesByFill) this.filled[e] = ++this.clock[0]!;
     this.touchedFirst[e] = 0x7fffffff;
     this.touchedLast[e] = -1;
     this.live[p]!++;

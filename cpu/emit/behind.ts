@@ -68,7 +68,7 @@ export function emitBehind(module: ModuleWriter, plan: MissPlan, ram: Ram, miss:
   const walked = walk === null ? giveUp : block(
     walk.find, l2.victim(e), seldom(l2.holdsLarge(e), giveUp),
     countUnsettled(plan.unsettled.walks), walk.learn,
-    when(ne(local(owner), word(GLOBAL)), set(owner, local(asid))),
+    demand === null ? set(owner, local(asid)) : when(ne(local(owner), word(GLOBAL)), set(owner, local(asid))),
     count(plan.l2.clock + 8), l2.fill(e, entryOf(found), doubleAt(plan.l2.clock, word(1))), set(walkedAt, word(1)),
   );
   return { find: block(l2.find(e, 0, giveUp), when(atLeast(local(e), word(0)), hit, walked)), walked: local(walkedAt) };
@@ -77,9 +77,9 @@ export function emitBehind(module: ModuleWriter, plan: MissPlan, ram: Ram, miss:
 /** What gives up unless a translation will do, once its rights, valid, A and D bits are known, and once its frame is. */
 export interface Demand { readonly rights: Expr; readonly frame: Expr }
 export interface Walk {
-  /** Changes nothing. Into the found locals; the owner is the pointers' (GLOBAL or the address space). */
+  /** Changes nothing. Into the found locals; the owner is the pointers' (GLOBAL or the address space), where a pointer is followed. */
   readonly find: Expr;
-  /** What the page-walk caches learn. The owner is the leaf's then. */
+  /** What the page-walk caches learn. The owner is the leaf's then, unless the found locals had it all. */
   readonly learn: Expr;
   /** The leaf's table, a local. */
   readonly table: number;
@@ -122,7 +122,7 @@ export function emitWalk(module: ModuleWriter, plan: MissPlan, ram: Ram, miss: M
   );
   const find = block(
     pointers.find(pointer),
-    when(less(local(pointer), word(0)), fromUpper, block(set(owner, pointers.ownerOf(local(pointer))), takeTable(pointers.tableOf(local(pointer))))),
+    when(less(local(pointer), word(0)), fromUpper, demand === null ? block() : block(set(owner, pointers.ownerOf(local(pointer))), takeTable(pointers.tableOf(local(pointer))))),
     leaf,
   );
   const learn = block(
@@ -132,7 +132,7 @@ export function emitWalk(module: ModuleWriter, plan: MissPlan, ram: Ram, miss: M
       // What the pointer is inserted as: global if G stood on it or above.
       pointers.insert(either(eq(local(pointerOwner), word(GLOBAL)), word(GLOBAL), local(asid)), apply(Op.f64_convert_i32_s)(add(local(table), word(RAM_FIRST_PFN)))),
     ), pointers.use(local(pointer))),
-    when(and(local(flags), word(Pte.G)), set(owner, word(GLOBAL))),
+    demand === null ? block() : when(and(local(flags), word(Pte.G)), set(owner, word(GLOBAL))),
   );
   return { find, learn, table };
 }

@@ -79,7 +79,7 @@ export class JoinedLevel {
       setWord(plan.pages, local(way), or(local(ones), or(bitsOf(accessed, 8), bitsOf(dirty, 16)))),
       setDouble(plan.ppn, local(way), apply(Op.f64_convert_i32_s)(add(word(RAM_FIRST_PFN), sub(local(frame), sub(local(vpnLo), local(tag)))))),
       setWord(plan.sub, local(way), word(0)), setWord(plan.leaf, local(way), word(0)),
-      ...(stamp === null ? [] : [setDouble(plan.stamp, local(way), stamp)]), count(plan.clock), setDouble(plan.filled, local(way), doubleAt(plan.clock, word(0))),
+      ...(stamp === null ? [] : [setDouble(plan.stamp, local(way), stamp)]), ...(plan.filled === null ? [] : [count(plan.clock), setDouble(plan.filled, local(way), doubleAt(plan.clock, word(0)))]),
       setWord(plan.touchedFirst, local(way), word(0x7fffffff)), setWord(plan.touchedLast, local(way), word(-1)),
       addWord(plan.live, local(probe)), addWord(plan.nrValid, word(0)),
       ...(base.heads === null ? [] : [

@@ -41,7 +41,7 @@ export class Layout {
   readonly fetched: Int32Array;
   /** A stamp's place that is no entry's. */
   readonly nowhere: number;
-  /** What emit/refill.ts expects of the next miss: address of the last one, distance from the one before (64 bits each), misses until it looks ahead again.
+  /** What emit/refill.ts expects of the next miss: address of the last one, distance from the one before, address at which it looks ahead again (64 bits each).
    *  No part of the state. */
   readonly ahead: Int32Array;
   /** Pages of which it is known what stands behind L1. No part of the state. */
@@ -79,7 +79,7 @@ export class Layout {
     this.stamps = arena.float64(2);
     this.fetched = arena.int32(3);
     this.nowhere = arena.float64(1).byteOffset;
-    this.ahead = arena.int32(5);
+    this.ahead = arena.int32(6);
     this.known = new KnownPages(arena, nrFrames);
     this.sites = arena.int32(SLOT_WORDS * MAX_SITES);
     this.jumps = new JumpTargets(arena);

@@ -3,13 +3,13 @@
 import { NAPOT_ORDER } from '#mmu';
 import type { LevelPlan, ProbePlan } from '#mmu';
 import {
-  add, addWord, and, atLeast, block, count, double, doubleAt, either, eq, less, local, loopWhile, mul, ne, not, or, seldom, set, setDouble, setWord, shl, shr, sub, trailingZeros, when, word, wordAt, xor,
+  add, addDoubles, addWord, and, apply, atLeast, block, count, doubleAt, either, eq, less, local, loopWhile, mul, ne, not, or, seldom, set, setDouble, setWord, shl, shr, sub, trailingZeros, when, word, wordAt, xor,
 } from './expr.ts';
 import type { Expr } from './expr.ts';
 import { SLOT_MASK, SLOT_SHIFT, Slot } from './memory.ts';
 import { EmittedOldest } from './oldest.ts';
 import { leastByHalves, leastOf, matches } from './scan.ts';
-import { Mem, Type } from './wasm.ts';
+import { Mem, Op, Type } from './wasm.ts';
 import type { Code, ModuleWriter } from './wasm.ts';
 
 export const NO_WAY = -1;
@@ -86,15 +86,15 @@ export class EmittedLevel {
       );
     }
     const start = setStart(p, vpnLo, local(vpnHi));
-    return block(set(candidates, matches(level.tagLo, start, p.ways, lo)), loopWhile(local(candidates), block(
+    return block(set(candidates, matches(level.tagLo, start, p.ways, lo)), when(local(candidates), loopWhile(local(candidates), block(
       set(e, add(start, trailingZeros(local(candidates)))), set(candidates, and(local(candidates), sub(local(candidates), word(1)))), test,
-    )));
+    ))));
   }
 
   /** The way for an entry, into a local: a free one, else what replacement says. @param start the first way that it may have */
   victim(into: number, start = this.start()): Expr {
     const { code, level, base } = this;
-    const hasFree = ne(wordAt(level.nrValid, word(0)), word(level.entries));
+    const { hasFree } = this;
     if (level.isTree) {
       const wanted = code.local(Type.I32);
       return block(
@@ -112,6 +112,9 @@ export class EmittedLevel {
     const findOldest = this.oldest === null ? set(into, leastOf(level.age, start, base.ways)) : this.oldest.find(into);
     return block(set(into, word(NO_WAY)), when(hasFree, findFree), when(less(local(into), word(0)), findOldest));
   }
+  private get hasFree(): Expr {
+    return ne(wordAt(this.level.nrValid, word(0)), word(this.level.entries));
+  }
   /** Does a way hold an entry that is not a base page's? */
   holdsLarge(way: number): Expr {
     const { level, base } = this;
@@ -121,13 +124,13 @@ export class EmittedLevel {
   /** `otherwise` unless no way is free, and none holds anything but a base page. */
   demandPlain(otherwise: Expr): Expr {
     const { level } = this;
-    return block(seldom(wordAt(level.nrLarge, word(0)), otherwise), seldom(ne(wordAt(level.nrValid, word(0)), word(level.entries)), otherwise));
+    return block(seldom(wordAt(level.nrLarge, word(0)), otherwise), seldom(this.hasFree, otherwise));
   }
-  /** The way that goes for the page, into a local. Of a plain level. */
-  plainVictim(into: number): Expr {
+  /** The way that goes for the page, into a local, of a plain level; what take() is told is done. */
+  takeVictim(into: number): Expr {
     const { level: { age, isTree }, base: { ways }, oldest } = this;
     if (isTree) return leastByHalves(into, age, this.start(), ways, null);
-    return oldest === null ? set(into, leastOf(age, this.start(), ways)) : oldest.find(into);
+    return oldest === null ? set(into, leastOf(age, this.start(), ways)) : oldest.pop(into);
   }
   /** The first way that a page may have. */
   start(): Expr {
@@ -139,11 +142,11 @@ export class EmittedLevel {
   }
 
   /** Of a fill what the engine must not wait for: the page that the way has held is hidden, and the way is the page's. */
-  take(way: number): Expr {
+  hold(way: number): Expr {
     const { code, level, page: { vpnLo } } = this;
-    return block(hidePage(code, level, this.heldBy(local(way)), way), setWord(level.held, local(way), local(vpnLo)), this.touch(way));
+    return level.shown.length === 0 ? block() : block(hidePage(code, level, this.heldBy(local(way)), way), setWord(level.held, local(way), local(vpnLo)));
   }
-  /** The rest: drop() of what the way has held, a base page, and write() of another. */
+  /** The rest: drop() of what the way has held, a base page, and write() of another. @param filled how many fills this is after the last that was counted */
   replace(way: number, entry: EntryLocals, filled: Expr): Expr {
     const { base, page: { vpnLo, vpnHi } } = this;
     return block(base.heads === null ? block() : set(this.hash, bucket(base, local(vpnLo), local(vpnHi))), this.unlink(way), this.write(way, entry, filled));
@@ -152,23 +155,19 @@ export class EmittedLevel {
   touch(way: number): Expr {
     return this.oldest === null ? block() : this.oldest.take(way);
   }
-  /** Fills so far, a double; and what it is after so many more. */
-  fills(): Expr {
-    return doubleAt(this.level.clock, word(0));
-  }
   countFills(n: Expr): Expr {
-    return count(this.level.clock, n);
+    return this.level.filled === null ? block() : count(this.level.clock, apply(Op.f64_convert_i32_s)(n));
   }
   /** Both, whatever the way holds. @param stamp null: the caller stamps the way before anybody looks */
   fill(way: number, entry: EntryLocals, stamp: Expr | null): Expr {
     const { level, base } = this;
     return block(
-      when(eq(wordAt(level.probe, local(way)), word(FREE)), block(
+      when(either(this.hasFree, eq(wordAt(level.probe, local(way)), word(FREE)), word(0)), block(
         addWord(level.nrValid, word(0)), addWord(level.live, word(base.probe)), setWord(level.probe, local(way), word(base.probe)),
         // These an entry of a base page has for good.
         setWord(level.sub, local(way), word(0)), setWord(level.touchedFirst, local(way), word(0x7fffffff)), setWord(level.touchedLast, local(way), word(-1)),
       ), this.unlink(way)),
-      this.take(way), stamp === null ? block() : setDouble(level.stamp, local(way), stamp), this.countFills(double(1)), this.write(way, entry, this.fills()),
+      this.hold(way), this.touch(way), stamp === null ? block() : setDouble(level.stamp, local(way), stamp), this.write(way, entry, word(1)), this.countFills(word(1)),
     );
   }
 
@@ -177,7 +176,7 @@ export class EmittedLevel {
     return block(
       setWord(level.tagLo, local(way), local(vpnLo)), setWord(level.tagHi, local(way), local(vpnHi)), setWord(level.asid, local(way), local(owner)),
       setWord(level.flags, local(way), local(flags)), setWord(level.pages, local(way), local(pages)), setDouble(level.ppn, local(way), ppn), setWord(level.leaf, local(way), word(0)),
-      setDouble(level.filled, local(way), filled), this.link(way),
+      level.filled === null ? block() : setDouble(level.filled, local(way), addDoubles(doubleAt(level.clock, word(0)), apply(Op.f64_convert_i32_s)(filled))), this.link(way),
     );
   }
   private unlink(way: number): Expr {

@@ -31,6 +31,10 @@ export class EmittedOldest {
     };
     return block(set(into, wordAt(queue + 4, next)), when(atLeast(next, word(ways)), search, seldom(isTouched, search)));
   }
+  /** The same, and the way will be touched. */
+  pop(into: number): Expr {
+    return block(this.find(into), addWord(this.plan.queue, word(0)));
+  }
   /** The way will be touched: if it was the next, another is. */
   take(way: number): Expr {
     const { queue } = this.plan;

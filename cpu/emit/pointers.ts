@@ -1,12 +1,12 @@
 // A page-walk cache, emitted: find, use and insert as pwc.ts has them, for emit/refill.ts. Levels 1 and 2: tags are low halves without 9 or 18 bits.
 import type { PointerPlan } from '#mmu';
-import { addWord, and, apply, block, count, doubleAt, either, eq, lessDoubles, local, loopWhile, set, setDouble, setWord, sub, trailingZeros, when, word, wordAt, wordOf } from './expr.ts';
+import { addWord, and, block, count, doubleAt, either, eq, lessDoubles, local, loopWhile, set, setDouble, setWord, sub, trailingZeros, when, word, wordAt } from './expr.ts';
 import type { Expr } from './expr.ts';
 import { GLOBAL } from './level.ts';
 import type { PageLocals } from './level.ts';
 import { EmittedOldest } from './oldest.ts';
 import { leastOf, matches } from './scan.ts';
-import { Op, Type } from './wasm.ts';
+import { Type } from './wasm.ts';
 import type { Code, ModuleWriter } from './wasm.ts';
 
 const NONE = -1;
@@ -34,7 +34,7 @@ export class EmittedPointers {
     const isLaterUsed = either(eq(local(into), word(NONE)), word(1), lessDoubles(doubleAt(p.used, local(into)), doubleAt(p.used, local(i))));
     return block(
       set(tag, and(local(vpnLo), word(-1 << p.shift))),
-      set(i, wordOf(doubleAt(p.clock, word(1)))),
+      set(i, wordAt(p.last, word(0))),
       when(matchesAll, set(into, local(i)), block(
         set(into, word(NONE)), set(candidates, matches(p.tagLo, word(0), p.entries, local(tag))),
         loopWhile(local(candidates), block(
@@ -46,7 +46,7 @@ export class EmittedPointers {
   }
   use(entry: Expr): Expr {
     const { plan: p } = this;
-    return block(setDouble(p.clock, word(1), apply(Op.f64_convert_i32_s)(entry)), count(p.clock), setDouble(p.used, entry, doubleAt(p.clock, word(0))));
+    return block(setWord(p.last, word(0), entry), count(p.clock), setDouble(p.used, entry, doubleAt(p.clock, word(0))));
   }
   /** @param owner an address space, or GLOBAL. @param table a frame */
   insert(owner: Expr, table: Expr): Expr {

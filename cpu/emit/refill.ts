@@ -10,7 +10,7 @@ import type { MissPlan, Ram } from '#mmu';
 import { emitBehind, entryOf, foundLocals, takeFrameOf, takeWord, wordOfFound } from './behind.ts';
 import type { Demand, MissCode } from './behind.ts';
 import {
-  add, addDoubles, addWord, and, answer, apply, atLeast, below, block, byteAt, call, doubleAt, either, eq, less, local, loopWhile, ne, not, or, seldom, set, setByte, setWord, shl, shr,
+  add, and, answer, apply, atLeast, below, block, byteAt, call, doubleAt, either, eq, local, loopWhile, ne, not, or, seldom, set, setByte, setWord, shl, shr,
   shrSigned, sub, when, word, wordAt,
 } from './expr.ts';
 import type { Expr } from './expr.ts';
@@ -30,6 +30,8 @@ const MISS_LATER = { params: [Type.I32, Type.I32, Type.I32], results: [] } as co
 
 /** Misses at equal distances look so many ahead at once. Their bytes come from the host's memory side by side then, not one after the other. */
 const MISSES_AHEAD = 32;
+/** After so many misses at one distance, so that what goes on for a few only costs little. */
+const MISSES_IN_A_ROW = 8;
 const W = Type.I32;
 
 /** A module that imports `missLater`, and exports `refill` and `settle`. */
@@ -140,8 +142,8 @@ function emitShort(module: ModuleWriter, plan: MissPlan, layout: Layout, ram: Ra
   block(
     access.takePage, known.find(value, 0, local(vpnLo)), seldom(not(local(value)), ask), when(local(kind), seldom(not(mayStore), ask)),
     access.touch(host),
-    l1.demandPlain(ask), seldom(eq(l1.heldBy(add(l1.start(), wayOf)), local(vpnLo)), ask), l1.plainVictim(entry),
-    l1.take(entry), set(way, sub(local(entry), l1.start())), known.update(or(and(local(value), word(~KnownWord.Ways)), shl(local(way), word(KnownWord.WayShift)))),
+    l1.demandPlain(ask), seldom(eq(l1.heldBy(add(l1.start(), wayOf)), local(vpnLo)), ask), l1.takeVictim(entry),
+    l1.hold(entry), set(way, sub(local(entry), l1.start())), known.update(or(and(local(value), word(~KnownWord.Ways)), shl(local(way), word(KnownWord.WayShift)))),
     access.show(host, (then) => then, (then) => when(mayStore, then)),
     lookAhead(access, layout, ram),
     seldom(known.note(pageTag, kind, local(way)), call(settle)),
@@ -195,40 +197,38 @@ function emitMiss(access: Access, module: ModuleWriter, plan: MissPlan, ram: Ram
   );
 }
 
-/** Touches the bytes that the next misses will be for, if they go on at the same distance. Reading RAM changes nothing. */
+/** Touches the bytes that the next misses will be for, if they go on at the same distance. Reading RAM changes nothing, so that it does not matter whether
+ *  the words of these pages are other pages'. */
 function lookAhead({ code: c, known }: Access, layout: Layout, ram: Ram): Expr {
-  const distance = c.local(Type.I64), next = c.local(Type.I64), left = c.local(W), there = c.local(W);
-  const [lastAddress, lastDistance, missesLeft] = [0, 8, 16].map((offset) => layout.ahead.byteOffset + offset) as [number, number, number];
-  const wide = (place: number): Expr => (code) => { code.i32(0).mem(Mem.i64_load, place); };
-  const setWide = (place: number, from: number): Expr => (code) => { code.i32(0).get(from).mem(Mem.i64_store, place); };
-  const lowOf = (from: number): Expr => apply(Op.i32_wrap_i64)(local(from));
+  const distance = c.local(Type.I64), next = c.local(Type.I64), left = c.local(W);
+  const [lastAddress, lastDistance, nextLook] = [0, 8, 16].map((offset) => layout.ahead.byteOffset + offset) as [number, number, number];
+  const pushWide = (place: number): Expr => (code) => { code.i32(0).mem(Mem.i64_load, place); };
+  const setWide = (place: number, value: Expr): Expr => (code) => {
+    code.i32(0);
+    value(code);
+    code.mem(Mem.i64_store, place);
+  };
+  const isNot = (value: number, place: number): Expr => (code) => {
+    code.get(value);
+    pushWide(place)(code);
+    code.op(Op.i64_ne);
+  };
+  const lookAfter = (misses: number): Expr => setWide(nextLook, (code) => { code.get(distance).i64(misses).op(Op.i64_mul).get(0).op(Op.i64_add); });
   const touchNext = block(
-    setWord(missesLeft, word(0), word(MISSES_AHEAD)), set(next, local(0)), set(left, word(MISSES_AHEAD)),
+    lookAfter(MISSES_AHEAD), set(next, local(0)), set(left, word(MISSES_AHEAD)),
     loopWhile(local(left), block(
       (code) => { code.get(next).get(distance).op(Op.i64_add).set(next); }, set(left, sub(local(left), word(1))),
-      known.find(there, next, (code) => { code.get(next).i64(12).op(Op.i64_shr_u, Op.i32_wrap_i64); }),
-      when(local(there), touchByte(ram, and(local(there), word(KnownWord.Frame)), lowOf(next))),
+      touchByte(ram, and(known.wordAt((code) => { code.get(next).i64(12).op(Op.i64_shr_u, Op.i32_wrap_i64); }), word(KnownWord.Frame)), apply(Op.i32_wrap_i64)(local(next))),
     )),
   );
   return block(
     (code) => {
       code.get(0);
-      wide(lastAddress)(code);
+      pushWide(lastAddress)(code);
       code.op(Op.i64_sub).set(distance);
     },
-    setWide(lastAddress, 0),
-    (code) => {
-      code.get(distance);
-      wide(lastDistance)(code);
-      code.op(Op.i64_ne);
-    },
-    (code) => {
-      code.if();
-      setWide(lastDistance, distance)(code);
-      code.else();
-      block(addWord(missesLeft, word(0), word(-1)), seldom(less(stateWord(missesLeft), word(1)), touchNext))(code);
-      code.end();
-    },
+    setWide(lastAddress, local(0)),
+    when(isNot(distance, lastDistance), block(setWide(lastDistance, local(distance)), lookAfter(MISSES_IN_A_ROW)), when(not(isNot(0, nextLook)), touchNext)),
   );
 }
 
@@ -250,7 +250,7 @@ function emitSettle(module: ModuleWriter, plan: MissPlan, layout: Layout, ram: R
     block(
       set(kind, and(part(0), word(MissNote.Kind))), set(vpnLo, part(12)), set(vpnHi, part(44)), set(e, add(l1.start(), and(part(MissNote.WayShift), word(MissNote.WayMask)))),
       set(value, known.wordAt(local(vpnLo))), takeWord(found, value), set(found.owner, local(asid)),
-      when(isLast, l1.replace(e, entryOf(found), addDoubles(l1.fills(), apply(Op.f64_convert_i32_s)(add(local(i), word(1)))))),
+      when(isLast, l1.replace(e, entryOf(found), add(local(i), word(1)))),
     )(code);
     const isDone = code.block();
     const isUnusual = code.block();
@@ -263,7 +263,7 @@ function emitSettle(module: ModuleWriter, plan: MissPlan, layout: Layout, ram: R
   block(
     set(n, wordAt(nrNoted, word(0))), set(i, word(0)), set(asid, stateWord(plan.state.asid)),
     loopWhile(below(local(i), local(n)), block(one, set(i, add(local(i), word(1))))),
-    l1.countFills(apply(Op.f64_convert_i32_s)(local(n))), setWord(nrNoted, word(0), word(0)),
+    l1.countFills(local(n)), setWord(nrNoted, word(0), word(0)),
   )(c);
   return module.add(c, 'settle');
 }
