@@ -37,6 +37,8 @@ export interface LevelPlan {
   readonly isTree: boolean;
   /** See outlives() of replacement.ts: of base pages. Where they are joined, any fill may put a page under another entry. */
   readonly outlives: number;
+  /** Words, by set of base pages' array: the way whose turn it would be if ways went in turn. Guesses, for whoever makes them, and no part of the state. */
+  readonly turns: number;
   /** Of base pages' array, where its ways are more than MAX_SCAN or so. */
   readonly oldest: OldestPlan | null;
   /** Columns of words, by entry; `pages` as in tlb.ts. */

@@ -97,6 +97,8 @@ export class TlbLevel {
   private readonly touchedFirst: Int32Array;
   private readonly touchedLast: Int32Array;
   private readonly next: Int32Array;
+  /** See LevelPlan. */
+  private readonly turns: Int32Array;
 
   /** L1: the filter tables that may show pages of this level. */
   private readonly shown: readonly Int32Array[];
@@ -178,6 +180,7 @@ export class TlbLevel {
     this.touchedFirst = arena.int32(entries);
     this.touchedLast = arena.int32(entries);
     this.next = arena.int32(entries);
+    this.turns = arena.int32(this.baseArray.setMask + 1);
     this.stampBase = this.stamp.byteOffset;
   }
 
@@ -197,6 +200,7 @@ export class TlbLevel {
       })),
       nrValid: this.nrValid.byteOffset + 4 * base.index, entries: base.entries, nrLarge: this.large.byteOffset,
       age: offset(base.policy === Policy.Fifo ? this.filled : this.stamp), isTree: base.policy === Policy.Plru, outlives: joins ? 1 : outlives(base.policy, base.ways), oldest: base.oldest?.plan ?? null,
+      turns: offset(this.turns),
       tagLo: offset(this.tagLo), tagHi: offset(this.tagHi), held: offset(this.held), probe: offset(this.probe), asid: offset(this.asid), flags: offset(this.flags), pages: offset(this.pages),
       sub: offset(this.sub), leaf: offset(this.leaf), touchedFirst: offset(this.touchedFirst), touchedLast: offset(this.touchedLast), next: offset(this.next),
       ppn: offset(this.ppn), stamp: offset(this.stamp), filled: this.agesByFill ? offset(this.filled) : null, live: offset(this.live), clock: offset(this.clock), shown: this.shown.map(offset),

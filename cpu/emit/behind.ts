@@ -66,7 +66,7 @@ export function emitBehind(module: ModuleWriter, plan: MissPlan, ram: Ram, miss:
   );
   const walk = emitWalk(module, plan, ram, miss, demand, giveUp);
   const walked = walk === null ? giveUp : block(
-    walk.find, l2.victim(e), seldom(l2.holdsLarge(e), giveUp),
+    l2.victim(e), seldom(l2.holdsLarge(e), giveUp), walk.find,
     countUnsettled(plan.unsettled.walks), walk.learn,
     demand === null ? set(owner, local(asid)) : when(ne(local(owner), word(GLOBAL)), set(owner, local(asid))),
     count(plan.l2.clock + 8), l2.fill(e, entryOf(found), doubleAt(plan.l2.clock, word(1))), set(walkedAt, word(1)),
@@ -77,9 +77,9 @@ export function emitBehind(module: ModuleWriter, plan: MissPlan, ram: Ram, miss:
 /** What gives up unless a translation will do, once its rights, valid, A and D bits are known, and once its frame is. */
 export interface Demand { readonly rights: Expr; readonly frame: Expr }
 export interface Walk {
-  /** Changes nothing. Into the found locals; the owner is the pointers' (GLOBAL or the address space), where a pointer is followed. */
+  /** Changes nothing. Into the found locals; the owner is the pointers' (GLOBAL or the address space). But where they had it all: what the page-walk caches learn. */
   readonly find: Expr;
-  /** What the page-walk caches learn. The owner is the leaf's then, unless the found locals had it all. */
+  /** What these learn. The owner is the leaf's then. */
   readonly learn: Expr;
   /** The leaf's table, a local. */
   readonly table: number;
@@ -110,7 +110,15 @@ export function emitWalk(module: ModuleWriter, plan: MissPlan, ram: Ram, miss: M
     when(and(local(low), word(Pte.G)), set(owner, word(GLOBAL))),
     set(pointerOwner, local(owner)), takeFrameOfPte(table),
   );
-  const leaf = demand === null ? block() : block(
+  const learnUpper = block(
+    ...(upper === null ? [] : [upper.use(local(upperPointer))]),
+    addWord(plan.unsettled.pointerReads, word(0)),
+    // What the pointer is inserted as: global if G stood on it or above.
+    pointers.insert(either(eq(local(pointerOwner), word(GLOBAL)), word(GLOBAL), local(asid)), apply(Op.f64_convert_i32_s)(add(local(table), word(RAM_FIRST_PFN)))),
+  );
+  const isPointerMissing = less(local(pointer), word(0));
+  if (demand === null) return { find: block(pointers.find(pointer), when(isPointerMissing, block(fromUpper, learnUpper), pointers.use(local(pointer)))), learn: block(), table };
+  const leaf = block(
     demandGuard, set(low, pteWord(local(vpnLo), 0)),
     // A leaf without N and reserved bits, with the rights and the A and D that the access wants, PPN below 2^22.
     seldom(or(not(and(local(low), word(Pte.V))), pteWord(local(vpnLo), 1)), giveUp),
@@ -120,21 +128,15 @@ export function emitWalk(module: ModuleWriter, plan: MissPlan, ram: Ram, miss: M
     set(bits, or(word(1), or(shl(and(local(low), word(Pte.A)), word(8 - Math.log2(Pte.A))), shl(and(local(low), word(Pte.D)), word(16 - Math.log2(Pte.D)))))),
     demand.rights, takeFrameOfPte(frame), demand.frame,
   );
-  const find = block(
-    pointers.find(pointer),
-    when(less(local(pointer), word(0)), fromUpper, demand === null ? block() : block(set(owner, pointers.ownerOf(local(pointer))), takeTable(pointers.tableOf(local(pointer))))),
-    leaf,
-  );
-  const learn = block(
-    when(less(local(pointer), word(0)), block(
-      ...(upper === null ? [] : [upper.use(local(upperPointer))]),
-      addWord(plan.unsettled.pointerReads, word(0)),
-      // What the pointer is inserted as: global if G stood on it or above.
-      pointers.insert(either(eq(local(pointerOwner), word(GLOBAL)), word(GLOBAL), local(asid)), apply(Op.f64_convert_i32_s)(add(local(table), word(RAM_FIRST_PFN)))),
-    ), pointers.use(local(pointer))),
-    demand === null ? block() : when(and(local(flags), word(Pte.G)), set(owner, word(GLOBAL))),
-  );
-  return { find, learn, table };
+  return {
+    find: block(
+      pointers.find(pointer),
+      when(isPointerMissing, fromUpper, block(set(owner, pointers.ownerOf(local(pointer))), takeTable(pointers.tableOf(local(pointer))))),
+      leaf,
+    ),
+    learn: block(when(isPointerMissing, learnUpper, pointers.use(local(pointer))), when(and(local(flags), word(Pte.G)), set(owner, word(GLOBAL)))),
+    table,
+  };
 }
 
 /** A frame is a local with its place in RAM, from 0 on. */

@@ -109,6 +109,11 @@ export const call = (index: number, ...values: readonly Expr[]): Expr => (c) => 
   for (const v of values) v(c);
   c.call(index);
 };
+/** The caller gets what another function answers. */
+export const answerOf = (index: number, ...values: readonly Expr[]): Expr => (c) => {
+  for (const v of values) v(c);
+  c.tailCall(index);
+};
 export const either = (condition: Expr, yes: Expr, no: Expr, type: Type = Type.I32): Expr => (c) => {
   condition(c);
   c.if(type);

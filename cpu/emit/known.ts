@@ -153,6 +153,10 @@ export class EmittedKnown {
   update(value: Expr): Expr {
     return setWord(this.columns.words, this.place(local(this.page.vpnLo)), value);
   }
+  /** Whether as many misses are noted as can be. */
+  get isFull(): Expr {
+    return eq(wordAt(this.columns.nrNoted, word(0)), word(MAX_PENDING));
+  }
   /** Notes a miss. @param pageAddress a local of 64 bits. @returns pushes whether the list is full now */
   note(pageAddress: number, kind: number, way: Expr): Expr {
     const { nrNoted, noted } = this.columns;

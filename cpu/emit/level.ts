@@ -8,7 +8,7 @@ import {
 import type { Expr } from './expr.ts';
 import { SLOT_MASK, SLOT_SHIFT, Slot } from './memory.ts';
 import { EmittedOldest } from './oldest.ts';
-import { leastByHalves, leastOf, matches } from './scan.ts';
+import { anyLess, leastByHalves, leastOf, matches } from './scan.ts';
 import { Mem, Op, Type } from './wasm.ts';
 import type { Code, ModuleWriter } from './wasm.ts';
 
@@ -29,10 +29,11 @@ const tagHi = (order: number, vpn: number): Expr => (order < 32 ? local(vpn) : a
 const bucket = ({ probe, heads }: ProbePlan, lo: Expr, hi: Expr): Expr => bucketOf(heads!, probe === 0 ? xor(lo, hi) : xor(xor(lo, hi), word(probe << 4)));
 /** @param mixed an entry's tag's halves and its probe, shifted left by 4, all exclusively or-ed */
 export const bucketOf = ({ mask }: Heads, mixed: Expr): Expr => and(xor(mixed, shr(mixed, word(9))), word(mask));
-const setStart = ({ order, first, ways, setMask }: ProbePlan, vpnLo: number, vpnHi: Expr): Expr => {
+const setNumber = ({ order, setMask }: ProbePlan, vpnLo: number, vpnHi: Expr): Expr => {
   const index = order === 0 ? local(vpnLo) : order < 32 ? or(shr(local(vpnLo), word(order)), shl(vpnHi, word(32 - order))) : shr(vpnHi, word(order - 32));
-  return add(word(first), mul(and(index, word(setMask)), word(ways)));
+  return and(index, word(setMask));
 };
+const setStart = (p: ProbePlan, vpnLo: number, vpnHi: Expr): Expr => add(word(p.first), mul(setNumber(p, vpnLo, vpnHi), word(p.ways)));
 
 export class EmittedLevel {
   private readonly code: Code;
@@ -109,8 +110,18 @@ export class EmittedLevel {
       loopWhile(either(less(local(into), local(end)), ne(wordAt(level.probe, local(into)), word(FREE)), word(0)), set(into, add(local(into), word(1)))),
       when(eq(local(into), local(end)), set(into, word(NO_WAY))),
     );
-    const findOldest = this.oldest === null ? set(into, leastOf(level.age, start, base.ways)) : this.oldest.find(into);
+    const findOldest = this.oldest !== null ? this.oldest.find(into) : level.shown.length === 0 && base.ways > 1 ? this.guessOldest(into, start) : set(into, leastOf(level.age, start, base.ways));
     return block(set(into, word(NO_WAY)), when(hasFree, findFree), when(less(local(into), word(0)), findOldest));
+  }
+  /** The oldest way of a set. Where pages hit less often than they miss, ways go in turn: a guess that a branch goes by costs less than a search whose answer
+   *  all else waits for. */
+  private guessOldest(into: number, start: Expr): Expr {
+    const { code, level: { age, turns }, base, base: { ways }, page: { vpnLo } } = this;
+    const next = code.local(Type.I32), setNr = setNumber(base, vpnLo, word(0));
+    return block(
+      set(into, add(start, wordAt(turns, setNr))), seldom(anyLess(age, start, ways, local(into)), set(into, leastOf(age, start, ways))),
+      set(next, add(sub(local(into), start), word(1))), setWord(turns, setNr, and(local(next), sub(eq(local(next), word(ways)), word(1)))),
+    );
   }
   private get hasFree(): Expr {
     return ne(wordAt(this.level.nrValid, word(0)), word(this.level.entries));
@@ -126,11 +137,15 @@ export class EmittedLevel {
     const { level } = this;
     return block(seldom(wordAt(level.nrLarge, word(0)), otherwise), seldom(this.hasFree, otherwise));
   }
-  /** The way that goes for the page, into a local, of a plain level; what take() is told is done. */
-  takeVictim(into: number): Expr {
+  /** The way that goes for the page, into a local, of a plain level, and touch(). @param again what is done where that takes a search: first lookAgain, then all
+   *  once more */
+  takeVictim(into: number, again: Expr): Expr {
     const { level: { age, isTree }, base: { ways }, oldest } = this;
     if (isTree) return leastByHalves(into, age, this.start(), ways, null);
-    return oldest === null ? set(into, leastOf(age, this.start(), ways)) : oldest.pop(into);
+    return oldest === null ? set(into, leastOf(age, this.start(), ways)) : oldest.pop(into, again);
+  }
+  get lookAgain(): Expr {
+    return this.oldest === null ? block() : this.oldest.lookAgain;
   }
   /** The first way that a page may have. */
   start(): Expr {

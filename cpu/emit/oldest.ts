@@ -20,7 +20,10 @@ export class EmittedOldest {
 
   /** The oldest way, into a local. It is not taken yet. */
   find(into: number): Expr {
-    const search: Expr = (c) => { c.call(this.search).set(into); };
+    return this.findOr(into, (c) => { c.call(this.search).set(into); });
+  }
+  /** The same, but what is done where the order says nothing. */
+  private findOr(into: number, search: Expr): Expr {
     const { column, plan: { ways, queue, stamps } } = this;
     const next = wordAt(queue, word(0));
     // Behind the queue's end other words stand; that no harm comes of reading them, the first test sees to.
@@ -31,9 +34,12 @@ export class EmittedOldest {
     };
     return block(set(into, wordAt(queue + 4, next)), when(atLeast(next, word(ways)), search, seldom(isTouched, search)));
   }
-  /** The same, and the way will be touched. */
-  pop(into: number): Expr {
-    return block(this.find(into), addWord(this.plan.queue, word(0)));
+  /** The oldest way, which will be touched. @param again what is done, instead, where the order says nothing: after lookAgain() it would */
+  pop(into: number, again: Expr): Expr {
+    return block(this.findOr(into, again), addWord(this.plan.queue, word(0)));
+  }
+  get lookAgain(): Expr {
+    return (c) => { c.call(this.search).op(Op.drop); };
   }
   /** The way will be touched: if it was the next, another is. */
   take(way: number): Expr {

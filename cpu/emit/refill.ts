@@ -10,7 +10,7 @@ import type { MissPlan, Ram } from '#mmu';
 import { emitBehind, entryOf, foundLocals, takeFrameOf, takeWord, wordOfFound } from './behind.ts';
 import type { Demand, MissCode } from './behind.ts';
 import {
-  add, and, answer, apply, atLeast, below, block, byteAt, call, doubleAt, either, eq, local, loopWhile, ne, not, or, seldom, set, setByte, setWord, shl, shr,
+  add, and, answer, answerOf, apply, atLeast, below, block, byteAt, call, doubleAt, either, eq, local, loopWhile, ne, not, or, seldom, set, setByte, setWord, shl, shr,
   shrSigned, sub, when, word, wordAt,
 } from './expr.ts';
 import type { Expr } from './expr.ts';
@@ -24,7 +24,8 @@ import { Code, Mem, ModuleWriter, Op, Type } from './wasm.ts';
 
 /** An address, and what touches it: an Access, less Access.Load. @returns 1: the filter has the page now, and the caller stamps its entry; 0: nothing has happened */
 export const REFILL = { params: [Type.I64, Type.I32], results: [Type.I32] } as const;
-const SETTLE = { params: [], results: [] } as const;
+/** @returns 1, as a miss does that it ends */
+const SETTLE = { params: [], results: [Type.I32] } as const;
 /** A miss that is beyond what is emitted: page number in halves, Access less Access.Load. */
 const MISS_LATER = { params: [Type.I32, Type.I32, Type.I32], results: [] } as const;
 
@@ -42,7 +43,7 @@ export function emitRefill(plan: MissPlan, layout: Layout, ram: Ram, pages: numb
     const settle = emitSettle(module, plan, layout, ram, missLater);
     emitShort(module, plan, layout, ram, settle, emitWhole(module, plan, layout, ram, settle));
   } else {
-    module.add(new Code(SETTLE), 'settle'); // nothing is left to do, ever
+    module.add(new Code(SETTLE).i32(1), 'settle'); // nothing is left to do, ever
     emitWhole(module, plan, layout, ram, null);
   }
   return module.finish(pages);
@@ -130,26 +131,33 @@ const touchByte = (ram: Ram, host: Expr, offset: Expr): Expr => (code) => {
   code.mem(Mem.i32_load8_u, ram.hostBase).op(Op.drop);
 };
 
-/** A miss of a known page that L1 has not, where L1 is full and of base pages: in as few steps as can be, and with nothing to be kept across a call. */
+/** A miss of a known page that L1 has not, where L1 is full and of base pages: in as few steps as can be. Nothing is called but in the end, so nothing has to be
+ *  kept anywhere: how many misses of its memory the host can wait for at a time is how many fit into its window of instructions. */
 function emitShort(module: ModuleWriter, plan: MissPlan, layout: Layout, ram: Ram, settle: number, whole: number): void {
   const access = new Access(module, plan, layout, ram);
   const { code: c, l1, known, page: { vpnLo }, entry, value, kind, pageTag } = access;
-  const way = c.local(W);
-  const ask = answer(call(whole, local(0), local(kind)));
+  const way = c.local(W), isFull = c.local(W);
+  const refill = module.declare(REFILL);
+  const ask = answerOf(whole, local(0), local(kind));
+  const again = answerOf(emitAgain(module, l1, refill), local(0), local(kind));
   const host = and(local(value), word(KnownWord.Frame));
   const mayStore = and(local(value), word(KnownWord.MayStore));
   const wayOf = and(shr(local(value), word(KnownWord.WayShift)), word(MAX_WAYS - 1));
   block(
     access.takePage, known.find(value, 0, local(vpnLo)), seldom(not(local(value)), ask), when(local(kind), seldom(not(mayStore), ask)),
     access.touch(host),
-    l1.demandPlain(ask), seldom(eq(l1.heldBy(add(l1.start(), wayOf)), local(vpnLo)), ask), l1.takeVictim(entry),
+    l1.demandPlain(ask), seldom(eq(l1.heldBy(add(l1.start(), wayOf)), local(vpnLo)), ask), l1.takeVictim(entry, again),
     l1.hold(entry), set(way, sub(local(entry), l1.start())), known.update(or(and(local(value), word(~KnownWord.Ways)), shl(local(way), word(KnownWord.WayShift)))),
     access.show(host, (then) => then, (then) => when(mayStore, then)),
-    lookAhead(access, layout, ram),
-    seldom(known.note(pageTag, kind, local(way)), call(settle)),
-    word(1),
+    set(isFull, known.note(pageTag, kind, local(way))), lookAhead(access, layout, emitLookAhead(module, layout, ram, settle)), seldom(local(isFull), answerOf(settle)), word(1),
   )(c);
-  module.add(c, 'refill');
+  module.define(refill, c, 'refill');
+}
+/** What emitShort() does again, after a search for the oldest way. */
+function emitAgain(module: ModuleWriter, l1: EmittedLevel, refill: number): number {
+  const c = new Code(REFILL);
+  block(l1.lookAgain, answerOf(refill, local(0), local(1)))(c);
+  return module.add(c, null);
 }
 const joins = ({ l1, l2 }: MissPlan): boolean => l1.joins !== null || l2.joins !== null;
 /** May L1 be filled before all else? Its order of fills is only known when all is settled, and which pages an entry gets when the walk is done. */
@@ -176,7 +184,7 @@ function emitWhole(module: ModuleWriter, plan: MissPlan, layout: Layout, ram: Ra
   const miss = joins(plan) ? emitJoinedMiss(module, plan, ram, access, new JoinedLevel(module, c, plan.l1, l1, page), e, demand, giveUp) : emitMiss(access, module, plan, ram, demand, giveUp);
   block(
     seldom(not(stateWord(plan.state.isOn)), giveUp),
-    ...(settle === null ? [] : [call(settle)]), access.takePage, set(page.asid, stateWord(plan.state.asid)),
+    ...(settle === null ? [] : [call(settle), (code: Code) => { code.op(Op.drop); }]), access.takePage, set(page.asid, stateWord(plan.state.asid)),
     l1.find(e, pageIn, giveUp), when(atLeast(local(e), word(0)), takeL1, block(isCanonical, miss)),
     access.show(host, access.whereLoads, (then) => access.whereStores(block(setByte(ram.writtenAt, local(frame), word(WRITTEN)), then))), word(1),
   )(c);
@@ -197,40 +205,46 @@ function emitMiss(access: Access, module: ModuleWriter, plan: MissPlan, ram: Ram
   );
 }
 
-/** Touches the bytes that the next misses will be for, if they go on at the same distance. Reading RAM changes nothing, so that it does not matter whether
- *  the words of these pages are other pages'. */
-function lookAhead({ code: c, known }: Access, layout: Layout, ram: Ram): Expr {
-  const distance = c.local(Type.I64), next = c.local(Type.I64), left = c.local(W);
-  const [lastAddress, lastDistance, nextLook] = [0, 8, 16].map((offset) => layout.ahead.byteOffset + offset) as [number, number, number];
-  const pushWide = (place: number): Expr => (code) => { code.i32(0).mem(Mem.i64_load, place); };
-  const setWide = (place: number, value: Expr): Expr => (code) => {
-    code.i32(0);
-    value(code);
-    code.mem(Mem.i64_store, place);
-  };
+/** Sees whether misses go on at the same distance; then `ahead` of emitLookAhead() answers for the caller, now and then. */
+function lookAhead({ code: c }: Access, layout: Layout, ahead: number): Expr {
+  const distance = c.local(Type.I64);
+  const places = lookAheadPlaces(layout);
   const isNot = (value: number, place: number): Expr => (code) => {
-    code.get(value);
-    pushWide(place)(code);
-    code.op(Op.i64_ne);
+    code.get(value).i32(0).mem(Mem.i64_load, place).op(Op.i64_ne);
   };
-  const lookAfter = (misses: number): Expr => setWide(nextLook, (code) => { code.get(distance).i64(misses).op(Op.i64_mul).get(0).op(Op.i64_add); });
-  const touchNext = block(
-    lookAfter(MISSES_AHEAD), set(next, local(0)), set(left, word(MISSES_AHEAD)),
-    loopWhile(local(left), block(
-      (code) => { code.get(next).get(distance).op(Op.i64_add).set(next); }, set(left, sub(local(left), word(1))),
-      touchByte(ram, and(known.wordAt((code) => { code.get(next).i64(12).op(Op.i64_shr_u, Op.i32_wrap_i64); }), word(KnownWord.Frame)), apply(Op.i32_wrap_i64)(local(next))),
-    )),
-  );
   return block(
-    (code) => {
-      code.get(0);
-      pushWide(lastAddress)(code);
-      code.op(Op.i64_sub).set(distance);
-    },
-    setWide(lastAddress, local(0)),
-    when(isNot(distance, lastDistance), block(setWide(lastDistance, local(distance)), lookAfter(MISSES_IN_A_ROW)), when(not(isNot(0, nextLook)), touchNext)),
+    (code) => { code.get(0).i32(0).mem(Mem.i64_load, places.lastAddress).op(Op.i64_sub).set(distance); },
+    setWide(places.lastAddress, local(0)),
+    when(isNot(distance, places.lastDistance), block(setWide(places.lastDistance, local(distance)), setWide(places.nextLook, further(0, distance, MISSES_IN_A_ROW))),
+      seldom(not(isNot(0, places.nextLook)), answerOf(ahead, local(0), local(distance)))),
   );
 }
+/** (address, distance): touches the bytes that the next misses will be for. Reading RAM changes nothing, so that it does not matter whether the words of these
+ *  pages are other pages'. Settles, if that is due. @returns the function's number; it answers 1 */
+function emitLookAhead(module: ModuleWriter, layout: Layout, ram: Ram, settle: number): number {
+  const c = new Code({ params: [Type.I64, Type.I64], results: [W] });
+  const [next, distance] = [0, 1] as const;
+  const left = c.local(W), vpnLo = c.local(W);
+  const known = new EmittedKnown(c, layout.known, { vpnLo, vpnHi: vpnLo, asid: vpnLo });
+  block(
+    setWide(lookAheadPlaces(layout).nextLook, further(next, distance, MISSES_AHEAD)), set(left, word(MISSES_AHEAD)),
+    loopWhile(local(left), block(
+      set(next, further(next, distance, 1)), set(left, sub(local(left), word(1))), set(vpnLo, (code) => { code.get(next).i64(12).op(Op.i64_shr_u, Op.i32_wrap_i64); }),
+      touchByte(ram, and(known.wordAt(local(vpnLo)), word(KnownWord.Frame)), apply(Op.i32_wrap_i64)(local(next))),
+    )),
+    seldom(known.isFull, answerOf(settle)), word(1),
+  )(c);
+  return module.add(c, null);
+}
+/** 64 bits each: address of the last miss, distance from the one before, address at which to look ahead again. */
+const lookAheadPlaces = ({ ahead: { byteOffset } }: Layout): { lastAddress: number; lastDistance: number; nextLook: number } =>
+  ({ lastAddress: byteOffset, lastDistance: byteOffset + 8, nextLook: byteOffset + 16 });
+const setWide = (place: number, value: Expr): Expr => (code) => {
+  code.i32(0);
+  value(code);
+  code.mem(Mem.i64_store, place);
+};
+const further = (address: number, distance: number, times: number): Expr => (code) => { code.get(distance).i64(times).op(Op.i64_mul).get(address).op(Op.i64_add); };
 
 /** What L1's entries, L2 and the page-walk caches have not heard of. @returns the function's number */
 function emitSettle(module: ModuleWriter, plan: MissPlan, layout: Layout, ram: Ram, missLater: number): number {
@@ -263,7 +277,7 @@ function emitSettle(module: ModuleWriter, plan: MissPlan, layout: Layout, ram: R
   block(
     set(n, wordAt(nrNoted, word(0))), set(i, word(0)), set(asid, stateWord(plan.state.asid)),
     loopWhile(below(local(i), local(n)), block(one, set(i, add(local(i), word(1))))),
-    l1.countFills(local(n)), setWord(nrNoted, word(0), word(0)),
+    l1.countFills(local(n)), setWord(nrNoted, word(0), word(0)), word(1),
   )(c);
   return module.add(c, 'settle');
 }

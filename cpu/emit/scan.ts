@@ -1,6 +1,6 @@
 // Searching a few neighbouring entries of a column at once, in 128-bit steps and without a branch that could be guessed wrong: which words equal a
 // value, which double is the least, where a tree of comparisons ends.
-import { add, and, local, not, or, set, shl, shr, word } from './expr.ts';
+import { add, and, doubleAt, local, not, or, set, shl, shr, word } from './expr.ts';
 import type { Expr } from './expr.ts';
 import { Code, Mem, Op, Simd, Type } from './wasm.ts';
 
@@ -46,6 +46,18 @@ export const leastOf = (column: number, first: Expr, n: number): Expr => (c) => 
     if (i !== 0) c.op(Op.i32_or);
   });
   c.op(Op.i32_ctz, Op.i32_add);
+};
+
+/** Pushes whether any double among `n`, at least two, from `first` on is less than the one of an entry of the same column. */
+export const anyLess = (column: number, first: Expr, n: number, entry: Expr): Expr => (c) => {
+  const than = c.local(Type.V128), at = offsetOf(c, first, 3);
+  doubleAt(column, entry)(c);
+  c.simd(Simd.f64x2_splat).set(than);
+  stepsOver(n, 2).forEach((start, i) => {
+    c.get(at).loadVector(column + 8 * start).get(than).simd(Simd.f64x2_lt);
+    if (i !== 0) c.simd(Simd.v128_or);
+  });
+  c.simd(Simd.v128_any_true);
 };
 
 /** Pushes the greatest double among `n`, a power of two. @param at local with the first one's place in bytes, less the column's */

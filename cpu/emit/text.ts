@@ -77,6 +77,7 @@ export function wasmText(body: Uint8Array, nameOf: (kind: 'local' | 'function', 
       case 0x0d: text = `br_if ${r.unsigned()}`; break;
       case 0x0e: text = `br_table ${Array.from({ length: r.unsigned() + 1 }, () => r.unsigned()).join(' ')}`; break;
       case 0x10: text = `call ${nameOf('function', r.unsigned())}`; break;
+      case 0x12: text = `return_call ${nameOf('function', r.unsigned())}`; break;
       case 0x11: text = `call_indirect (type ${r.unsigned()})`; r.unsigned(); break;
       case 0x20: text = `local.get ${nameOf('local', r.unsigned())}`; break;
       case 0x21: text = `local.set ${nameOf('local', r.unsigned())}`; break;

@@ -30,7 +30,7 @@ export type Op = (typeof Op)[keyof typeof Op];
 
 /** Instructions on 128 bits, those that are used here. relaxed_madd is of a later proposal (relaxed SIMD): a module with it may be refused. */
 export const Simd = {
-  i32x4_splat: 0x11, i32x4_eq: 0x37, i32x4_bitmask: 0xa4, f64x2_splat: 0x14, f64x2_extract_lane: 0x21, f64x2_eq: 0x47, f64x2_pmin: 0xf6, f64x2_pmax: 0xf7, i64x2_bitmask: 0xc4, v128_any_true: 0x53,
+  i32x4_splat: 0x11, i32x4_eq: 0x37, i32x4_bitmask: 0xa4, f64x2_splat: 0x14, f64x2_extract_lane: 0x21, f64x2_eq: 0x47, f64x2_lt: 0x49, f64x2_pmin: 0xf6, f64x2_pmax: 0xf7, i64x2_bitmask: 0xc4, v128_or: 0x50, v128_any_true: 0x53,
   f64x2_relaxed_madd: 0x107,
 } as const;
 export type Simd = (typeof Simd)[keyof typeof Simd];
@@ -185,6 +185,12 @@ export class Code {
     this.body.unsigned(index);
     return this;
   }
+  /** Instead of a return: the function's answer is the caller's, and nothing of this one is kept meanwhile. */
+  tailCall(index: number): this {
+    this.body.byte(0x12);
+    this.body.unsigned(index);
+    return this;
+  }
   /** Calls the function of table 0 whose number is on the stack. */
   callIndirect(type: number): this {
     this.body.byte(0x11);
@@ -289,7 +295,7 @@ export class Code {
 export class ModuleWriter {
   private readonly types: Signature[] = [];
   private readonly imports: { name: string; type: number }[] = [];
-  private readonly functions: { code: Code; type: number; exported: string | null }[] = [];
+  private readonly functions: { code: Code | null; type: number; exported: string | null }[] = [];
   private hasTable = false;
 
   /** The number of a signature, equal ones shared. */
@@ -309,7 +315,16 @@ export class ModuleWriter {
   }
   /** @param exported its name outside, or null. @returns its number */
   add(code: Code, exported: string | null): number {
-    return this.imports.length + this.functions.push({ code, type: this.type(code.signature), exported }) - 1;
+    const number = this.declare(code.signature);
+    this.define(number, code, exported);
+    return number;
+  }
+  /** The number of a function that is to be defined later, for those that call one another. */
+  declare(signature: Signature): number {
+    return this.imports.length + this.functions.push({ code: null, type: this.type(signature), exported: null }) - 1;
+  }
+  define(number: number, code: Code, exported: string | null): void {
+    Object.assign(this.functions[number - this.imports.length]!, { code, exported });
   }
 
   /** @param pages size of the memory, which never grows, in 64 KiB */
@@ -365,7 +380,8 @@ export class ModuleWriter {
       }
     });
     // Hosts that do not know it pass over it ("Branch hinting", which Node 20 must be told to know).
-    const hinted = this.functions.map(({ code }, i) => ({ code, index: this.imports.length + i })).filter(({ code }) => code.hasHints);
+    const codes = this.functions.map(({ code }) => code ?? bug('WebAssembly: a function is declared and not defined'));
+    const hinted = codes.map((code, i) => ({ code, index: this.imports.length + i })).filter(({ code }) => code.hasHints);
     if (hinted.length !== 0) {
       section(0, (s) => {
         s.name('metadata.code.branch_hint');
@@ -377,8 +393,8 @@ export class ModuleWriter {
       });
     }
     section(10, (s) => {
-      s.unsigned(this.functions.length);
-      for (const f of this.functions) f.code.writeTo(s);
+      s.unsigned(codes.length);
+      for (const code of codes) code.writeTo(s);
     });
     return out.take();
   }
