@@ -61,7 +61,7 @@ export class EmittedEngine implements Core {
     this.ram = ram;
     this.clocks = clocks;
     this.blocks = new BlockCache(ram.arena, ram, mmu, true);
-    this.layout = new Layout(ram.arena, hart, mmu, this.blocks, fuses, ram.nrFrames);
+    this.layout = new Layout(ram.arena, hart, mmu, this.blocks, fuses, ram.nrFrames, hotness);
     const table = translates ? functionTable(MAX_REGIONS) : null;
     this.regions = table === null ? null : new Regions(this, this.layout, table, memoryPages(ram.arena), hotness, hostMs);
     const { regions } = this;
@@ -106,7 +106,12 @@ export class EmittedEngine implements Core {
   private takeRefill(): EmittedRefill {
     const { mmu, ram, layout } = this;
     const missLater = (vpnLo: number, vpnHi: number, kind: number): void => mmu.missLater((vpnHi << 12) | (vpnLo >>> 20), vpnLo << 12, (Access.Load + kind) as Access);
-    return (this.refill ??= instantiate(compile(emitRefill(mmu.plan()!, layout, ram, memoryPages(ram.arena))), { memory: ram.arena.memory, missLater }) as unknown as EmittedRefill);
+    const walkWouldFind = (vpnLo: number, vpnHi: number): number => {
+      if (mmu.walkWouldFind(vpnLo, vpnHi)) return 1;
+      layout.known.rest();
+      return 0;
+    };
+    return (this.refill ??= instantiate(compile(emitRefill(mmu.plan()!, layout, ram, memoryPages(ram.arena))), { memory: ram.arena.memory, missLater, walkWouldFind }) as unknown as EmittedRefill);
   }
   /** What the interpreter asks at a miss (REFILL) until there have been so many that it shall call the emitted function itself. */
   private refillByCall(address: bigint, kind: number): number {

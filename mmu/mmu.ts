@@ -293,6 +293,17 @@ export class Mmu {
     }
     this.published[Published.MayLearn] = this.pointersHold ? 1 : 0;
   }
+  /** A page that L2 serves as a base page, by an entry with A: is what this says just what a walk would find? Then the page may be remembered as one that was
+   *  walked to (DeferredMisses). Changes nothing, but that tables may be guarded. */
+  walkWouldFind(vpnLo: number, vpnHi: number): boolean {
+    const l2 = this.l2d;
+    if (l2 === null || this.published[Published.MayLearn] === 0) return false;
+    const low = this.walker.plainLeaf(this.levels, this.rootPpn, vpnLo, vpnHi);
+    if (this.walker.guarded) this.tablesAreGuarded();
+    const e = l2.find(vpnLo, vpnHi, this.asid);
+    return e >= 0 && l2.ownerOf(e) === this.asid && (low & KEPT_FLAGS) === l2.flagsOf(e) && (low & Pte.A) !== 0
+      && ((low & Pte.D) !== 0) === l2.isDirty(e, 0) && low >>> 10 === l2.frameOf(e, vpnLo, vpnHi);
+  }
   private tablesAreGuarded(): void {
     this.walker.guarded = false;
     this.askBeforeStores();

@@ -97,7 +97,8 @@ export interface MissPlan {
 }
 
 /** An engine that shows pages at once when they miss L1, and sees to the TLBs later, in the order of the misses. It may do so for pages of which it knows
- *  what will be found behind L1: what a walk found, as long as no table changes and no page-walk cache holds a pointer that memory does not. */
+ *  what will be found behind L1: what a walk found, or would find (Mmu.walkWouldFind), as long as no table changes and no page-walk cache holds a pointer that
+ *  memory does not. */
 export interface DeferredMisses {
   /** Does what is left to do. The MMU asks before each look-up of its own and when it settles; between two runs nothing is left. */
   settle(): void;

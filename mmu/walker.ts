@@ -161,19 +161,29 @@ export class Walker {
   /** Do the page-walk caches hold nothing for an address space but what memory says? Then the tables on their paths are guarded (Ram.guardTable). Global
    *  pointers count as something else, for they are not worth the trouble: no program's pages stand under one. */
   pointersHold(levels: number, rootPpn: number, asid: number): boolean {
-    const tableAt = (vpnLo: number, vpnHi: number, level: number): number => {
-      let table = rootPpn;
-      for (let l = levels - 1; l >= level; l--) {
-        if (!this.ram.has(table)) return -1;
-        if (this.ram.guardTable(asPfn(table))) this.guarded = true;
-        const at = (this.ram.hostOf(asPfn(table)) >>> 2) + vpnIndex(vpnLo, vpnHi, l) * 2;
-        const low = this.words[at]!;
-        if ((low & (Pte.V | Pte.R | Pte.W | Pte.X | Pte.G)) !== Pte.V) return -1;
-        table = ptePpn(low, this.words[at + 1]!);
-      }
-      return table;
-    };
+    const tableAt = (vpnLo: number, vpnHi: number, level: number): number => this.tableAt(levels, rootPpn, vpnLo, vpnHi, level);
     return this.pwc.every((cache) => cache === null || cache.holds(asid, tableAt));
+  }
+  /** The low word of a base page's PTE, if its high word is 0 and no G stands above it; else 0. The tables on the way are guarded then. */
+  plainLeaf(levels: number, rootPpn: number, vpnLo: number, vpnHi: number): number {
+    const table = this.tableAt(levels, rootPpn, vpnLo, vpnHi, 1);
+    if (!this.ram.has(table)) return 0;
+    if (this.ram.guardTable(asPfn(table))) this.guarded = true;
+    const at = (this.ram.hostOf(asPfn(table)) >>> 2) + vpnIndex(vpnLo, vpnHi, 0) * 2;
+    return this.words[at + 1] === 0 ? this.words[at]! : 0;
+  }
+  /** The table under a page's pointer of a level, as memory has it; below zero: none, or one under a G bit. Guards the tables it reads. */
+  private tableAt(levels: number, rootPpn: number, vpnLo: number, vpnHi: number, level: number): number {
+    let table = rootPpn;
+    for (let l = levels - 1; l >= level; l--) {
+      if (!this.ram.has(table)) return -1;
+      if (this.ram.guardTable(asPfn(table))) this.guarded = true;
+      const at = (this.ram.hostOf(asPfn(table)) >>> 2) + vpnIndex(vpnLo, vpnHi, l) * 2;
+      const low = this.words[at]!;
+      if ((low & (Pte.V | Pte.R | Pte.W | Pte.X | Pte.G)) !== Pte.V) return -1;
+      table = ptePpn(low, this.words[at + 1]!);
+    }
+    return table;
   }
 
   dropPointers(): void {

@@ -4,7 +4,7 @@
 // A word says all of a base page that the mode may load from, that has A and is not global. It has no tag: words of 64 pages in a row share one, so that a
 // host's cache holds many. 0: not known.
 import type { Arena } from '#mmu';
-import { add, and, apply, atLeast, below, block, eq, local, loopWhile, or, set, setWord, shl, shr, sub, when, word, wordAt } from './expr.ts';
+import { add, addWord, and, apply, atLeast, below, block, eq, local, loopWhile, or, set, setWord, shl, shr, sub, when, word, wordAt } from './expr.ts';
 import type { Expr } from './expr.ts';
 import type { PageLocals } from './level.ts';
 import { Mem, Op, Type } from './wasm.ts';
@@ -30,6 +30,8 @@ const GROUP_SHIFT = 6;
 const NO_GROUP_HIGH = 1 << 30;
 /** Misses that are noted before they must be seen to. */
 const MAX_PENDING = 512;
+/** So many times longer than for the first question is waited after an answer of no. */
+const AFTER_NO = 1024;
 const nrPagesFor = (nrFrames: number): number => 1 << Math.ceil(Math.log2(Math.max(nrFrames, 4096)));
 /** Bytes of arena, an upper bound. */
 export const knownBytes = (nrFrames: number): number => nrPagesFor(nrFrames) * 5 + 8 * MAX_PENDING + 512;
@@ -41,22 +43,26 @@ export class KnownPages {
   private readonly tagHalves: Int32Array;
   /** Groups that were begun since the table was emptied, as many as there is room for. */
   private readonly begun: Int32Array;
-  /** [0] how often one was; [1] misses noted. */
+  /** [0] how often one was; [1] misses noted; [2] L2's hits since then, of pages that are not known. */
   private readonly counts: Int32Array;
   private readonly noted: BigInt64Array;
 
-  constructor(arena: Arena, nrFrames: number) {
+  /** So many of these until it is asked whether such a page may be known (Hotness.hits). */
+  readonly hitsUntilAsked: number;
+
+  constructor(arena: Arena, nrFrames: number, hitsUntilAsked: number) {
+    this.hitsUntilAsked = hitsUntilAsked;
     this.words = arena.int32(nrPagesFor(nrFrames));
     this.tags = arena.bigInt64(this.words.length >> GROUP_SHIFT).fill(BigInt(NO_GROUP_HIGH) << 32n);
     this.tagHalves = new Int32Array(this.tags.buffer, this.tags.byteOffset, 2 * this.tags.length);
     this.begun = arena.int32(this.tags.length);
-    this.counts = arena.int32(2);
+    this.counts = arena.int32(3);
     this.noted = arena.bigInt64(MAX_PENDING);
   }
 
   get columns(): KnownColumns {
     const { words, tags, begun, counts, noted } = this;
-    return { words: words.byteOffset, tags: tags.byteOffset, nrPages: words.length, begun: begun.byteOffset, nrBegun: counts.byteOffset, nrNoted: counts.byteOffset + 4, noted: noted.byteOffset };
+    return { words: words.byteOffset, tags: tags.byteOffset, nrPages: words.length, begun: begun.byteOffset, nrBegun: counts.byteOffset, nrNoted: counts.byteOffset + 4, nrHits: counts.byteOffset + 8, noted: noted.byteOffset };
   }
   /** Misses that the TLBs have not heard of. */
   get nrNoted(): number {
@@ -69,6 +75,11 @@ export class KnownPages {
     if (n <= begun.length) for (let i = 0; i < n; i++) tagHalves[2 * begun[i]! + 1] = NO_GROUP_HIGH;
     else for (let i = 1; i < tagHalves.length; i += 2) tagHalves[i] = NO_GROUP_HIGH;
     counts[0] = 0;
+    counts[2] = 0;
+  }
+  /** A page may not be known that L2 has served: others will not be asked about for a while. */
+  rest(): void {
+    this.counts[2] = -AFTER_NO * this.hitsUntilAsked;
   }
   /** L1 has got a page, in a way of its set. */
   noteWay(vpnLo: number, vpnHi: number, way: number): void {
@@ -88,17 +99,20 @@ interface KnownColumns {
   readonly begun: number;
   readonly nrBegun: number;
   readonly nrNoted: number;
+  readonly nrHits: number;
   readonly noted: number;
 }
 
 export class EmittedKnown {
   private readonly columns: KnownColumns;
+  private readonly hitsUntilAsked: number;
   private readonly code: Code;
   private readonly page: PageLocals;
 
-  constructor(code: Code, { columns }: KnownPages, page: PageLocals) {
+  constructor(code: Code, { columns, hitsUntilAsked }: KnownPages, page: PageLocals) {
     this.code = code;
     this.columns = columns;
+    this.hitsUntilAsked = hitsUntilAsked;
     this.page = page;
   }
 
@@ -152,6 +166,11 @@ export class EmittedKnown {
   /** The same, where find() has found one. */
   update(value: Expr): Expr {
     return setWord(this.columns.words, this.place(local(this.page.vpnLo)), value);
+  }
+  /** Counts a hit in L2 of a page that is not known. @returns pushes whether it may be asked about */
+  get asksAfterHit(): Expr {
+    const { nrHits } = this.columns;
+    return block(addWord(nrHits, word(0)), atLeast(wordAt(nrHits, word(0)), word(this.hitsUntilAsked)));
   }
   /** Whether as many misses are noted as can be. */
   get isFull(): Expr {

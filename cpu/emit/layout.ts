@@ -2,6 +2,7 @@
 import { SLOT_WORDS } from '#mmu';
 import type { Arena, Mmu } from '#mmu';
 import type { Hart } from '../hart.ts';
+import type { Hotness } from '../jit/hotness.ts';
 import type { BlockCache } from '../reference/block.ts';
 import { JUMP_BYTES, JumpTargets } from './jumps.ts';
 import { KnownPages, knownBytes } from './known.ts';
@@ -61,7 +62,7 @@ export class Layout {
   /** The host's WebAssembly has a fused multiply-add. No place, but what emitting code must know likewise. */
   readonly fuses: boolean;
 
-  constructor(arena: Arena, hart: Hart, mmu: Mmu, blocks: BlockCache, fuses: boolean, nrFrames: number) {
+  constructor(arena: Arena, hart: Hart, mmu: Mmu, blocks: BlockCache, fuses: boolean, nrFrames: number, { hits }: Pick<Hotness, 'hits'>) {
     this.fuses = fuses;
     this.registers = hart.registers.byteOffset;
     this.pc = hart.words.byteOffset;
@@ -80,7 +81,7 @@ export class Layout {
     this.fetched = arena.int32(3);
     this.nowhere = arena.float64(1).byteOffset;
     this.ahead = arena.int32(6);
-    this.known = new KnownPages(arena, nrFrames);
+    this.known = new KnownPages(arena, nrFrames, hits);
     this.sites = arena.int32(SLOT_WORDS * MAX_SITES);
     this.jumps = new JumpTargets(arena);
     this.stops = arena.int32(MAX_REGIONS);

@@ -35,13 +35,16 @@ const MISSES_AHEAD = 32;
 const MISSES_IN_A_ROW = 8;
 const W = Type.I32;
 
-/** A module that imports `missLater`, and exports `refill` and `settle`. */
+/** Whether a page may be known that L2 has served: page number in halves (Mmu.walkWouldFind). */
+const WALK_WOULD_FIND = { params: [Type.I32, Type.I32], results: [Type.I32] } as const;
+
+/** A module that imports `missLater` and `walkWouldFind`, and exports `refill` and `settle`. */
 export function emitRefill(plan: MissPlan, layout: Layout, ram: Ram, pages: number): Uint8Array {
   const module = new ModuleWriter();
-  const missLater = module.importFunction('missLater', MISS_LATER);
+  const missLater = module.importFunction('missLater', MISS_LATER), walkWouldFind = module.importFunction('walkWouldFind', WALK_WOULD_FIND);
   if (isShortPlan(plan)) {
     const settle = emitSettle(module, plan, layout, ram, missLater);
-    emitShort(module, plan, layout, ram, settle, emitWhole(module, plan, layout, ram, settle));
+    emitShort(module, plan, layout, ram, settle, emitWhole(module, plan, layout, ram, { settle, walkWouldFind }));
   } else {
     module.add(new Code(SETTLE).i32(1), 'settle'); // nothing is left to do, ever
     emitWhole(module, plan, layout, ram, null);
@@ -163,8 +166,10 @@ const joins = ({ l1, l2 }: MissPlan): boolean => l1.joins !== null || l2.joins !
 /** May L1 be filled before all else? Its order of fills is only known when all is settled, and which pages an entry gets when the walk is done. */
 const isShortPlan = (plan: MissPlan): boolean => !joins(plan) && plan.l1.age === plan.l1.stamp && plan.l1.probes.find(({ order }) => order === 0)!.ways <= MAX_WAYS;
 
-/** Any miss: all is settled first. @param settle null: there is nothing to settle, and this is what is asked. @returns the function's number */
-function emitWhole(module: ModuleWriter, plan: MissPlan, layout: Layout, ram: Ram, settle: number | null): number {
+/** Functions' numbers. */
+interface Deferring { readonly settle: number; readonly walkWouldFind: number }
+/** Any miss: all is settled first. @param deferring null: there is nothing to settle or to be known, and this is what is asked. @returns the function's number */
+function emitWhole(module: ModuleWriter, plan: MissPlan, layout: Layout, ram: Ram, deferring: Deferring | null): number {
   const access = new Access(module, plan, layout, ram);
   const { code: c, l1, page, found: { flags, bits, frame }, entry: e } = access;
   const high = c.local(W), signShift = c.local(W), wide = c.local(Type.I64), pageIn = c.local(W);
@@ -181,27 +186,32 @@ function emitWhole(module: ModuleWriter, plan: MissPlan, layout: Layout, ram: Ra
     set(high, (code) => { code.get(0).i64(32).op(Op.i64_shr_s, Op.i32_wrap_i64); }), set(signShift, stateWord(plan.state.signShift)),
     seldom(ne(shrSigned(shl(local(high), local(signShift)), local(signShift)), local(high)), giveUp),
   );
-  const miss = joins(plan) ? emitJoinedMiss(module, plan, ram, access, new JoinedLevel(module, c, plan.l1, l1, page), e, demand, giveUp) : emitMiss(access, module, plan, ram, demand, giveUp);
+  const miss = joins(plan) ? emitJoinedMiss(module, plan, ram, access, new JoinedLevel(module, c, plan.l1, l1, page), e, demand, giveUp) : emitMiss(access, module, plan, ram, demand, deferring, giveUp);
   block(
     seldom(not(stateWord(plan.state.isOn)), giveUp),
-    ...(settle === null ? [] : [call(settle), (code: Code) => { code.op(Op.drop); }]), access.takePage, set(page.asid, stateWord(plan.state.asid)),
+    ...(deferring === null ? [] : [call(deferring.settle), (code: Code) => { code.op(Op.drop); }]), access.takePage, set(page.asid, stateWord(plan.state.asid)),
     l1.find(e, pageIn, giveUp), when(atLeast(local(e), word(0)), takeL1, block(isCanonical, miss)),
     access.show(host, access.whereLoads, (then) => access.whereStores(block(setByte(ram.writtenAt, local(frame), word(WRITTEN)), then))), word(1),
   )(c);
-  return module.add(c, settle === null ? 'refill' : null);
+  return module.add(c, deferring === null ? 'refill' : null);
 }
 /** An L1 miss where entries are of one base page each. */
-function emitMiss(access: Access, module: ModuleWriter, plan: MissPlan, ram: Ram, demand: Demand, giveUp: Expr): Expr {
-  const { l1, known, page: { vpnLo }, found, found: { owner }, entry: e, value } = access;
+function emitMiss(access: Access, module: ModuleWriter, plan: MissPlan, ram: Ram, demand: Demand, deferring: Deferring | null, giveUp: Expr): Expr {
+  const { code: c, l1, known, page: { vpnLo, vpnHi }, found, found: { owner }, entry: e, value } = access;
   const behind = emitBehind(module, plan, ram, access, demand, giveUp);
-  const isLearnt = and(and(behind.walked, stateWord(plan.state.mayLearn)), ne(local(owner), word(GLOBAL)));
+  const isLearnt = c.local(W);
   const learn = block(
     set(value, wordOfFound(found, sub(local(e), l1.start()))), access.whereStores(set(value, or(local(value), word(KnownWord.MayStore)))),
     access.whereLoads(known.learn(value, 0)),
   );
   return block(
     l1.victim(e), seldom(l1.holdsLarge(e), giveUp), behind.find, l1.fill(e, entryOf(found), null),
-    ...(isShortPlan(plan) ? [known.find(value, 0, local(vpnLo)), when(or(isLearnt, local(value)), learn)] : []),
+    ...(deferring === null ? [] : [
+      known.find(value, 0, local(vpnLo)), set(isLearnt, local(value)),
+      when(behind.walked, when(stateWord(plan.state.mayLearn), when(ne(local(owner), word(GLOBAL)), set(isLearnt, word(1)))),
+        when(not(local(value)), seldom(known.asksAfterHit, set(isLearnt, call(deferring.walkWouldFind, local(vpnLo), local(vpnHi)))))),
+      when(local(isLearnt), learn),
+    ]),
   );
 }
 

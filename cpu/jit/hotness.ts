@@ -27,6 +27,8 @@ export interface Hotness {
   readonly rares: number;
   /** Misses of the TLB from which on the interpreter calls the emitted function for common ones (emit/refill.ts) itself. */
   readonly misses: number;
+  /** Hits in L2, of pages whose walks are not remembered, since something was forgotten: from then on it is asked of each whether it may be (KnownPages). */
+  readonly hits: number;
   /** Work that may be done on translations for each instruction that has been run. */
   readonly workShare: number;
   /** And in advance: a program of ordinary size has its hot code translated at once. */
@@ -35,9 +37,9 @@ export interface Hotness {
   readonly maxBytes: number;
 }
 
-export const DEFAULT_HOTNESS: Hotness = { startInstrs: 4e6, blockStarts: 1000, batch: 12, patienceInstrs: 300_000, stopsAsked: 1024, calmInstrs: 1000, refusals: 1000, rares: 10_000, misses: 2000, workShare: 0.15, workInAdvance: 120e6, maxBytes: 16e6 };
+export const DEFAULT_HOTNESS: Hotness = { startInstrs: 4e6, blockStarts: 1000, batch: 12, patienceInstrs: 300_000, stopsAsked: 1024, calmInstrs: 1000, refusals: 1000, rares: 10_000, misses: 2000, hits: 64, workShare: 0.15, workInAdvance: 120e6, maxBytes: 16e6 };
 /** Everything at once: for tests. */
-export const EAGER: Hotness = { startInstrs: 0, blockStarts: 2, batch: 1, patienceInstrs: 0, stopsAsked: 16, calmInstrs: 1000, refusals: 1, rares: 0, misses: 2, workShare: 0, workInAdvance: Infinity, maxBytes: Infinity };
+export const EAGER: Hotness = { startInstrs: 0, blockStarts: 2, batch: 1, patienceInstrs: 0, stopsAsked: 16, calmInstrs: 1000, refusals: 1, rares: 0, misses: 2, hits: 1, workShare: 0, workInAdvance: Infinity, maxBytes: Infinity };
 
 /** What a region of so many instructions costs, whether it is worth the host's better compiler or not: 0.2 ms and 5 microseconds an instruction, of which that
  *  compiler's first one takes a few tenths, where the interpreter does 500 million a second. */

@@ -6,7 +6,7 @@ import { describe, expect, test } from 'vitest';
 import { Prng, StateHash, asAsid, asPfn, asVpn } from '#base';
 import { ENGINES } from '#cpu';
 import type { EngineName, Machine } from '#cpu';
-import { presets } from '#mmu';
+import { Pte, presets } from '#mmu';
 import type { AdRule, PageSizeName, TlbArrayDescription, TlbDescription } from '#mmu';
 import { hartRig, tinyInclusive } from '../support/hart-rig.ts';
 import type { HartRig } from '../support/hart-rig.ts';
@@ -210,6 +210,29 @@ describe('more pages than the TLBs and the page-walk cache hold', () => {
     endAlike(tlb, neighbours, mapNeighbours, change);
   });
 
+  const plain: Readonly<Record<string, TlbDescription>> = {
+    'many ways, no sets': tiny({ name: 'changed-fully', inclusion: 'neither', l1d: full(20), l2: full(40, { pageSizes: ['4K', '2M'] }), pwc: { 1: 2, 2: 2 } }),
+    'sets of four ways': tiny({ name: 'changed-sets', inclusion: 'neither', l1d: full(4, { ways: 4 }), l2: full(32, { ways: 4, pageSizes: ['4K', '2M'] }), pwc: { 1: 2, 2: 2 } }),
+  };
+  test.each(Object.entries(plain))('with %s they do where what L2 holds is no longer what a walk would find', (_name, tlb) => {
+    const place = (rig: HartRig, page: number, rights: string, frame = page): void => { rig.map(DATA + 4096 * page, rights, asPfn(rig.machine.ram.firstPfn + 512 + frame)); };
+    const map = (rig: HartRig): void => {
+      mapNeighbours(rig);
+      for (let page = 0; page < 64; page++) place(rig, page, 'rwad');
+    };
+    /** Some pages differ in one thing from what they were at first, or no longer; or G of a pointer above them all. */
+    const change = (rig: HartRig, random: Prng): void => {
+      const { machine, root } = rig;
+      const what = random.below(70);
+      const some = Array.from({ length: 1 + random.below(20) }, () => random.below(64));
+      const rights = ['rwad', 'rwa', 'rwd', 'rwxad', 'rwadg', 'rwd'][what];
+      if (rights !== undefined) for (const page of some) place(rig, page, rights);
+      else if (what === 6) for (const page of some) place(rig, page, 'rwad', random.below(64));
+      else if (what < 10) machine.storePte(root, 0, machine.pteLow(root, 0) ^ Pte.G, 0);
+    };
+    endAlike(tlb, neighbours, map, change, 12);
+  });
+
   /** Loads and stores all over eight lines of page-table entries, and loads from a page of 2 MiB, seldom. */
   const neighbours = [
     'mul t0,t0,t1', 'addi t0,t0,1013', 'srli t2,t0,40', 'andi t2,t2,63', 'slli t2,t2,12', 'add t2,t2,s0', 'ld t5,0(t2)', 'srli t3,t0,50', 'andi t3,t3,31', 'bne t3,zero,8', 'sd t5,8(t2)',
@@ -230,7 +253,7 @@ describe('more pages than the TLBs and the page-walk cache hold', () => {
     rig.set({ s1: LARGE });
   }
 
-  function endAlike(tlb: TlbDescription, lines: readonly string[], map: (rig: HartRig) => void = mapApart, between: ((rig: HartRig, random: Prng) => void) | null = null): void {
+  function endAlike(tlb: TlbDescription, lines: readonly string[], map: (rig: HartRig) => void = mapApart, between: ((rig: HartRig, random: Prng) => void) | null = null, nrSeeds = 3): void {
     const run = (engine: EngineName, seed: number): string => {
       const rig = hartRig({ tlb, engine });
       const { machine } = rig;
@@ -246,7 +269,7 @@ describe('more pages than the TLBs and the page-walk cache hold', () => {
       machine.hash(hash);
       return `misses ${[...machine.mmu.counters.l1Misses]} state ${hash.digest()}`;
     };
-    for (const seed of [1, 2, 3]) for (const engine of ENGINES) expect(run(engine, seed), `${engine}, seed ${seed}`).toBe(run('reference', seed));
+    for (let seed = 1; seed <= nrSeeds; seed++) for (const engine of ENGINES) expect(run(engine, seed), `${engine}, seed ${seed}`).toBe(run('reference', seed));
   }
   function mapApart(rig: HartRig): void {
     for (let i = 0; i < 64; i++) rig.map(DATA + (i % 16) * 2 ** 21 + 4096 * Math.floor(i / 16), 'rwad');

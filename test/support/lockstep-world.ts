@@ -308,7 +308,7 @@ export function runWorld(seed: number, { engine, hotness = EAGER, fuses, budget,
 export function randomHotness(random: Prng): Hotness {
   const pick = <T>(list: readonly T[]): T => list[random.below(list.length)]!;
   return pick([EAGER, EAGER, DEFAULT_HOTNESS, {
-    startInstrs: random.below(1000), blockStarts: 1 + random.below(20), batch: 1 + random.below(5), patienceInstrs: random.below(500), stopsAsked: pick([1, 2, 8]), calmInstrs: pick([0, 1000, 1e9]), refusals: random.below(3), rares: random.below(50), misses: 1 + random.below(30),
+    startInstrs: random.below(1000), blockStarts: 1 + random.below(20), batch: 1 + random.below(5), patienceInstrs: random.below(500), stopsAsked: pick([1, 2, 8]), calmInstrs: pick([0, 1000, 1e9]), refusals: random.below(3), rares: random.below(50), misses: 1 + random.below(30), hits: 1 + random.below(10),
     workShare: pick([0, 5, 1000]), workInAdvance: pick([1e5, 1e9]), maxBytes: pick([2000, 20_000, 1e9]),
   }]);
 }
