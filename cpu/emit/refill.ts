@@ -105,6 +105,10 @@ class Access implements MissCode {
   touch(host: Expr): Expr {
     return touchByte(this.ram, host, this.addressLo);
   }
+  /** The same, but of a frame that nobody has written to: the host has no memory for it yet, and to read it first and then to write would be two of its page faults. */
+  touchWritten(host: Expr): Expr {
+    return when(eq(byteAt(this.ram.writtenAt, local(this.found.frame)), word(WRITTEN)), this.touch(host));
+  }
   /** lookup()'s end: the page is shown: for both kinds of access, as far as they may be, for what is loaded from is often stored to next. */
   show(host: Expr, whereLoads: (then: Expr) => Expr, whereStores: (then: Expr) => Expr): Expr {
     const { plan, layout, ram, slot, pageTag, deltaAndStamp, entry } = this;
@@ -175,7 +179,7 @@ function emitWhole(module: ModuleWriter, plan: MissPlan, layout: Layout, ram: Ra
   const high = c.local(W), signShift = c.local(W), wide = c.local(Type.I64), pageIn = c.local(W);
   const giveUp = answer(word(0));
   const host = shl(local(frame), word(12));
-  const demand = { rights: access.demandRights(giveUp), frame: block(access.demandFrame(giveUp), access.touch(host)) };
+  const demand = { rights: access.demandRights(giveUp), frame: block(access.demandFrame(giveUp), access.touchWritten(host)) };
   const pages = wordAt(plan.l1.pages, local(e)), ppn = doubleAt(plan.l1.ppn, local(e));
   const takeL1 = block(
     set(flags, wordAt(plan.l1.flags, local(e))), set(bits, plan.l1.joins === null ? pages : and(shr(pages, local(pageIn)), word(0x10101))), demand.rights,
