@@ -11,6 +11,8 @@ import type { Arena } from './arena.ts';
 
 export const FILTER_SLOTS = 1024;
 export const SLOT_WORDS = 4;
+/** Slots in a row that a superpage's entry remembers with one bit of 32 to have a page in. */
+export const SHOWN_BLOCK = FILTER_SLOTS / 32;
 /** A tag no access can match: bit 11 is set, and every mask above clears it. */
 export const EMPTY_TAG = -1;
 

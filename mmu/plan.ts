@@ -52,8 +52,7 @@ export interface LevelPlan {
   readonly pages: number;
   readonly sub: number;
   readonly leaf: number;
-  readonly touchedFirst: number;
-  readonly touchedLast: number;
+  readonly shownIn: number;
   readonly next: number;
   /** Columns of doubles, by entry. */
   readonly ppn: number;

@@ -14,7 +14,7 @@ import { Capture, capture } from './coalesce.ts';
 import type { Translation } from './coalesce.ts';
 import { ORDER_OF_SIZE, honoursNapot } from './description.ts';
 import type { AdRule, CoalescingName, TlbLevelDescription } from './description.ts';
-import { EMPTY_TAG, FILTER_SLOTS, SLOT_WORDS } from './filter.ts';
+import { EMPTY_TAG, FILTER_SLOTS, SHOWN_BLOCK, SLOT_WORDS } from './filter.ts';
 import { NAPOT_ORDER, Pte } from './pte.ts';
 import { GLOBAL } from './pwc.ts';
 import { MAX_SCAN } from './plan.ts';
@@ -93,9 +93,8 @@ export class TlbLevel {
   /** Order of fills, where an array is FIFO. */
   private readonly filled: Float64Array;
   private readonly agesByFill: boolean;
-  /** Of entries of order 9 and 18: the first and last page index that may stand in the filter. */
-  private readonly touchedFirst: Int32Array;
-  private readonly touchedLast: Int32Array;
+  /** Of entries of superpages: where in the filter their pages may stand, a bit for each SHOWN_BLOCK slots. */
+  private readonly shownIn: Int32Array;
   private readonly next: Int32Array;
   /** See LevelPlan. */
   private readonly turns: Int32Array;
@@ -177,8 +176,7 @@ export class TlbLevel {
     this.leaf = arena.int32(entries);
     this.stamp = arena.float64(entries).fill(-1);
     this.filled = arena.float64(entries);
-    this.touchedFirst = arena.int32(entries);
-    this.touchedLast = arena.int32(entries);
+    this.shownIn = arena.int32(entries);
     this.next = arena.int32(entries);
     this.turns = arena.int32(this.baseArray.setMask + 1);
     this.stampBase = this.stamp.byteOffset;
@@ -202,7 +200,7 @@ export class TlbLevel {
       age: offset(base.policy === Policy.Fifo ? this.filled : this.stamp), isTree: base.policy === Policy.Plru, outlives: joins ? 1 : outlives(base.policy, base.ways), oldest: base.oldest?.plan ?? null,
       turns: offset(this.turns),
       tagLo: offset(this.tagLo), tagHi: offset(this.tagHi), held: offset(this.held), probe: offset(this.probe), asid: offset(this.asid), flags: offset(this.flags), pages: offset(this.pages),
-      sub: offset(this.sub), leaf: offset(this.leaf), touchedFirst: offset(this.touchedFirst), touchedLast: offset(this.touchedLast), next: offset(this.next),
+      sub: offset(this.sub), leaf: offset(this.leaf), shownIn: offset(this.shownIn), next: offset(this.next),
       ppn: offset(this.ppn), stamp: offset(this.stamp), filled: this.agesByFill ? offset(this.filled) : null, live: offset(this.live), clock: offset(this.clock), shown: this.shown.map(offset),
     };
   }
@@ -296,11 +294,7 @@ export class TlbLevel {
   }
   /** Marks a page of an L1 entry as possibly shown by the filter, so that dropping the entry finds it. */
   noteShown(e: number, vpnLo: number): void {
-    const order = this.probeOrder[this.probe[e]!]!;
-    if (order !== 9 && order !== 18) return;
-    const index = vpnLo & ((1 << order) - 1);
-    if (index < this.touchedFirst[e]!) this.touchedFirst[e] = index;
-    if (index > this.touchedLast[e]!) this.touchedLast[e] = index;
+    if (this.probeOrder[this.probe[e]!]! > NAPOT_ORDER) this.shownIn[e]! |= 1 << ((vpnLo & (FILTER_SLOTS - 1)) / SHOWN_BLOCK);
   }
   /** L2: a hit makes the entry the most recent. */
   touch(e: number): void {
@@ -467,8 +461,7 @@ export class TlbLevel {
     this.leaf[e] = t.leaf;
     this.stamp[e] = stamp;
     if (this.agesByFill) this.filled[e] = ++this.clock[0]!;
-    this.touchedFirst[e] = 0x7fffffff;
-    this.touchedLast[e] = -1;
+    this.shownIn[e] = 0;
     this.live[p]!++;
     if (this.probeOrder[p]! >= NAPOT_ORDER) this.large[0]!++;
     const { heads, index } = this.probeArray[p]!;
@@ -635,11 +628,10 @@ export class TlbLevel {
       for (let i = 0; i < 1 << order; i++) this.hidePage(e, lo + i);
       return;
     }
-    if (order > 18 || this.touchedLast[e]! - this.touchedFirst[e]! >= FILTER_SLOTS) {
-      for (let i = 0; i < FILTER_SLOTS; i++) this.hidePage(e, i);
-      return;
+    for (let left = this.shownIn[e]!; left !== 0; left &= left - 1) {
+      const first = (31 - Math.clz32(left & -left)) * SHOWN_BLOCK;
+      for (let i = first; i < first + SHOWN_BLOCK; i++) this.hidePage(e, i);
     }
-    for (let i = this.touchedFirst[e]!; i <= this.touchedLast[e]!; i++) this.hidePage(e, lo + i);
   }
   private hidePage(e: number, vpnLo: number): void {
     const slot = (vpnLo & (FILTER_SLOTS - 1)) * SLOT_WORDS;
@@ -653,13 +645,19 @@ export class TlbLevel {
    *  out; then the filter must not go on showing the new entry's pages under the larger one. */
   private hideUnder(vpnLo: number): void {
     const order = this.probeOrder[this.chosenProbe]!;
-    if (this.shown.length === 0 || order === 0 || this.large[0] === 0) return;
+    if (this.shown.length === 0 || order === 0 || this.large[0] === 0 || !this.hasLarger(order)) return;
     const nr = order > 9 ? FILTER_SLOTS : 1 << order;
     const start = vpnLo & this.probeMaskLo[this.chosenProbe]!;
     for (let i = 0; i < nr; i++) {
       const slot = ((start + i) & (FILTER_SLOTS - 1)) * SLOT_WORDS;
       for (const table of this.shown) table[slot] = EMPTY_TAG;
     }
+  }
+
+  /** Is there an entry of a higher order, a Svnapot region or a superpage? */
+  private hasLarger(order: number): boolean {
+    for (let p = this.nrProbes - 1; p >= 0 && this.probeOrder[p]! > order && this.probeOrder[p]! >= NAPOT_ORDER; p--) if (this.live[p] !== 0) return true;
+    return false;
   }
 
   hash(into: StateHash): void {

@@ -1,11 +1,11 @@
 // One TLB level whose base pages may share entries in aligned groups ('zen' of mmu/coalesce.ts), emitted, for emit/neighbours.ts. Here: which pages an entry
 // gets, whom they are taken from, writing it and dropping others, of whatever order. Not here: what is known of the neighbours (neighbours.ts), search and
 // replacement (level.ts).
-import { FILTER_SLOTS, NAPOT_ORDER, RAM_FIRST_PFN } from '#mmu';
+import { NAPOT_ORDER, RAM_FIRST_PFN, SHOWN_BLOCK } from '#mmu';
 import type { LevelPlan } from '#mmu';
 import type { FoundLocals } from './behind.ts';
 import {
-  add, addWord, and, apply, atLeast, block, call, count, doubleAt, either, eq, less, local, loopWhile, mul, ne, not, or, set, setDouble, setWord, shl, shr, sub, when, word, wordAt, xor,
+  add, addWord, and, apply, atLeast, block, call, count, doubleAt, either, eq, less, local, loopWhile, mul, ne, not, or, set, setDouble, setWord, shl, shr, sub, trailingZeros, when, word, wordAt, xor,
 } from './expr.ts';
 import type { Expr } from './expr.ts';
 import { EmittedLevel, FREE, NO_WAY, bucketOf, hidePage, link, unlink } from './level.ts';
@@ -80,7 +80,7 @@ export class JoinedLevel {
       setDouble(plan.ppn, local(way), apply(Op.f64_convert_i32_s)(add(word(RAM_FIRST_PFN), sub(local(frame), sub(local(vpnLo), local(tag)))))),
       setWord(plan.sub, local(way), word(0)), setWord(plan.leaf, local(way), word(0)),
       ...(stamp === null ? [] : [setDouble(plan.stamp, local(way), stamp)]), ...(plan.filled === null ? [] : [count(plan.clock), setDouble(plan.filled, local(way), doubleAt(plan.clock, word(0)))]),
-      setWord(plan.touchedFirst, local(way), word(0x7fffffff)), setWord(plan.touchedLast, local(way), word(-1)),
+      setWord(plan.shownIn, local(way), word(0)),
       addWord(plan.live, local(probe)), addWord(plan.nrValid, word(0)),
       ...(base.heads === null ? [] : [
         set(start, bucketOf(base.heads, xor(xor(local(tag), local(vpnHi)), shl(local(probe), word(4))))), link(code, plan, base.heads, start, way),
@@ -113,18 +113,23 @@ export class JoinedLevel {
     const { first, heads } = small[0]!;
     const c = new Code({ params: [W], results: [] });
     const e = 0;
-    const probe = c.local(W), page = c.local(W), left = c.local(W);
-    /** Of a larger page, what may stand in the filter. */
-    const touched = block(
-      set(page, add(local(page), wordAt(plan.touchedFirst, local(e)))), set(left, add(sub(wordAt(plan.touchedLast, local(e)), wordAt(plan.touchedFirst, local(e))), word(1))),
-      when(less(word(FILTER_SLOTS), local(left)), set(left, word(FILTER_SLOTS))),
+    const probe = c.local(W), page = c.local(W), left = c.local(W), blocks = c.local(W);
+    const hideLeft = loopWhile(less(word(0), local(left)), block(set(left, sub(local(left), word(1))), hidePage(c, plan, add(local(page), local(left)), e)));
+    /** Of a superpage, what may stand in the filter. */
+    const hideBlocks = block(
+      set(blocks, wordAt(plan.shownIn, local(e))),
+      loopWhile(local(blocks), block(
+        set(page, mul(trailingZeros(local(blocks)), word(SHOWN_BLOCK))), set(left, word(SHOWN_BLOCK)), hideLeft, set(blocks, and(local(blocks), sub(local(blocks), word(1)))),
+      )),
     );
-    const hide = plan.shown.length === 0 ? block() : block(
+    const orders = plan.probes.filter((p) => p.first === first);
+    const superpages = orders.find(({ order }) => order > NAPOT_ORDER);
+    const hidePages = block(
       set(page, wordAt(plan.tagLo, local(e))), set(left, word(1)),
-      ...plan.probes.filter((p) => p.first === first && p.order > 0).map(({ probe: number, order }) =>
-        when(eq(local(probe), word(number)), order <= NAPOT_ORDER ? set(left, word(1 << order)) : order <= 18 ? touched : set(left, word(FILTER_SLOTS)))),
-      loopWhile(less(word(0), local(left)), block(set(left, sub(local(left), word(1))), hidePage(c, plan, add(local(page), local(left)), e))),
+      ...orders.filter(({ order }) => order > 0 && order <= NAPOT_ORDER).map(({ probe: number, order }) => when(eq(local(probe), word(number)), set(left, word(1 << order)))), hideLeft,
     );
+    // Probes go by order.
+    const hide = plan.shown.length === 0 ? block() : superpages === undefined ? hidePages : when(atLeast(local(probe), word(superpages.probe)), hideBlocks, hidePages);
     block(
       set(probe, wordAt(plan.probe, local(e))), hide,
       when(atLeast(local(probe), word(small.length)), addWord(plan.nrLarge, word(0), word(-1))),

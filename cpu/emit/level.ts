@@ -180,7 +180,7 @@ export class EmittedLevel {
       when(either(this.hasFree, eq(wordAt(level.probe, local(way)), word(FREE)), word(0)), block(
         addWord(level.nrValid, word(0)), addWord(level.live, word(base.probe)), setWord(level.probe, local(way), word(base.probe)),
         // These an entry of a base page has for good.
-        setWord(level.sub, local(way), word(0)), setWord(level.touchedFirst, local(way), word(0x7fffffff)), setWord(level.touchedLast, local(way), word(-1)),
+        setWord(level.sub, local(way), word(0)), setWord(level.shownIn, local(way), word(0)),
       ), this.unlink(way)),
       this.hold(way), this.touch(way), stamp === null ? block() : setDouble(level.stamp, local(way), stamp), this.write(way, entry, word(1)), this.countFills(word(1)),
     );
