@@ -628,9 +628,13 @@ export class TlbLevel {
       for (let i = 0; i < 1 << order; i++) this.hidePage(e, lo + i);
       return;
     }
+    const stamp = this.stampByte(e);
     for (let left = this.shownIn[e]!; left !== 0; left &= left - 1) {
-      const first = (31 - Math.clz32(left & -left)) * SHOWN_BLOCK;
-      for (let i = first; i < first + SHOWN_BLOCK; i++) this.hidePage(e, i);
+      const first = (31 - Math.clz32(left & -left)) * SHOWN_BLOCK * SLOT_WORDS;
+      for (let i = 0; i < this.shown.length; i++) {
+        const table = this.shown[i]!;
+        for (let slot = first; slot < first + SHOWN_BLOCK * SLOT_WORDS; slot += SLOT_WORDS) if (table[slot + 3] === stamp) table[slot] = EMPTY_TAG;
+      }
     }
   }
   private hidePage(e: number, vpnLo: number): void {

@@ -71,7 +71,7 @@ export function emitBehind(module: ModuleWriter, plan: MissPlan, ram: Ram, miss:
     demand === null ? set(owner, local(asid)) : when(ne(local(owner), word(GLOBAL)), set(owner, local(asid))),
     count(plan.l2.clock + 8), l2.fill(e, entryOf(found), doubleAt(plan.l2.clock, word(1))), set(walkedAt, word(1)),
   );
-  return { find: block(l2.find(e, 0, giveUp), when(atLeast(local(e), word(0)), hit, walked)), walked: local(walkedAt) };
+  return { find: block(l2.find(e, 0, () => giveUp), when(atLeast(local(e), word(0)), hit, walked)), walked: local(walkedAt) };
 }
 
 /** What gives up unless a translation will do, once its rights, valid, A and D bits are known, and once its frame is. */

@@ -1,6 +1,6 @@
 // One TLB level, emitted: find, victim and fill for base pages, for emit/refill.ts. Here: what tlb.ts does, on the columns that its plan names.
 // Not here: in which order levels are asked, what is counted.
-import { NAPOT_ORDER } from '#mmu';
+import { FILTER_SLOTS, NAPOT_ORDER, SHOWN_BLOCK } from '#mmu';
 import type { LevelPlan, ProbePlan } from '#mmu';
 import {
   add, addDoubles, addWord, and, apply, atLeast, block, count, doubleAt, either, eq, less, local, loopWhile, mul, ne, not, or, seldom, set, setDouble, setWord, shl, shr, sub, trailingZeros, when, word, wordAt, xor,
@@ -54,8 +54,8 @@ export class EmittedLevel {
   }
 
   /** The entry that serves the page, or NO_WAY, into a local: base pages first, then groups of them, as tlb.ts's probes go. @param pageIn a local that gets the
-   *  page's index in the entry; 0: the level has no groups */
-  find(into: number, pageIn: number, foundLarge: Expr): Expr {
+   *  page's index in the entry; 0: the level has no groups. @param foundLarge what is done about one of a higher order */
+  find(into: number, pageIn: number, foundLarge: (order: number) => Expr): Expr {
     const { level, base, page: { vpnLo } } = this;
     const isMissing = less(local(into), word(0));
     const isFound = atLeast(local(into), word(0));
@@ -63,9 +63,9 @@ export class EmittedLevel {
     return block(
       set(into, word(NO_WAY)), this.findIn(base, into), ...(groups.length === 0 ? [] : [set(pageIn, word(0))]),
       ...groups.map((p) => when(isMissing, when(wordAt(level.live, word(p.probe)), block(this.findIn(p, into), when(isFound, set(pageIn, and(local(vpnLo), word((1 << p.order) - 1)))))))),
-      when(wordAt(level.nrLarge, word(0)), when(isMissing, block(
-        ...level.probes.filter(({ order }) => order >= NAPOT_ORDER).map((p) => block(this.findIn(p, into), when(isFound, foundLarge))),
-      ))),
+      when(wordAt(level.nrLarge, word(0)), block(
+        ...level.probes.filter(({ order }) => order >= NAPOT_ORDER).map((p) => when(isMissing, block(this.findIn(p, into), when(isFound, foundLarge(p.order))))),
+      )),
     );
   }
   /** An entry of one order that serves a page, if there is one: else `into` stays as it is. Of a group all pages are valid. */
@@ -146,6 +146,11 @@ export class EmittedLevel {
   }
   get lookAgain(): Expr {
     return this.oldest === null ? block() : this.oldest.lookAgain;
+  }
+  /** What a superpage's entry, a local, remembers of the page that will be shown (tlb.ts: noteShown). */
+  noteShown(way: number): Expr {
+    const { level, page: { vpnLo } } = this;
+    return setWord(level.shownIn, local(way), or(wordAt(level.shownIn, local(way)), shl(word(1), shr(and(local(vpnLo), word(FILTER_SLOTS - 1)), word(Math.log2(SHOWN_BLOCK))))));
   }
   /** The first way that a page may have. */
   start(): Expr {

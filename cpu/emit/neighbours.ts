@@ -46,7 +46,7 @@ export function emitJoinedMiss(module: ModuleWriter, plan: MissPlan, ram: Ram, m
   );
   const largest = either(less(local(l1.order), local(l2.order)), local(l2.order), local(l1.order));
   return block(
-    level.find(e, pageIn, giveUp), when(atLeast(local(e), word(0)), hit, walked),
+    level.find(e, pageIn, () => giveUp), when(atLeast(local(e), word(0)), hit, walked),
     l1.choose(line, frame), l1.fill(e1, line, found, null),
     when(local(hasWalked), when(largest, addWord(plan.unsettled.joined, sub(largest, word(2))))),
   );

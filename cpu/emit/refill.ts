@@ -5,7 +5,7 @@
 // What a miss costs is the host's cache misses, above all the guest's bytes themselves. The host reads on behind one for some hundreds of instructions,
 // and that is how many misses it can wait for at a time. So where it is known what stands behind L1 (known.ts), L1 is filled and the access goes on at
 // once; L2 and the page-walk caches hear of the misses later, in their order, many together (settle). And misses at equal distances are seen coming (lookAhead).
-import { WRITTEN } from '#mmu';
+import { NAPOT_ORDER, WRITTEN } from '#mmu';
 import type { MissPlan, Ram } from '#mmu';
 import { emitBehind, entryOf, foundLocals, takeFrameOf, takeWord, wordOfFound } from './behind.ts';
 import type { Demand, MissCode } from './behind.ts';
@@ -176,14 +176,16 @@ interface Deferring { readonly settle: number; readonly walkWouldFind: number }
 function emitWhole(module: ModuleWriter, plan: MissPlan, layout: Layout, ram: Ram, deferring: Deferring | null): number {
   const access = new Access(module, plan, layout, ram);
   const { code: c, l1, page, found: { flags, bits, frame }, entry: e } = access;
-  const high = c.local(W), signShift = c.local(W), wide = c.local(Type.I64), pageIn = c.local(W);
+  const high = c.local(W), signShift = c.local(W), wide = c.local(Type.I64), pageIn = c.local(W), inLarge = c.local(W);
   const giveUp = answer(word(0));
   const host = shl(local(frame), word(12));
   const demand = { rights: access.demandRights(giveUp), frame: block(access.demandFrame(giveUp), access.touchWritten(host)) };
   const pages = wordAt(plan.l1.pages, local(e)), ppn = doubleAt(plan.l1.ppn, local(e));
+  /** Of an entry of a Svnapot region or a superpage, which page of it is wanted: of one that a word can tell. */
+  const takeLarge = (order: number): Expr => (order >= 32 ? giveUp : block(set(inLarge, and(local(page.vpnLo), word(2 ** order - 1))), order > NAPOT_ORDER ? l1.noteShown(e) : block()));
   const takeL1 = block(
     set(flags, wordAt(plan.l1.flags, local(e))), set(bits, plan.l1.joins === null ? pages : and(shr(pages, local(pageIn)), word(0x10101))), demand.rights,
-    takeFrameOf(ram, wide, frame, plan.l1.joins === null ? ppn : ppnOf(ppn, pageIn), giveUp), demand.frame,
+    takeFrameOf(ram, wide, frame, ppnOf(plan.l1.joins === null ? ppn : ppnOf(ppn, pageIn), inLarge), giveUp), demand.frame,
   );
   const isCanonical = block(
     // The high half repeats its sign bit.
@@ -194,7 +196,7 @@ function emitWhole(module: ModuleWriter, plan: MissPlan, layout: Layout, ram: Ra
   block(
     seldom(not(stateWord(plan.state.isOn)), giveUp),
     ...(deferring === null ? [] : [call(deferring.settle), (code: Code) => { code.op(Op.drop); }]), access.takePage, set(page.asid, stateWord(plan.state.asid)),
-    l1.find(e, pageIn, giveUp), when(atLeast(local(e), word(0)), takeL1, block(isCanonical, miss)),
+    l1.find(e, pageIn, takeLarge), when(atLeast(local(e), word(0)), takeL1, block(isCanonical, miss)),
     access.show(host, access.whereLoads, (then) => access.whereStores(block(setByte(ram.writtenAt, local(frame), word(WRITTEN)), then))), word(1),
   )(c);
   return module.add(c, deferring === null ? 'refill' : null);
