@@ -81,6 +81,8 @@ const FEW_ENTRIES = 128;
 const NR_SIZES = LEAF_SIZES.length;
 /** Base pages of the data side, in counts by side and size. */
 const BASE_DATA = Side.Data * NR_SIZES;
+/** Where in `unsettled` the hits of large pages stand: by size, three each. */
+const LARGE_HITS = 9;
 const sizeOfLeaf = new Int32Array(37);
 LEAF_SIZES.forEach((name, i) => { sizeOfLeaf[ORDER_OF_SIZE[name]] = i; });
 
@@ -163,7 +165,7 @@ export class Mmu {
     this.description = d;
     this.filter = new Filter(arena);
     this.published = arena.int32(8);
-    this.unsettled = arena.int32(9);
+    this.unsettled = arena.int32(LARGE_HITS + 3 * NR_SIZES);
     this.walker = new Walker(arena, ram, d.pwc, options.svadu);
     this.counters = new TlbCounters(arena, this.walker.readsByLevel);
     this.l1i = new TlbLevel(arena, d.l1i, [this.filter.exec], [], options.seed, 'l1i');
@@ -239,14 +241,19 @@ export class Mmu {
     return {
       l1, l2, pointers: this.walker.pointers(1), upperPointers: this.walker.pointers(2),
       state: { isOn: word(Published.IsOn), signShift: word(Published.SignShift), asid: word(Published.Asid), mayLoad: word(Published.MayLoad), mayStore: word(Published.MayStore), mayLearn: word(Published.MayLearn) },
-      unsettled: { hits: this.unsettled.byteOffset, walks: this.unsettled.byteOffset + 12, pointerReads: this.unsettled.byteOffset + 24, joined: this.unsettled.byteOffset + 28 },
+      unsettled: {
+        hits: this.unsettled.byteOffset, walks: this.unsettled.byteOffset + 12, pointerReads: this.unsettled.byteOffset + 24, joined: this.unsettled.byteOffset + 28,
+        largeHits: LEAF_SIZES.slice(1).map((name, i) => ({ order: ORDER_OF_SIZE[name], at: this.unsettled.byteOffset + 4 * (LARGE_HITS + 3 * (i + 1)) })),
+      },
     };
   }
   /** Counts what such an engine has done since the last time. To be called when it has run; `cycles` does it, too. */
   settle(): void {
     this.deferred?.settle();
     const { unsettled, counters: c } = this;
-    if ((unsettled[0]! | unsettled[1]! | unsettled[2]! | unsettled[3]! | unsettled[4]! | unsettled[5]!) === 0) return;
+    let any = unsettled[0]! | unsettled[1]! | unsettled[2]! | unsettled[3]! | unsettled[4]! | unsettled[5]!;
+    for (let i = LARGE_HITS; i < unsettled.length; i++) any |= unsettled[i]!;
+    if (any === 0) return;
     for (let access = Access.Load; access <= Access.Amo; access++) {
       const hits = unsettled[access - 1]!;
       const walks = unsettled[access + 2]!;
@@ -263,6 +270,15 @@ export class Mmu {
       c.add(Count.PteReads, walks);
       c.add(Count.PwcHits, walks);
       c.readsByLevel[0]! += walks;
+    }
+    for (let size = 1; size < NR_SIZES; size++) {
+      for (let access = Access.Load; access <= Access.Amo; access++) {
+        const hits = unsettled[LARGE_HITS + 3 * size + access - 1]!;
+        c.l1Misses[access]! += hits;
+        c.l2Lookups[access]! += hits;
+        c.l1MissesBySize[BASE_DATA + size]! += hits;
+        c.l2HitsBySize[BASE_DATA + size]! += hits;
+      }
     }
     c.add(Count.PteReads, unsettled[6]!);
     c.readsByLevel[1]! += unsettled[6]!;

@@ -5,10 +5,11 @@
 // test/cpu/lockstep.test.ts compares all counters, entries and stamps of the two.
 import { Guard, Pte, RAM_FIRST_PFN } from '#mmu';
 import type { MissPlan, Ram } from '#mmu';
-import { add, addWord, and, apply, atLeast, block, byteAt, count, doubleAt, either, eq, less, local, ne, not, or, seldom, set, setDouble, shl, shr, sub, when, wideOf, word, wordAt } from './expr.ts';
+import { add, addWord, and, apply, atLeast, block, byteAt, call, count, doubleAt, either, eq, less, local, ne, not, or, seldom, set, setDouble, shl, shr, sub, when, wideOf, word, wordAt } from './expr.ts';
 import type { Expr } from './expr.ts';
 import { KnownWord } from './known.ts';
-import { EmittedLevel, GLOBAL } from './level.ts';
+import type { LargeHits } from './large.ts';
+import { EmittedLevel, GLOBAL, emitDrop } from './level.ts';
 import type { EntryLocals, PageLocals } from './level.ts';
 import { EmittedPointers } from './pointers.ts';
 import { Mem, Op, Type } from './wasm.ts';
@@ -48,11 +49,12 @@ export interface Behind {
   readonly walked: Expr;
 }
 
-/** @param demand gives up unless what was found will do; null: the found locals hold what will be found, and it will */
-export function emitBehind(module: ModuleWriter, plan: MissPlan, ram: Ram, miss: MissCode, demand: Demand | null, giveUp: Expr): Behind {
+/** @param demand gives up unless what was found will do; null: the found locals hold what will be found, and it will. @param large fills L1, too, where L2 has
+ *  such an entry; null: then it gives up */
+export function emitBehind(module: ModuleWriter, plan: MissPlan, ram: Ram, miss: MissCode, demand: Demand | null, large: LargeHits | null, giveUp: Expr): Behind {
   const { code: c, page, page: { asid }, found, found: { flags, bits, owner, frame }, kind } = miss;
   const e = c.local(W), wide = c.local(Type.I64), walkedAt = c.local(W);
-  const l2 = new EmittedLevel(module, c, plan.l2, page);
+  const l2 = new EmittedLevel(module, c, plan.l2, page), drop = emitDrop(module, plan.l2);
   const countUnsettled = (place: number): Expr => addWord(place, local(kind));
 
   const takeEntry = demand === null ? block() : block(
@@ -66,12 +68,14 @@ export function emitBehind(module: ModuleWriter, plan: MissPlan, ram: Ram, miss:
   );
   const walk = emitWalk(module, plan, ram, miss, demand, giveUp);
   const walked = walk === null ? giveUp : block(
-    l2.victim(e), seldom(l2.holdsLarge(e), giveUp), walk.find,
+    l2.victim(e), walk.find, seldom(l2.holdsLarge(e), call(drop, local(e))),
     countUnsettled(plan.unsettled.walks), walk.learn,
     demand === null ? set(owner, local(asid)) : when(ne(local(owner), word(GLOBAL)), set(owner, local(asid))),
     count(plan.l2.clock + 8), l2.fill(e, entryOf(found), doubleAt(plan.l2.clock, word(1))), set(walkedAt, word(1)),
   );
-  return { find: block(l2.find(e, 0, () => giveUp), when(atLeast(local(e), word(0)), hit, walked)), walked: local(walkedAt) };
+  const small = when(atLeast(local(e), word(0)), hit, walked);
+  if (large === null || demand === null) return { find: block(l2.find(e, 0, () => giveUp), small), walked: local(walkedAt) };
+  return { find: block(set(large.order, word(0)), l2.find(e, 0, (order) => large.found(order, giveUp)), when(local(large.order), large.take(e, demand, giveUp), small)), walked: local(walkedAt) };
 }
 
 /** What gives up unless a translation will do, once its rights, valid, A and D bits are known, and once its frame is. */

@@ -1,14 +1,14 @@
 // One TLB level whose base pages may share entries in aligned groups ('zen' of mmu/coalesce.ts), emitted, for emit/neighbours.ts. Here: which pages an entry
 // gets, whom they are taken from, writing it and dropping others, of whatever order. Not here: what is known of the neighbours (neighbours.ts), search and
 // replacement (level.ts).
-import { NAPOT_ORDER, RAM_FIRST_PFN, SHOWN_BLOCK } from '#mmu';
+import { NAPOT_ORDER, RAM_FIRST_PFN } from '#mmu';
 import type { LevelPlan } from '#mmu';
 import type { FoundLocals } from './behind.ts';
 import {
-  add, addWord, and, apply, atLeast, block, call, count, doubleAt, either, eq, less, local, loopWhile, mul, ne, not, or, set, setDouble, setWord, shl, shr, sub, trailingZeros, when, word, wordAt, xor,
+  add, addWord, and, apply, atLeast, block, call, count, doubleAt, either, eq, local, loopWhile, mul, ne, not, or, set, setDouble, setWord, shl, shr, sub, when, word, wordAt, xor,
 } from './expr.ts';
 import type { Expr } from './expr.ts';
-import { EmittedLevel, FREE, NO_WAY, bucketOf, hidePage, link, unlink } from './level.ts';
+import { EmittedLevel, FREE, NO_WAY, bucketOf, emitDrop, link } from './level.ts';
 import type { PageLocals } from './level.ts';
 import { Code, Op, Type } from './wasm.ts';
 import type { ModuleWriter } from './wasm.ts';
@@ -38,7 +38,7 @@ export class JoinedLevel {
     this.page = page;
     this.order = code.local(W);
     this.small = plan.probes.filter(({ order }) => order < NAPOT_ORDER);
-    this.drop = this.emitDrop(module);
+    this.drop = emitDrop(module, plan);
   }
 
   /** capture(): the largest group of which the A/D rule lets all pages join. The page has A. @param frame a local with its frame's index */
@@ -105,38 +105,5 @@ export class JoinedLevel {
         ...small.map((p) => when(wordAt(plan.live, word(p.probe)), dropAll(p))),
       )),
     );
-  }
-
-  /** drop() of an entry of base pages' array: (entry). */
-  private emitDrop(module: ModuleWriter): number {
-    const { plan, small } = this;
-    const { first, heads } = small[0]!;
-    const c = new Code({ params: [W], results: [] });
-    const e = 0;
-    const probe = c.local(W), page = c.local(W), left = c.local(W), blocks = c.local(W);
-    const hideLeft = loopWhile(less(word(0), local(left)), block(set(left, sub(local(left), word(1))), hidePage(c, plan, add(local(page), local(left)), e)));
-    /** Of a superpage, what may stand in the filter. */
-    const hideBlocks = block(
-      set(blocks, wordAt(plan.shownIn, local(e))),
-      loopWhile(local(blocks), block(
-        set(page, mul(trailingZeros(local(blocks)), word(SHOWN_BLOCK))), set(left, word(SHOWN_BLOCK)), hideLeft, set(blocks, and(local(blocks), sub(local(blocks), word(1)))),
-      )),
-    );
-    const orders = plan.probes.filter((p) => p.first === first);
-    const superpages = orders.find(({ order }) => order > NAPOT_ORDER);
-    const hidePages = block(
-      set(page, wordAt(plan.tagLo, local(e))), set(left, word(1)),
-      ...orders.filter(({ order }) => order > 0 && order <= NAPOT_ORDER).map(({ probe: number, order }) => when(eq(local(probe), word(number)), set(left, word(1 << order)))), hideLeft,
-    );
-    // Probes go by order.
-    const hide = plan.shown.length === 0 ? block() : superpages === undefined ? hidePages : when(atLeast(local(probe), word(superpages.probe)), hideBlocks, hidePages);
-    block(
-      set(probe, wordAt(plan.probe, local(e))), hide,
-      when(atLeast(local(probe), word(small.length)), addWord(plan.nrLarge, word(0), word(-1))),
-      addWord(plan.nrValid, word(0), word(-1)), addWord(plan.live, local(probe), word(-1)),
-      ...(heads === null ? [] : [unlink(c, plan, heads, bucketOf(heads, xor(xor(wordAt(plan.tagLo, local(e)), wordAt(plan.tagHi, local(e))), shl(local(probe), word(4)))), e)]),
-      setWord(plan.probe, local(e), word(FREE)),
-    )(c);
-    return module.add(c, null);
   }
 }

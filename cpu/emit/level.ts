@@ -9,8 +9,8 @@ import type { Expr } from './expr.ts';
 import { SLOT_MASK, SLOT_SHIFT, Slot } from './memory.ts';
 import { EmittedOldest } from './oldest.ts';
 import { anyLess, leastByHalves, leastOf, matches } from './scan.ts';
-import { Mem, Op, Type } from './wasm.ts';
-import type { Code, ModuleWriter } from './wasm.ts';
+import { Code, Mem, Op, Type } from './wasm.ts';
+import type { ModuleWriter } from './wasm.ts';
 
 export const NO_WAY = -1;
 export const FREE = -1;
@@ -240,6 +240,39 @@ export function hidePage(code: Code, { stamp, shown }: LevelPlan, vpn: Expr, way
     eq(load(table + Slot.Stamp, local(at)), add(word(stamp | 0), shl(local(way), word(3)))), store(table + Slot.Tag, local(at), word(-1)),
   );
   return block(set(at, and(shl(vpn, word(12 - SLOT_SHIFT)), word(SLOT_MASK))), ...shown.map(hide));
+}
+
+/** drop() of an entry of base pages' array, of whatever order: (entry). @returns the function's number */
+export function emitDrop(module: ModuleWriter, plan: LevelPlan): number {
+  const small = plan.probes.filter(({ order }) => order < NAPOT_ORDER);
+  const { first, heads } = small[0]!;
+  const c = new Code({ params: [Type.I32], results: [] });
+  const e = 0;
+  const probe = c.local(Type.I32), page = c.local(Type.I32), left = c.local(Type.I32), blocks = c.local(Type.I32);
+  const hideLeft = loopWhile(less(word(0), local(left)), block(set(left, sub(local(left), word(1))), hidePage(c, plan, add(local(page), local(left)), e)));
+  /** Of a superpage, what may stand in the filter. */
+  const hideBlocks = block(
+    set(blocks, wordAt(plan.shownIn, local(e))),
+    loopWhile(local(blocks), block(
+      set(page, mul(trailingZeros(local(blocks)), word(SHOWN_BLOCK))), set(left, word(SHOWN_BLOCK)), hideLeft, set(blocks, and(local(blocks), sub(local(blocks), word(1)))),
+    )),
+  );
+  const orders = plan.probes.filter((p) => p.first === first);
+  const superpages = orders.find(({ order }) => order > NAPOT_ORDER);
+  const hidePages = block(
+    set(page, wordAt(plan.tagLo, local(e))), set(left, word(1)),
+    ...orders.filter(({ order }) => order > 0 && order <= NAPOT_ORDER).map(({ probe: number, order }) => when(eq(local(probe), word(number)), set(left, word(1 << order)))), hideLeft,
+  );
+  // Probes go by order.
+  const hide = plan.shown.length === 0 ? block() : superpages === undefined ? hidePages : when(atLeast(local(probe), word(superpages.probe)), hideBlocks, hidePages);
+  block(
+    set(probe, wordAt(plan.probe, local(e))), hide,
+    when(atLeast(local(probe), word(small.length)), addWord(plan.nrLarge, word(0), word(-1))),
+    addWord(plan.nrValid, word(0), word(-1)), addWord(plan.live, local(probe), word(-1)),
+    ...(heads === null ? [] : [unlink(c, plan, heads, bucketOf(heads, xor(xor(wordAt(plan.tagLo, local(e)), wordAt(plan.tagHi, local(e))), shl(local(probe), word(4)))), e)]),
+    setWord(plan.probe, local(e), word(FREE)),
+  )(c);
+  return module.add(c, null);
 }
 
 /** Words at a place plus an offset of bytes. */

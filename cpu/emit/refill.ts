@@ -16,8 +16,9 @@ import {
 import type { Expr } from './expr.ts';
 import { EmittedKnown, KnownWord, MAX_WAYS, MissNote } from './known.ts';
 import { JoinedLevel } from './joined.ts';
+import { LargeHits } from './large.ts';
 import type { Layout } from './layout.ts';
-import { EmittedLevel, GLOBAL } from './level.ts';
+import { EmittedLevel, GLOBAL, emitDrop } from './level.ts';
 import { SLOT_MASK, SLOT_SHIFT, Slot } from './memory.ts';
 import { emitJoinedMiss, ppnOf } from './neighbours.ts';
 import { Code, Mem, ModuleWriter, Op, Type } from './wasm.ts';
@@ -204,21 +205,23 @@ function emitWhole(module: ModuleWriter, plan: MissPlan, layout: Layout, ram: Ra
 /** An L1 miss where entries are of one base page each. */
 function emitMiss(access: Access, module: ModuleWriter, plan: MissPlan, ram: Ram, demand: Demand, deferring: Deferring | null, giveUp: Expr): Expr {
   const { code: c, l1, known, page: { vpnLo, vpnHi }, found, found: { owner }, entry: e, value } = access;
-  const behind = emitBehind(module, plan, ram, access, demand, giveUp);
+  const drop = emitDrop(module, plan.l1);
+  const large = new LargeHits(plan, ram, access, l1, e, drop);
+  const behind = emitBehind(module, plan, ram, access, demand, large, giveUp);
   const isLearnt = c.local(W);
   const learn = block(
     set(value, wordOfFound(found, sub(local(e), l1.start()))), access.whereStores(set(value, or(local(value), word(KnownWord.MayStore)))),
     access.whereLoads(known.learn(value, 0)),
   );
-  return block(
-    l1.victim(e), seldom(l1.holdsLarge(e), giveUp), behind.find, l1.fill(e, entryOf(found), null),
+  return block(behind.find, when(not(local(large.order)), block(
+    l1.victim(e), seldom(l1.holdsLarge(e), call(drop, local(e))), l1.fill(e, entryOf(found), null),
     ...(deferring === null ? [] : [
       known.find(value, 0, local(vpnLo)), set(isLearnt, local(value)),
       when(behind.walked, when(stateWord(plan.state.mayLearn), when(ne(local(owner), word(GLOBAL)), set(isLearnt, word(1)))),
         when(not(local(value)), seldom(known.asksAfterHit, set(isLearnt, call(deferring.walkWouldFind, local(vpnLo), local(vpnHi)))))),
       when(local(isLearnt), learn),
     ]),
-  );
+  )));
 }
 
 /** Sees whether misses go on at the same distance; then `ahead` of emitLookAhead() answers for the caller, now and then. */
@@ -284,7 +287,7 @@ function emitSettle(module: ModuleWriter, plan: MissPlan, layout: Layout, ram: R
     )(code);
     const isDone = code.block();
     const isUnusual = code.block();
-    emitBehind(module, plan, ram, { code, page, found, kind }, null, (inner) => { inner.br(isUnusual); }).find(code);
+    emitBehind(module, plan, ram, { code, page, found, kind }, null, null, (inner) => { inner.br(isUnusual); }).find(code);
     code.br(isDone);
     code.end();
     call(missLater, local(vpnLo), local(vpnHi), local(kind))(code);

@@ -233,6 +233,42 @@ describe('more pages than the TLBs and the page-walk cache hold', () => {
     endAlike(tlb, neighbours, map, change, 12);
   });
 
+  const every: More = { pageSizes: ['4K', '2M', '1G'], svnapot: true };
+  const sized: Readonly<Record<string, TlbDescription>> = {
+    'many ways, no sets': tiny({ name: 'sized-fully', inclusion: 'neither', l1d: full(20, every), l2: full(40, every), pwc: { 1: 4, 2: 2 } }),
+    'sets of four ways': tiny({ name: 'sized-sets', inclusion: 'neither', l1d: full(16, { ...every, ways: 4 }), l2: full(64, { ...every, ways: 4 }), pwc: { 1: 4, 2: 2 } }),
+    'trees in L1, queues in L2': tiny({ name: 'sized-trees', inclusion: 'neither', l1d: full(16, { ...every, ways: 8, replacement: 'plru' }), l2: full(32, { ...every, ways: 8, replacement: 'fifo' }), pwc: { 1: 4, 2: 2 } }),
+    'queues in L1': tiny({ name: 'sized-queues', inclusion: 'neither', l1d: full(20, { ...every, replacement: 'fifo' }), l2: full(64, { ...every, ways: 8 }), pwc: { 1: 4, 2: 2 } }),
+    'an L1 without 1G and without regions': tiny({ name: 'sized-less', inclusion: 'neither', l1d: full(16, { pageSizes: ['4K', '2M'] }), l2: full(64, { ...every, ways: 8 }), pwc: { 1: 4, 2: 2 } }),
+    [presets()[0]!.name]: presets()[0]!,
+  };
+  test.each(Object.entries(sized))('with %s they do where pages are of every size', (_name, tlb) => {
+    const [REGIONS, LARGE, GIGA] = [2 ** 27, 2 ** 28, 2 ** 31];
+    /** Loads and stores all over 64 base pages, 32 regions, 8 pages of 2 MiB and the second half of RAM in one of 1 GiB. */
+    const lines = [
+      'mul t0,t0,t1', 'addi t0,t0,1013', 'srli t3,t0,36', 'srli t2,t0,20', 'andi t2,t2,3', 'addi a1,s0,0', 'addi a2,s4,0', 'beq t2,zero,40', 'addi a1,s1,0', 'addi a2,s5,0', 'addi t2,t2,-1',
+      'beq t2,zero,24', 'addi a1,s2,0', 'addi a2,s6,0', 'addi t2,t2,-1', 'beq t2,zero,8', 'addi a1,s3,0', 'and t3,t3,a2', 'slli t3,t3,12', 'add t3,t3,a1', 'ld t5,0(t3)',
+      'srli t4,t0,50', 'andi t4,t4,7', 'bne t4,zero,8', 'sd t5,8(t3)', 'addi a0,a0,-1', 'bne a0,zero,-104', 'ecall',
+    ];
+    const HALF = 2048;
+    const mapOne = ({ machine: { ram }, ...rig }: HartRig, area: number, i: number, rights: string): void => {
+      if (area === 0) rig.map(DATA + 4096 * i, rights, asPfn(ram.firstPfn + 512 + i));
+      else if (area === 1) rig.mapRegion(REGIONS + 65536 * (i % 32), asPfn(ram.firstPfn + 1024 + 16 * (i % 32)), rights);
+      else if (area === 2) rig.mapLarge(LARGE + 2 ** 21 * (i % 4), asPfn(ram.firstPfn + HALF + 512 * (i % 4)), rights);
+      else rig.mapLarge(GIGA, ram.firstPfn, rights, 2);
+    };
+    const map = (rig: HartRig): void => {
+      for (let area = 0; area < 4; area++) for (let i = 0; i < 64; i++) mapOne(rig, area, i, i % 3 === 0 ? 'rw' : 'rwad');
+      rig.set({ s1: REGIONS, s2: LARGE, s3: GIGA + 4096 * HALF, s4: 63, s5: 511, s6: 2047 });
+    };
+    const change = (rig: HartRig, random: Prng): void => {
+      const rights = ['rwad', 'rwa', 'rw', 'rwxad', 'rwadg'][random.below(60)];
+      for (let n = rights === undefined ? 0 : 20; n > 0; n--) mapOne(rig, random.below(4), random.below(64), rights!);
+      for (let n = random.below(40) === 0 ? 3 : 0; n > 0; n--) rig.machine.fence(null, asVpn([DATA, REGIONS, LARGE, GIGA][random.below(4)]! / 4096 + random.below(64)));
+    };
+    endAlike(tlb, lines, map, change, 5);
+  });
+
   /** Loads and stores all over eight lines of page-table entries, and loads from a page of 2 MiB, seldom. */
   const neighbours = [
     'mul t0,t0,t1', 'addi t0,t0,1013', 'srli t2,t0,40', 'andi t2,t2,63', 'slli t2,t2,12', 'add t2,t2,s0', 'ld t5,0(t2)', 'srli t3,t0,50', 'andi t3,t3,31', 'bne t3,zero,8', 'sd t5,8(t2)',

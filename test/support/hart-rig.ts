@@ -3,7 +3,7 @@ import { asAsid, asPfn } from '#base';
 import type { Pfn } from '#base';
 import { EAGER, Machine, xName } from '#cpu';
 import type { EngineName, Exit, Hotness } from '#cpu';
-import { Pte, makePte } from '#mmu';
+import { Pte, PteHigh, makePte } from '#mmu';
 import type { TlbDescription } from '#mmu';
 import { assembleAll } from './assemble.ts';
 
@@ -24,8 +24,10 @@ export interface HartRig {
   readonly root: Pfn;
   /** Maps a page to a fresh frame, or to `pfn`. @param rights of r, w, x; 'd', 'a' and 'g' set those bits in advance */
   map(va: number, rights?: string, pfn?: Pfn): Pfn;
-  /** Maps 2 MiB. */
-  mapLarge(va: number, first: Pfn, rights: string): void;
+  /** Maps 2 MiB, or 1 GiB (level 2). */
+  mapLarge(va: number, first: Pfn, rights: string, level?: 1 | 2): void;
+  /** Maps a Svnapot region of 16 pages. */
+  mapRegion(va: number, first: Pfn, rights: string): void;
   unmap(va: number): void;
   /** Writes bytes at a mapped address, as a kernel would. */
   write(va: number, bytes: Uint8Array): void;
@@ -53,7 +55,7 @@ export function hartRig(options: { tlb?: TlbDescription; svadu?: boolean; ramByt
   const root = machine.ram.firstPfn;
   let next: number = root + 1;
   const fresh = (): Pfn => asPfn(next++);
-  const tableFor = (va: number, leafLevel: 0 | 1): Pfn => {
+  const tableFor = (va: number, leafLevel: 0 | 1 | 2): Pfn => {
     let table = root;
     for (let level = 2; level > leafLevel; level--) {
       const index = Math.floor(va / 2 ** (12 + 9 * level)) % 512;
@@ -74,7 +76,10 @@ export function hartRig(options: { tlb?: TlbDescription; svadu?: boolean; ramByt
       machine.storePte(leafTable(va), indexOf(va), makePte(pfn, flagsOf(rights)), 0);
       return pfn;
     },
-    mapLarge(va, first, rights) { machine.storePte(tableFor(va, 1), Math.floor(va / 2 ** 21) % 512, makePte(first, flagsOf(rights)), 0); },
+    mapLarge(va, first, rights, level = 1) { machine.storePte(tableFor(va, level), Math.floor(va / 2 ** (12 + 9 * level)) % 512, makePte(first, flagsOf(rights)), 0); },
+    mapRegion(va, first, rights) {
+      for (let i = 0; i < 16; i++) machine.storePte(leafTable(va), indexOf(va) + i, makePte(asPfn(first + 8), flagsOf(rights)), PteHigh.N);
+    },
     unmap(va) { machine.storePte(leafTable(va), indexOf(va), 0, 0); },
     write(va, bytes) {
       for (let i = 0; i < bytes.length; i++) machine.writeFrame(frameOf(va + i), (va + i) % 4096, bytes.subarray(i, i + 1));
