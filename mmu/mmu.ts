@@ -81,8 +81,8 @@ const FEW_ENTRIES = 128;
 const NR_SIZES = LEAF_SIZES.length;
 /** Base pages of the data side, in counts by side and size. */
 const BASE_DATA = Side.Data * NR_SIZES;
-/** Where in `unsettled` the hits of large pages stand: by size, three each. */
-const LARGE_HITS = 9;
+/** Where in `unsettled` the hits of large pages stand, all of them, and by size, three each. */
+const [ALL_LARGE_HITS, LARGE_HITS] = [9, 10];
 const sizeOfLeaf = new Int32Array(37);
 LEAF_SIZES.forEach((name, i) => { sizeOfLeaf[ORDER_OF_SIZE[name]] = i; });
 
@@ -243,6 +243,7 @@ export class Mmu {
       state: { isOn: word(Published.IsOn), signShift: word(Published.SignShift), asid: word(Published.Asid), mayLoad: word(Published.MayLoad), mayStore: word(Published.MayStore), mayLearn: word(Published.MayLearn) },
       unsettled: {
         hits: this.unsettled.byteOffset, walks: this.unsettled.byteOffset + 12, pointerReads: this.unsettled.byteOffset + 24, joined: this.unsettled.byteOffset + 28,
+        allLargeHits: this.unsettled.byteOffset + 4 * ALL_LARGE_HITS,
         largeHits: LEAF_SIZES.slice(1).map((name, i) => ({ order: ORDER_OF_SIZE[name], at: this.unsettled.byteOffset + 4 * (LARGE_HITS + 3 * (i + 1)) })),
       },
     };
@@ -251,9 +252,8 @@ export class Mmu {
   settle(): void {
     this.deferred?.settle();
     const { unsettled, counters: c } = this;
-    let any = unsettled[0]! | unsettled[1]! | unsettled[2]! | unsettled[3]! | unsettled[4]! | unsettled[5]!;
-    for (let i = LARGE_HITS; i < unsettled.length; i++) any |= unsettled[i]!;
-    if (any === 0) return;
+    const nrLarge = unsettled[ALL_LARGE_HITS]!;
+    if ((unsettled[0]! | unsettled[1]! | unsettled[2]! | unsettled[3]! | unsettled[4]! | unsettled[5]! | nrLarge) === 0) return;
     for (let access = Access.Load; access <= Access.Amo; access++) {
       const hits = unsettled[access - 1]!;
       const walks = unsettled[access + 2]!;
@@ -271,7 +271,7 @@ export class Mmu {
       c.add(Count.PwcHits, walks);
       c.readsByLevel[0]! += walks;
     }
-    for (let size = 1; size < NR_SIZES; size++) {
+    for (let size = 1; nrLarge !== 0 && size < NR_SIZES; size++) {
       for (let access = Access.Load; access <= Access.Amo; access++) {
         const hits = unsettled[LARGE_HITS + 3 * size + access - 1]!;
         c.l1Misses[access]! += hits;

@@ -91,10 +91,11 @@ export interface MissPlan {
    *  may what a walk finds be remembered (DeferredMisses). */
   readonly state: { readonly isOn: number; readonly signShift: number; readonly asid: number; readonly mayLoad: number; readonly mayStore: number; readonly mayLearn: number };
   /** Words, for Mmu.settle() to add to the counters: L1 misses of base pages that hit L2, by loads, stores and AMOs; walks to base pages that a pointer to the
-   *  leaves' table shortened, likewise; pointers read before those leaves; of the walks, those whose largest entry got four pages, and eight; by order of Svnapot regions
-   *  and superpages, L1 misses that hit L2, as those of base pages. */
+   *  leaves' table shortened, likewise; pointers read before those leaves; of the walks, those whose largest entry got four pages, and eight; L1 misses of Svnapot regions
+   *  and superpages that hit L2, and by their order, as those of base pages. */
   readonly unsettled: {
-    readonly hits: number; readonly walks: number; readonly pointerReads: number; readonly joined: number; readonly largeHits: readonly { readonly order: number; readonly at: number }[];
+    readonly hits: number; readonly walks: number; readonly pointerReads: number; readonly joined: number; readonly allLargeHits: number;
+    readonly largeHits: readonly { readonly order: number; readonly at: number }[];
   };
 }
 

@@ -61,7 +61,7 @@ export class LargeHits {
       takeFrameOf(ram, wide, frame, addDoubles(doubleAt(l2.ppn, local(e2)), apply(Op.f64_convert_i32_s)(local(tag))), giveUp), demand.frame, set(owner, wordAt(l2.asid, local(e2))),
 
       ...orders.map((p) => when(eq(local(order), word(p.order)), block(set(probe, word(p.probe)), set(hits, word(unsettled.largeHits.find((h) => h.order === p.order)!.at >> 2))))),
-      addWord(0, add(local(hits), local(kind))), count(l2.clock + 8), setDouble(l2.stamp, local(e2), doubleAt(l2.clock, word(1))),
+      addWord(0, add(local(hits), local(kind))), addWord(unsettled.allLargeHits, word(0)), count(l2.clock + 8), setDouble(l2.stamp, local(e2), doubleAt(l2.clock, word(1))),
 
       this.l1.victim(e1, start), this.l1.touch(e1), when(ne(wordAt(l1.probe, local(e1)), word(FREE)), call(drop, local(e1))),
       set(tag, sub(local(vpnLo), local(tag))),
