@@ -20,6 +20,7 @@
 //   emit/atomic.ts      LR, SC and AMO behind the probe
 //   emit/refill.ts      the common misses: L1 at once, emit/behind.ts (L2 and the walk) at once or, of pages that known.ts knows, later, many together
 //   emit/neighbours.ts  the same misses where pages may share an entry, all of it at once; joined.ts has a level of such entries
+//   emit/large.ts       what L2 serves with entries of Svnapot regions and superpages
 //   emit/level.ts       a TLB level, pointers.ts a page-walk cache, scan.ts and oldest.ts searching ways: what refill.ts is made of
 //   interp.ts           the emitted interpreter: one loop over decoded records, the same steps as reference/loop.ts
 //   jit/region.ts       which instructions are translated together; jit/groups.ts: accesses that share a probe

@@ -1,4 +1,4 @@
-// One TLB level, emitted: find, victim and fill for base pages, for emit/refill.ts. Here: what tlb.ts does, on the columns that its plan names.
+// One TLB level, emitted: find, victim, drop, and fill for base pages, for emit/refill.ts. Here: what tlb.ts does, on the columns that its plan names.
 // Not here: in which order levels are asked, what is counted.
 import { FILTER_SLOTS, NAPOT_ORDER, SHOWN_BLOCK } from '#mmu';
 import type { LevelPlan, ProbePlan } from '#mmu';

@@ -1,6 +1,6 @@
 // The common miss, emitted: brings one page into the data filter, with everything that mmu.lookup() would do and count, but for the look-up itself, which
-// the access then makes as a hit. Here: an L1 hit that the filter had lost, an L1 miss. Not here: what stands behind L1 (behind.ts; neighbours.ts where
-// pages may share an entry). What none of them has a line for is answered 0 with nothing changed, and mmu.lookup() is asked.
+// the access then makes as a hit. Here: an L1 hit that the filter had lost, an L1 miss. Not here: what stands behind L1 (behind.ts; large.ts where L2 has
+// more than a base page; neighbours.ts where base pages may share an entry). What none of them has a line for is answered 0 with nothing changed, and mmu.lookup() is asked.
 //
 // What a miss costs is the host's cache misses, above all the guest's bytes themselves. The host reads on behind one for some hundreds of instructions,
 // and that is how many misses it can wait for at a time. So where it is known what stands behind L1 (known.ts), L1 is filled and the access goes on at
