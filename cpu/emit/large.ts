@@ -50,12 +50,11 @@ export class LargeHits {
     if (orders.length === 0) return giveUp;
     const probe = code.local(W), tag = code.local(W), hits = code.local(W), at = code.local(W), wide = code.local(Type.I64);
     const within = sub(shl(word(1), local(order)), word(1));
-    const isOver = l1.probes.filter((p) => p.order > NAPOT_ORDER).map((p) => when(less(local(order), word(p.order)), seldom(wordAt(l1.live, word(p.probe)), giveUp)));
     const { first, ways, setMask, heads } = orders[0]!;
     const start = setMask === 0 ? word(first) : add(word(first), mul(and(this.setIndex(), word(setMask)), word(ways)));
     return block(
-      // A piece of a larger page is counted otherwise; and the filter would have to be seen to where a larger entry stands behind the new one.
-      seldom(ne(wordAt(l2.leaf, local(e2)), local(order)), giveUp), ...isOver,
+      // A piece of a larger page is counted otherwise. No larger entry of L1 stands behind the new one (tlb.ts: hideUnder): it would have served the page.
+      seldom(ne(wordAt(l2.leaf, local(e2)), local(order)), giveUp),
       set(tag, and(local(vpnLo), within)),
       set(flags, wordAt(l2.flags, local(e2))), set(bits, and(wordAt(l2.pages, local(e2)), word(0x10101))), demand.rights,
       takeFrameOf(ram, wide, frame, addDoubles(doubleAt(l2.ppn, local(e2)), apply(Op.f64_convert_i32_s)(local(tag))), giveUp), demand.frame, set(owner, wordAt(l2.asid, local(e2))),
