@@ -125,18 +125,22 @@ export function pageCategories({ tables, system: { folios } }: Mm, vpn: number, 
 }
 
 /** Bits of /proc/kpageflags. */
-const Kpf = { Locked: 0n, Referenced: 2n, Uptodate: 3n, Dirty: 4n, Lru: 5n, Slab: 7n, Writeback: 8n, Buddy: 10n, Mmap: 11n, Anon: 12n, SwapCache: 13n, SwapBacked: 14n, CompoundHead: 15n, CompoundTail: 16n,
-  Unevictable: 18n, NoPage: 20n, Thp: 22n, ZeroPage: 24n, PgTable: 26n, Reserved: 32n, Mlocked: 33n, Owner2: 34n } as const;
+const Kpf = {
+  Locked: 2 ** 0, Referenced: 2 ** 2, Uptodate: 2 ** 3, Dirty: 2 ** 4, Lru: 2 ** 5, Slab: 2 ** 7, Writeback: 2 ** 8, Buddy: 2 ** 10, Mmap: 2 ** 11,
+  Anon: 2 ** 12, SwapCache: 2 ** 13, SwapBacked: 2 ** 14, CompoundHead: 2 ** 15, CompoundTail: 2 ** 16, Unevictable: 2 ** 18, NoPage: 2 ** 20,
+  Thp: 2 ** 22, ZeroPage: 2 ** 24, PgTable: 2 ** 26, Reserved: 2 ** 32, Mlocked: 2 ** 33, Owner2: 2 ** 34,
+} as const;
 
 export function kpageflagsWord(system: MmSystem, pfn: Pfn): bigint {
   const { folios } = system;
-  if (!folios.has(pfn)) return 1n << Kpf.NoPage;
-  let word = 0n;
-  const add = (bit: bigint, when: boolean): void => {
-    if (when) word |= 1n << bit;
+  if (!folios.has(pfn)) return BigInt(Kpf.NoPage);
+  // A whole number holds them all, and a bigint at each step would cost more than all the questions.
+  let word = 0;
+  const add = (bit: number, when: boolean): void => {
+    if (when) word += bit;
   };
   const type = folios.typeOf(pfn);
-  if (type === MemdescType.Buddy) return system.buddy.blockAt(pfn) >= 0 ? 1n << Kpf.Buddy : 0n;
+  if (type === MemdescType.Buddy) return system.buddy.blockAt(pfn) >= 0 ? BigInt(Kpf.Buddy) : 0n;
   const folio = folios.folioOf(pfn);
   const isFolio = type === MemdescType.AnonFolio || type === MemdescType.FileFolio;
   add(Kpf.Mmap, folios.pageMapcount(pfn) > 0);
@@ -158,7 +162,7 @@ export function kpageflagsWord(system: MmSystem, pfn: Pfn): bigint {
   add(Kpf.Unevictable, folios.test(folio, FolioFlag.Unevictable));
   add(Kpf.Mlocked, folios.test(folio, FolioFlag.Mlocked));
   add(Kpf.Owner2, folios.isAnonExclusive(pfn));
-  return word;
+  return BigInt(word);
 }
 export function kpagecountWord(system: MmSystem, pfn: Pfn): bigint {
   return system.folios.has(pfn) ? BigInt(system.folios.pageMapcount(pfn)) : 0n;
