@@ -244,11 +244,11 @@ describe('more pages than the TLBs and the page-walk cache hold', () => {
   };
   test.each(Object.entries(sized))('with %s they do where pages are of every size', (_name, tlb) => {
     const [REGIONS, LARGE, GIGA] = [2 ** 27, 2 ** 28, 2 ** 31];
-    /** Loads and stores all over 64 base pages, 32 regions, 8 pages of 2 MiB and the second half of RAM in one of 1 GiB. */
+    /** Loads, and every eighth time a store instead, all over 64 base pages, 32 regions, 4 pages of 2 MiB and the second half of RAM in one of 1 GiB. */
     const lines = [
       'mul t0,t0,t1', 'addi t0,t0,1013', 'srli t3,t0,36', 'srli t2,t0,20', 'andi t2,t2,3', 'addi a1,s0,0', 'addi a2,s4,0', 'beq t2,zero,40', 'addi a1,s1,0', 'addi a2,s5,0', 'addi t2,t2,-1',
-      'beq t2,zero,24', 'addi a1,s2,0', 'addi a2,s6,0', 'addi t2,t2,-1', 'beq t2,zero,8', 'addi a1,s3,0', 'and t3,t3,a2', 'slli t3,t3,12', 'add t3,t3,a1', 'ld t5,0(t3)',
-      'srli t4,t0,50', 'andi t4,t4,7', 'bne t4,zero,8', 'sd t5,8(t3)', 'addi a0,a0,-1', 'bne a0,zero,-104', 'ecall',
+      'beq t2,zero,24', 'addi a1,s2,0', 'addi a2,s6,0', 'addi t2,t2,-1', 'beq t2,zero,8', 'addi a1,s3,0', 'and t3,t3,a2', 'slli t3,t3,12', 'add t3,t3,a1',
+      'srli t4,t0,50', 'andi t4,t4,7', 'bne t4,zero,12', 'sd t5,8(t3)', 'jal zero,8', 'ld t5,0(t3)', 'addi a0,a0,-1', 'bne a0,zero,-108', 'ecall',
     ];
     const HALF = 2048;
     const mapOne = ({ machine: { ram }, ...rig }: HartRig, area: number, i: number, rights: string): void => {
@@ -267,6 +267,12 @@ describe('more pages than the TLBs and the page-walk cache hold', () => {
       for (let n = random.below(40) === 0 ? 3 : 0; n > 0; n--) rig.machine.fence(null, asVpn([DATA, REGIONS, LARGE, GIGA][random.below(4)]! / 4096 + random.below(64)));
     };
     endAlike(tlb, lines, map, change, 5);
+    // And up to a store that is refused, where L1 or L2 or neither has the page by then.
+    const mapSomeToRead = (rig: HartRig): void => {
+      map(rig);
+      for (let area = 1; area < 3; area++) for (let i = 5; i < 64; i += 8) mapOne(rig, area, area === 1 ? i : 3, 'rad');
+    };
+    endAlike(tlb, lines, mapSomeToRead, null, 24);
   });
 
   /** Loads and stores all over eight lines of page-table entries, and loads from a page of 2 MiB, seldom. */
