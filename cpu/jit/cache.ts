@@ -131,12 +131,22 @@ export class Regions {
     const { workShare, workInAdvance } = this.hotness;
     return this.work <= workInAdvance + workShare * (this.ranBefore + tick);
   }
-  /** Has the page at hart.pc been written to so often that its code should run longer first? */
+  /** A block at hart.pc is hot. Has its page been written to so often that its code should run longer first? */
   private isRestlessPage(): boolean {
-    const { hart, mmu, ram } = this.core;
+    const { hart, mmu } = this.core;
     const delta = mmu.filter.exec[slotOf(hart.pcLo) + 2]!; // it has just been fetched from
-    const page = this.rewritten.get(ram.pfnOfHost((hart.pcLo + delta) | 0) - ram.firstPfn);
-    return page !== undefined && ++page.asked < 2 ** Math.min(page.times, MAX_REWRITES);
+    const frame = this.frameOf((hart.pcLo + delta) | 0);
+    const page = this.rewritten.get(frame);
+    if (page !== undefined) page.asked++;
+    return this.isRestless(frame);
+  }
+  private isRestless(frame: number): boolean {
+    const page = this.rewritten.get(frame);
+    return page !== undefined && page.asked < 2 ** Math.min(page.times, MAX_REWRITES);
+  }
+  private frameOf(host: number): number {
+    const { ram } = this.core;
+    return ram.pfnOfHost(host) - ram.firstPfn;
   }
   /** Translates what was asked for, if that is enough or has waited. To be called between runs of emitted code. */
   makeReady(tick: number): void {
@@ -162,7 +172,7 @@ export class Regions {
     for (const wish of this.wishes) {
       const { row, pcHi, pcLo, form, instead } = wish;
       if (instead !== null && !this.stands(instead)) continue;
-      const source = new PageSource(this.core, this.layout.jumps, pcHi, pcLo);
+      const source = new PageSource(this.core, this.layout.jumps, pcHi, pcLo, (host) => this.isRestless(this.frameOf(host)));
       const pc = (BigInt(pcHi) << 32n) | BigInt(pcLo >>> 0);
       const host = source.instruction(0) === null ? null : source.hostAt(0);
       // It may have been dropped, or be part of what has been made meanwhile: then it counts anew, and asks again if it is still entered.
@@ -237,13 +247,13 @@ export class Regions {
 
   /** Stores to the region's bytes must be noticed from now on. @returns the frames that it lies in */
   private hold(region: Region, source: PageSource): number[] {
-    const { blocks, ram } = this.core;
+    const { blocks } = this.core;
     const frames = new Set<number>();
     for (const node of region.nodes) {
       if (node.rows.length === 0) continue;
       const host = source.hostAt(node.offset)!;
       blocks.hold(host, node.end - node.offset);
-      frames.add(ram.pfnOfHost(host) - ram.firstPfn);
+      frames.add(this.frameOf(host));
     }
     return [...frames];
   }
@@ -282,16 +292,19 @@ export class Regions {
   }
 }
 
-/** Code as the fetch filter shows it now: what is not in it is not followed, so nothing is looked up and nothing counted. */
+/** Code as the fetch filter shows it now: what is not in it is not followed, so nothing is looked up and nothing counted. Nor are other pages that are
+ *  written again and again: the region would be lost with each store to them. */
 class PageSource implements CodeSource {
   private readonly core: Core;
   private readonly jumps: JumpTargets;
   private readonly pcHi: number;
   private readonly pcLo: number;
+  private readonly isRestless: (host: number) => boolean;
   private readonly decoded = new Map<number, Decoded | null>();
 
-  constructor(core: Core, jumps: JumpTargets, pcHi: number, pcLo: number) {
+  constructor(core: Core, jumps: JumpTargets, pcHi: number, pcLo: number, isRestless: (host: number) => boolean) {
     this.core = core;
+    this.isRestless = isRestless;
     this.jumps = jumps;
     this.pcHi = pcHi;
     this.pcLo = pcLo;
@@ -331,7 +344,7 @@ class PageSource implements CodeSource {
     if (known !== undefined) return known;
     const host = this.isStop(offset) ? null : this.hostAt(offset);
     let d: Decoded | null = null;
-    if (host !== null) {
+    if (host !== null && (this.page(offset) === 0 || !this.isRestless(host))) {
       const { view } = this.core.ram.arena;
       const low = view.getUint16(host >>> 0, true);
       if (isCompressed(low)) d = decode(low);

@@ -117,6 +117,8 @@ export class BlockCache {
   /** Of the block that is being made, so far. */
   private nrLoads = 0;
   private nrStores = 0;
+  /** By host offset: rows; of those that were dropped, ~row. Code that is written again mostly fits where it was, and what is not used up needs not be
+   *  emptied, which loses all blocks. */
   private readonly blocks = new Map<number, number>();
   private readonly straddling = new Map<number, number>();
   private readonly frames = new Map<number, FrameCode>();
@@ -144,7 +146,8 @@ export class BlockCache {
   find(host: number): number {
     const slot = tableSlot(host);
     if (this.tableKeys[slot] === host) return this.tableRows[slot]!;
-    const block = this.blocks.get(host) ?? this.decodeBlock(host);
+    let block = this.known(host);
+    if (block < 0) block = this.decodeBlock(host);
     if (this.stopPlaces.has(host & (PAGE_SIZE - 1))) return block;
     this.tableKeys[slot] = host;
     this.tableRows[slot] = block;
@@ -167,7 +170,7 @@ export class BlockCache {
 
   /** The block that starts at a host offset if it is decoded, else -1. */
   known(host: number): number {
-    return this.blocks.get(host) ?? -1;
+    return Math.max(this.blocks.get(host) ?? -1, -1);
   }
 
   /** A block of one 32-bit instruction whose halves lie in two frames. It depends on its word alone, so that is its key. */
@@ -184,6 +187,20 @@ export class BlockCache {
 
   private decodeBlock(host: number): number {
     this.makeRoom();
+    const dropped = ~(this.blocks.get(host) ?? -1);
+    const { nextRow } = this;
+    if (dropped > 0) { // row 0 is a header
+      this.nextRow = dropped - 1;
+      const isWithin = this.decodeAt(host, this.operations[dropped - 1]!);
+      this.nextRow = nextRow;
+      if (isWithin) return dropped;
+    }
+    const block = nextRow + 1;
+    this.decodeAt(host, MAX_BLOCK);
+    return block;
+  }
+  /** Decodes a block to the next rows. @returns false: they were not enough */
+  private decodeAt(host: number, room: number): boolean {
     const block = this.begin();
     const pageEnd = (host & ~(PAGE_SIZE - 1)) + PAGE_SIZE;
     const { view } = this.ram.arena;
@@ -194,6 +211,7 @@ export class BlockCache {
       if (hasStops && count > 0 && this.stopPlaces.has((host + at) & (PAGE_SIZE - 1))) break;
       const low = view.getUint16((host + at) >>> 0, true);
       if (!isCompressed(low) && host + at + 2 >= pageEnd) break;
+      if (count === room) return false;
       const d = decode(isCompressed(low) ? low : view.getInt32((host + at) >>> 0, true));
       this.append(d, at);
       at += d.length;
@@ -204,7 +222,7 @@ export class BlockCache {
     this.heat[block] = 0;
     this.blocks.set(host, block);
     this.hold(host, at).hosts.push(host);
-    return block;
+    return true;
   }
 
   /** Leaves a row for the header. */
@@ -258,6 +276,7 @@ export class BlockCache {
   private makeRoom(): void {
     if (this.nextRow + MAX_BLOCK + 2 < POOL_INSTRUCTIONS) return;
     for (const frame of [...this.frames.keys()]) this.dropFrame(frame, false);
+    this.blocks.clear();
     this.straddling.clear();
     this.decoded.length = 0;
     this.nextRow = 0;
@@ -286,7 +305,7 @@ export class BlockCache {
     const here = this.frames.get(frame);
     if (here === undefined) return;
     for (const host of here.hosts) {
-      this.blocks.delete(host);
+      this.blocks.set(host, ~this.blocks.get(host)!);
       const slot = tableSlot(host);
       if (this.tableKeys[slot] === host) this.tableKeys[slot] = NO_KEY;
     }

@@ -1,4 +1,5 @@
 // Programs that change themselves or are changed: what was decoded must never outlive the bytes it was decoded from.
+import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { Guard } from '#mmu';
 import { assemble } from '../support/assemble.ts';
@@ -120,6 +121,27 @@ test('more code than the pool holds is decoded anew, and runs as before', () => 
   }
   expect(machine.instret).toBe(2 * pages * 2047);
   expect(machine.ram.guards.reduce((n, guard) => n + (guard & Guard.Code), 0)).toBeLessThan(pages);
+});
+
+// Dropped blocks are decoded where they were, if they fit, beside those of a page that was not written.
+test.each(['reference', 'interp', 'jit'] as const)('code that is written again with blocks of other lengths runs as it now is (%s)', (engine) => {
+  fc.assert(fc.property(fc.array(fc.tuple(fc.boolean(), fc.integer({ min: 0, max: 15 })), { minLength: 1, maxLength: 40 }), (changes) => {
+    const rig = hartRig({ engine });
+    // A part adds something so many times, and jumps to the next.
+    const part = (what: number, times: number): string[] => [...Array.from({ length: times }, () => `addi a0,a0,${what}`), `jal zero,${4096 - 4 * times}`];
+    const times = [0, 0];
+    rig.code(CODE + 8192, ['ecall']);
+    rig.code(CODE + 4096, part(100, 0));
+    rig.code(CODE, part(1, 0));
+    for (const [isFirst, now] of [[true, 0] as const, ...changes]) {
+      times[isFirst ? 0 : 1] = now;
+      rig.code(isFirst ? CODE : CODE + 4096, part(isFirst ? 1 : 100, now));
+      rig.set({ a0: 0 });
+      rig.machine.pc = BigInt(CODE);
+      expect(rig.run()).toMatch(/^ecall/);
+      expect(rig.x('a0')).toBe(BigInt(times[0]! + 100 * times[1]!));
+    }
+  }), { numRuns: 40 });
 });
 
 test('what a region took in without its ever having run is given up, too, when it changes', () => {

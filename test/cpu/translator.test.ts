@@ -67,6 +67,13 @@ describe.each([true, false])('a program that changes its functions before each c
     expect(regions).toBeLessThan(5 * what.pages);
     expect(refused).toBeGreaterThan(what.pages * what.rounds);
   });
+  test('keeps what calls them translated: it is not lost with them, nor with the place that decoded blocks have', () => {
+    const often = { pages: 1, iterations: 3, rounds: 60_000, fences };
+    const { translation, status } = run(rewriter(often), 'jit', { startInstrs: 0 });
+    expect(status).toBe(rewriterAnswer(often));
+    expect(translation!.dropped).toBeLessThan(5);
+    expect(translation!.exits.Jumped).toBeGreaterThan(30_000);
+  });
   test('has them translated again once it leaves them alone for longer', () => {
     const calm = { pages: 1, iterations: 300_000, rounds: 4, fences };
     const { translation, status } = run(rewriter(calm), 'jit', { startInstrs: 0 });
@@ -97,7 +104,10 @@ describe.runIf(process.env['QUIRE_TRANSLATOR_LONG'] !== undefined)('at full size
       if (status === null) throw new Error(`${name}: ${stderr}`);
       return { cpuSeconds: user! + system!, megabytes: kb! / 1024 };
     };
-    const [interp, jit] = [measure('interp'), measure('jit')];
+    // In turn, and the best of each: what else the host does comes and goes.
+    const runs = Array.from({ length: 3 }, () => ({ interp: measure('interp'), jit: measure('jit') }));
+    const best = (engine: 'interp' | 'jit') => ({ cpuSeconds: Math.min(...runs.map((run) => run[engine].cpuSeconds)), megabytes: Math.max(...runs.map((run) => run[engine].megabytes)) });
+    const [interp, jit] = [best('interp'), best('jit')];
     console.log(`${name}: interp ${interp.cpuSeconds.toFixed(2)} s ${interp.megabytes.toFixed(0)} MB, jit ${jit.cpuSeconds.toFixed(2)} s ${jit.megabytes.toFixed(0)} MB`);
     expect(jit.cpuSeconds).toBeLessThan(1.3 * interp.cpuSeconds);
     expect(jit.megabytes - interp.megabytes).toBeLessThan(256);
