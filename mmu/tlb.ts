@@ -41,6 +41,8 @@ interface TlbArray {
   readonly heads: Int32Array | null;
   /** The next victims, where they are found by scanning many ways. */
   readonly oldest: Oldest | null;
+  /** [0]: no way before it is free. Of arrays that have too many ways for emitted code and to look for a free one from the first on; else null. */
+  readonly freeFrom: Int32Array | null;
   /** Probe of each order, or -1. */
   readonly probeOf: Int32Array;
 }
@@ -128,11 +130,12 @@ export class TlbLevel {
       for (const order of orders) probes.push({ order, array: index });
       const sets = a.entries / a.ways;
       const hashed = sets === 1 && a.ways > SCAN_WAYS;
+      const oldest = hashed && (a.replacement === 'lru' || a.replacement === 'fifo') ? new Oldest(arena, first, a.ways) : null;
       const array: TlbArray = {
         index, first, entries: a.entries, ways: a.ways, setMask: sets - 1, policy: policyNamed[a.replacement],
         random: new Prng(seed, `tlb ${name} ${index}`), model, rule: a.adRule ?? 'strict', wide: a.pageSizes.includes('32K'),
         heads: hashed ? arena.int32(1 << Math.ceil(Math.log2(a.ways * 2))).fill(FREE) : null,
-        oldest: hashed && (a.replacement === 'lru' || a.replacement === 'fifo') ? new Oldest(arena, first, a.ways) : null,
+        oldest, freeFrom: oldest !== null && oldest.plan === null ? arena.int32(1).fill(first) : null,
         probeOf: new Int32Array(64).fill(FREE),
       };
       first += a.entries;
@@ -436,7 +439,9 @@ export class TlbLevel {
     const array = this.probeArray[p]!;
     const first = array.first + (setIndex(vpnLo, vpnHi, this.probeOrder[p]!) & array.setMask) * array.ways;
     if (this.nrValid[array.index] !== array.entries) {
-      const free = freeWay(array.policy, this.stamp, this.probe, FREE, first, array.ways);
+      const from = array.freeFrom?.[0] ?? first;
+      const free = freeWay(array.policy, this.stamp, this.probe, FREE, from, first + array.ways - from);
+      if (array.freeFrom !== null) array.freeFrom[0] = free < 0 ? first + array.ways : free;
       if (free >= 0) return free;
     }
     if (array.oldest !== null) return array.oldest.take(array.policy === Policy.Lru ? this.stamp : this.filled);
@@ -488,8 +493,9 @@ export class TlbLevel {
     for (let i = 0; i < this.over.length; i++) this.over[i]!.dropOverlapping(this, e, this.pages[e]! & 0xff);
     this.hide(e, p);
     if (this.probeOrder[p]! >= NAPOT_ORDER) this.large[0]!--;
-    const { heads, index } = this.probeArray[p]!;
+    const { heads, index, freeFrom } = this.probeArray[p]!;
     this.nrValid[index]!--;
+    if (freeFrom !== null) freeFrom[0] = Math.min(freeFrom[0]!, e);
     if (heads !== null) {
       const bucket = bucketOf(this.tagLo[e]!, this.tagHi[e]!, p, heads.length - 1);
       if (heads[bucket] === e) heads[bucket] = this.next[e]!;

@@ -1,4 +1,5 @@
 // The MMU as a whole: closed forms of miss counts, the cost of walks and fences, A and D bits, and mistakes that other implementations made.
+import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { asAsid, highHalf, lowHalf } from '#base';
 import { Access, Privilege, Pte, presetNamed, presets } from '#mmu';
@@ -83,6 +84,30 @@ describe('misses of a cyclic walk over N pages with E entries', () => {
     expect(cyclicMisses(rig, 64, 3)).toBe(16);
     const { pagesPerEntry } = rig.mmu.report().coalescing;
     expect([pagesPerEntry[1], pagesPerEntry[7]]).toEqual([8, 8]);
+  });
+  // From so many ways on, victims and free ways are found otherwise than by searching all.
+  test.each(['lru', 'fifo'] as const)('300 entries, %s, with fences of single pages: as a list says', (replacement) => {
+    const [entries, pages] = [300, 400];
+    const page = fc.nat(pages - 1);
+    const step = fc.oneof({ weight: 3, arbitrary: fc.record({ op: fc.constant('touch'), page, nr: fc.nat(200) }) }, { weight: 2, arbitrary: fc.record({ op: fc.constant('fence'), page, nr: fc.nat(20) }) });
+    fc.assert(fc.property(fc.array(step, { minLength: 20, maxLength: 60, size: 'max' }), (steps) => {
+      const rig = mapped(flat({ entries, replacement }), pages);
+      const held: number[] = []; // the next to go first
+      let misses = 0;
+      for (const { op, page: from, nr } of steps) {
+        for (let i = from; i < Math.min(from + nr, pages); i++) {
+          const at = held.indexOf(i);
+          if (op === 'fence') fence(rig, VA + 4096 * i);
+          else rig.access(VA + 4096 * i);
+          if (at >= 0 && (op === 'fence' || replacement === 'lru')) held.splice(at, 1);
+          if (op === 'fence' || (at >= 0 && replacement === 'fifo')) continue;
+          if (at < 0) misses++;
+          if (at < 0 && held.length === entries) held.shift();
+          held.push(i);
+        }
+      }
+      expect(rig.mmu.report().l1d.misses).toBe(misses);
+    }), { numRuns: 50 });
   });
   test('Svnapot regions: ceil(N / 16), where they are honoured; N where not', () => {
     for (const [svnapot, pages, misses] of [[true, 64, 4], [true, 65, 5], [false, 64, 64]] as const) {
