@@ -1,9 +1,10 @@
 // The engine that is emitted: its TypeScript side. Here: instantiating the interpreter, running it in pieces, and what it asks for: fetches that the
 // filter does not answer, instructions that it has no line for, regions for what has become hot. Not here: the loop itself (interp.ts), regions (jit/).
 import { Access, NO_HOST, stampAt, tickAt } from '#mmu';
-import type { MissPlan, Mmu, ProbePlan, Ram } from '#mmu';
+import type { MissPlan, Mmu, Ram } from '#mmu';
 import type { Clocks } from './csr.ts';
 import { Layout, MAX_REGIONS } from './emit/layout.ts';
+import { basePages } from './emit/level.ts';
 import { emitRefill } from './emit/refill.ts';
 import type { Hart } from './hart.ts';
 import { emitInterpreter, rareOps } from './interp.ts';
@@ -95,7 +96,7 @@ export class EmittedEngine implements Core {
   /** Tells the MMU what common misses, done by emitted functions, leave to do. */
   private defer(plan: MissPlan): void {
     const { known } = this.layout;
-    const { first, ways } = basePages(plan);
+    const { first, ways } = basePages(plan.l1);
     this.mmu.deferred = {
       settle: () => { if (known.nrNoted !== 0) this.takeRefill().settle(); },
       forget: () => { known.forget(); },
@@ -228,6 +229,3 @@ export class EmittedEngine implements Core {
     return settleWatch(this, d, meanings[d.op]!(this, d));
   }
 }
-
-/** Where L1 D keeps base pages. */
-const basePages = ({ l1 }: MissPlan): ProbePlan => l1.probes.find(({ order }) => order === 0)!;

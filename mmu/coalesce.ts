@@ -7,7 +7,7 @@ import { Pte, PteHigh, ptePpn } from './pte.ts';
 
 /** Neighbours must have these bits as the walked page has them. */
 const ATTRIBUTES = Pte.R | Pte.W | Pte.X | Pte.U | Pte.G;
-const LINE_PAGES = 8;
+export const LINE_PAGES = 8;
 
 /** One translation on its way into a level: what a walk found, or what another level gives. Reused; one per MMU. */
 export class Translation {

@@ -8,7 +8,7 @@ import { PAGE_SIZE, asPfn, toNumber } from '#base';
 import type { Asid, Pfn, StateHash } from '#base';
 import type { Arena } from './arena.ts';
 import { MissClasses } from './classes.ts';
-import { Translation } from './coalesce.ts';
+import { LINE_PAGES, Translation } from './coalesce.ts';
 import { Count, Side, TlbCounters, reportOf } from './counters.ts';
 import type { TlbReport } from './counters.ts';
 import { LEAF_SIZES, ORDER_OF_SIZE } from './description.ts';
@@ -81,8 +81,10 @@ const FEW_ENTRIES = 128;
 const NR_SIZES = LEAF_SIZES.length;
 /** Base pages of the data side, in counts by side and size. */
 const BASE_DATA = Side.Data * NR_SIZES;
-/** Where in `unsettled` the hits of large pages stand, all of them, and by size, three each. */
-const [ALL_LARGE_HITS, LARGE_HITS] = [9, 10];
+/** Where in `unsettled` walks stand by the pages that their entry got, from two on. */
+const JOINED = 7;
+/** Where the hits of large pages stand, all of them, and by size, three each. */
+const [ALL_LARGE_HITS, LARGE_HITS] = [JOINED + LINE_PAGES - 1, JOINED + LINE_PAGES];
 const sizeOfLeaf = new Int32Array(37);
 LEAF_SIZES.forEach((name, i) => { sizeOfLeaf[ORDER_OF_SIZE[name]] = i; });
 
@@ -237,12 +239,13 @@ export class Mmu {
     const l1 = this.l1d.plan();
     const l2 = this.l2d?.plan() ?? null;
     if (l1 === null || l2 === null || this.exclusive) return null;
+    if (l1.joins !== null && l2.joins !== null && l1.joins.model !== l2.joins.model) return null;
     const word = (i: number): number => this.published.byteOffset + 4 * i;
     return {
       l1, l2, pointers: this.walker.pointers(1), upperPointers: this.walker.pointers(2),
       state: { isOn: word(Published.IsOn), signShift: word(Published.SignShift), asid: word(Published.Asid), mayLoad: word(Published.MayLoad), mayStore: word(Published.MayStore), mayLearn: word(Published.MayLearn) },
       unsettled: {
-        hits: this.unsettled.byteOffset, walks: this.unsettled.byteOffset + 12, pointerReads: this.unsettled.byteOffset + 24, joined: this.unsettled.byteOffset + 28,
+        hits: this.unsettled.byteOffset, walks: this.unsettled.byteOffset + 12, pointerReads: this.unsettled.byteOffset + 24, joined: this.unsettled.byteOffset + 4 * JOINED,
         allLargeHits: this.unsettled.byteOffset + 4 * ALL_LARGE_HITS,
         largeHits: LEAF_SIZES.slice(1).map((name, i) => ({ order: ORDER_OF_SIZE[name], at: this.unsettled.byteOffset + 4 * (LARGE_HITS + 3 * (i + 1)) })),
       },
@@ -282,10 +285,10 @@ export class Mmu {
     }
     c.add(Count.PteReads, unsettled[6]!);
     c.readsByLevel[1]! += unsettled[6]!;
-    for (let order = 2; order <= 3; order++) {
-      const joined = unsettled[5 + order]!;
+    for (let pages = 2; pages <= LINE_PAGES; pages++) {
+      const joined = unsettled[JOINED + pages - 2]!;
       c.pagesPerEntry[1]! -= joined;
-      c.pagesPerEntry[1 << order]! += joined;
+      c.pagesPerEntry[pages]! += joined;
       c.add(Count.CoalescedFills, joined);
     }
     for (let i = 0; i < unsettled.length; i++) unsettled[i] = 0;

@@ -1,8 +1,8 @@
 // The MMU's columns, for an engine that does the most common misses itself. Here: their places, and what such an engine can search. Who reads them keeps to mmu.ts and tlb.ts, and asks
 // mmu.lookup() for everything else; tests compare both ways on every counter.
 //
-// A plan covers hierarchies that join unmarked pages in whole aligned groups ('zen') or not at all, whose L2 neither includes nor excludes L1, and no random
-// replacement. All places are byte offsets in the arena.
+// A plan covers hierarchies that join unmarked pages by one model or not at all, whose L2 neither includes nor excludes L1, and no random replacement. All
+// places are byte offsets in the arena.
 import type { AdRule } from './description.ts';
 
 /** An array of a level, as the entries of one order in it are found: a probe of tlb.ts. */
@@ -26,8 +26,9 @@ export interface OldestPlan {
 }
 export interface LevelPlan {
   readonly probes: readonly ProbePlan[];
-  /** Of base pages' array, the A/D rule by which it joins them in groups; orders 2 and 3 among the probes are these groups'. null: it does not. */
-  readonly joins: AdRule | null;
+  /** How base pages' array joins them; orders 2 and 3 among the probes are entries of joined pages. Those of 'zen' hold all of a group, and single pages have
+   *  entries of their own, of order 0; of the other models any page may be missing, and there are no others. null: it does not. */
+  readonly joins: { readonly model: 'zen' | 'colt-sa' | 'colt-fa' | 'clustered'; readonly rule: AdRule } | null;
   /** The array of base pages: valid entries in it (one word) of how many. In the level, valid entries that are none of base pages (one word). */
   readonly nrValid: number;
   readonly entries: number;
@@ -91,7 +92,7 @@ export interface MissPlan {
    *  may what a walk finds be remembered (DeferredMisses). */
   readonly state: { readonly isOn: number; readonly signShift: number; readonly asid: number; readonly mayLoad: number; readonly mayStore: number; readonly mayLearn: number };
   /** Words, for Mmu.settle() to add to the counters: L1 misses of base pages that hit L2, by loads, stores and AMOs; walks to base pages that a pointer to the
-   *  leaves' table shortened, likewise; pointers read before those leaves; of the walks, those whose largest entry got four pages, and eight; L1 misses of Svnapot regions
+   *  leaves' table shortened, likewise; pointers read before those leaves; of the walks, those whose largest entry got two pages, three, and so on up to eight; L1 misses of Svnapot regions
    *  and superpages that hit L2, and by their order, as those of base pages. */
   readonly unsettled: {
     readonly hits: number; readonly walks: number; readonly pointerReads: number; readonly joined: number; readonly allLargeHits: number;

@@ -185,22 +185,22 @@ export class TlbLevel {
     this.stampBase = this.stamp.byteOffset;
   }
 
-  /** The columns, if base pages need nothing of them but one of three replacements, and neighbours at most in whole groups; else null. */
+  /** The columns, if base pages need nothing of them but one of three replacements, and no other array joins pages; else null. */
   plan(): LevelPlan | null {
     const { baseArray: base, arrays } = this;
-    if (arrays.some(({ model }) => model !== 'none' && model !== 'svnapot' && model !== 'zen') || base.policy === Policy.Random || this.over.length !== 0) return null;
+    const joins = base.model === 'none' || base.model === 'svnapot' ? null : { model: base.model, rule: base.rule };
+    if (arrays.some((a) => a !== base && a.model !== 'none' && a.model !== 'svnapot') || base.policy === Policy.Random || this.over.length !== 0) return null;
     if (base.policy === Policy.Plru && base.ways > MAX_SCAN) return null;
     if (base.oldest !== null && base.oldest.plan === null) return null;
     if (this.probeArray.some(({ ways, heads }) => heads === null && ways > MAX_SCAN)) return null;
     const offset = (column: Int32Array | Float64Array): number => column.byteOffset;
-    const joins = base.model === 'zen';
     return {
-      joins: joins ? base.rule : null,
+      joins,
       probes: this.probeArray.map(({ first, ways, setMask, heads }, p) => ({
         probe: p, order: this.probeOrder[p]!, first, ways, setMask, heads: heads === null ? null : { at: heads.byteOffset, mask: heads.length - 1 },
       })),
       nrValid: this.nrValid.byteOffset + 4 * base.index, entries: base.entries, nrLarge: this.large.byteOffset,
-      age: offset(base.policy === Policy.Fifo ? this.filled : this.stamp), isTree: base.policy === Policy.Plru, outlives: joins ? 1 : outlives(base.policy, base.ways), oldest: base.oldest?.plan ?? null,
+      age: offset(base.policy === Policy.Fifo ? this.filled : this.stamp), isTree: base.policy === Policy.Plru, outlives: joins !== null ? 1 : outlives(base.policy, base.ways), oldest: base.oldest?.plan ?? null,
       turns: offset(this.turns),
       tagLo: offset(this.tagLo), tagHi: offset(this.tagHi), held: offset(this.held), probe: offset(this.probe), asid: offset(this.asid), flags: offset(this.flags), pages: offset(this.pages),
       sub: offset(this.sub), leaf: offset(this.leaf), shownIn: offset(this.shownIn), next: offset(this.next),
@@ -431,6 +431,7 @@ export class TlbLevel {
       }
     }
     this.hideUnder(vpnLo);
+    if (t.asid === GLOBAL) this.hideLine(line & ~(1 << t.own), vpnLo);
   }
 
   /** The way for the chosen entry: a free one, else the policy's. The caller sees to what the victim held, then calls write(). */
@@ -649,6 +650,15 @@ export class TlbLevel {
     for (let i = 0; i < this.shown.length; i++) {
       const table = this.shown[i]!;
       if (table[slot + 3] === stamp) table[slot] = EMPTY_TAG;
+    }
+  }
+  /** A space's own entries keep pages that a new global one has, too, and this one may stand before them then (find()): the filter must not go on showing
+   *  the pages under those. Both can only live when page tables changed without a fence. @param pages bits of the line of eight that a page number is in */
+  private hideLine(pages: number, vpnLo: number): void {
+    if (this.shown.length === 0) return;
+    for (let left = pages; left !== 0; left &= left - 1) {
+      const slot = (((vpnLo & ~7) | (31 - Math.clz32(left & -left))) & (FILTER_SLOTS - 1)) * SLOT_WORDS;
+      for (const table of this.shown) table[slot] = EMPTY_TAG;
     }
   }
   /** A new entry stands before a larger one for its pages. Both can only live when page tables changed without a fence and an assist found

@@ -32,7 +32,7 @@ export const wordOf = (x: Expr): Expr => (c) => {
   x(c);
   c.f64(2 ** 52).op(Op.f64_add, Op.i64_reinterpret_f64, Op.i32_wrap_i64);
 };
-export const not = apply(Op.i32_eqz), trailingZeros = apply(Op.i32_ctz);
+export const not = apply(Op.i32_eqz), trailingZeros = apply(Op.i32_ctz), leadingZeros = apply(Op.i32_clz), bitsSet = apply(Op.i32_popcnt);
 export const all = (first: Expr, ...more: readonly Expr[]): Expr => more.reduce((a, b) => and(a, b), first);
 
 /** Element i of a column of words, or of doubles; of bytes. */

@@ -8,7 +8,7 @@ import {
   add, addDoubles, addWord, and, apply, block, call, count, doubleAt, eq, less, local, mul, ne, seldom, set, setDouble, setWord, shl, sub, when, word, wordAt, xor,
 } from './expr.ts';
 import type { Expr } from './expr.ts';
-import { FREE, bucketOf, link } from './level.ts';
+import { FREE, basePages, bucketOf, link } from './level.ts';
 import type { EmittedLevel } from './level.ts';
 import { Op, Type } from './wasm.ts';
 
@@ -35,7 +35,7 @@ export class LargeHits {
     this.entry = entry;
     this.drop = drop;
     this.order = miss.code.local(W);
-    const { first } = plan.l1.probes.find(({ order }) => order === 0)!;
+    const { first } = basePages(plan.l1);
     this.orders = plan.l1.probes.filter((p) => p.order >= NAPOT_ORDER && p.order < 32 && p.first === first);
   }
 

@@ -35,6 +35,9 @@ const setNumber = ({ order, setMask }: ProbePlan, vpnLo: number, vpnHi: Expr): E
 };
 const setStart = (p: ProbePlan, vpnLo: number, vpnHi: Expr): Expr => add(word(p.first), mul(setNumber(p, vpnLo, vpnHi), word(p.ways)));
 
+/** Where a level keeps base pages: the least order. */
+export const basePages = ({ probes }: LevelPlan): ProbePlan => probes[0]!;
+
 export class EmittedLevel {
   private readonly code: Code;
   private readonly level: LevelPlan;
@@ -49,7 +52,7 @@ export class EmittedLevel {
     this.code = code;
     this.level = level;
     this.page = page;
-    this.base = level.probes.find(({ order }) => order === 0)!;
+    this.base = basePages(level);
     this.hash = code.local(Type.I32);
   }
 
@@ -59,22 +62,25 @@ export class EmittedLevel {
     const { level, base, page: { vpnLo } } = this;
     const isMissing = less(local(into), word(0));
     const isFound = atLeast(local(into), word(0));
-    const groups = level.probes.filter(({ order }) => order > 0 && order < NAPOT_ORDER);
+    const groups = level.probes.filter((p) => p !== base && p.order < NAPOT_ORDER);
+    const takePage = ({ order }: ProbePlan): Expr => set(pageIn, and(local(vpnLo), word((1 << order) - 1)));
     return block(
-      set(into, word(NO_WAY)), this.findIn(base, into), ...(groups.length === 0 ? [] : [set(pageIn, word(0))]),
-      ...groups.map((p) => when(isMissing, when(wordAt(level.live, word(p.probe)), block(this.findIn(p, into), when(isFound, set(pageIn, and(local(vpnLo), word((1 << p.order) - 1)))))))),
+      set(into, word(NO_WAY)), this.findIn(base, into), ...(level.joins === null ? [] : [takePage(base)]),
+      ...groups.map((p) => when(isMissing, when(wordAt(level.live, word(p.probe)), block(this.findIn(p, into), when(isFound, takePage(p)))))),
       when(wordAt(level.nrLarge, word(0)), block(
-        ...level.probes.filter(({ order }) => order >= NAPOT_ORDER).map((p) => when(isMissing, block(this.findIn(p, into), when(isFound, foundLarge(p.order))))),
+        ...level.probes.filter(({ order }) => order >= NAPOT_ORDER).map((p) => when(isMissing, block(this.findIn(p, into), when(isFound, block(
+          ...(level.joins === null ? [] : [set(pageIn, word(0))]), foundLarge(p.order),
+        ))))),
       )),
     );
   }
-  /** An entry of one order that serves a page, if there is one: else `into` stays as it is. Of a group all pages are valid. */
-  findIn(p: ProbePlan, into: number, { vpnLo, vpnHi, asid } = this.page): Expr {
+  /** An entry of one order that serves a page, if there is one: else `into` stays as it is. @param wanted bits of the pages of the entry of which one must be valid */
+  findIn(p: ProbePlan, into: number, { vpnLo, vpnHi, asid } = this.page, wanted = this.bitIn(p, vpnLo)): Expr {
     const { code, level, base } = this;
     const lo = tagLo(p.order, vpnLo), hi = tagHi(p.order, vpnHi), e = code.local(Type.I32), candidates = code.local(Type.I32);
     const found = block(set(into, local(e)), set(candidates, word(0)));
     // One branch each: they are all but always the same.
-    const test = when(eq(wordAt(level.probe, local(e)), word(p.probe)), when(eq(wordAt(level.tagHi, local(e)), hi), when(and(wordAt(level.pages, local(e)), word(1)),
+    const test = when(eq(wordAt(level.probe, local(e)), word(p.probe)), when(eq(wordAt(level.tagHi, local(e)), hi), when(and(wordAt(level.pages, local(e)), wanted),
       when(eq(wordAt(level.asid, local(e)), local(asid)), found, when(eq(wordAt(level.asid, local(e)), word(GLOBAL)), found)))));
     if (p.heads !== null) {
       const head = code.local(Type.I32);
@@ -90,6 +96,20 @@ export class EmittedLevel {
     return block(set(candidates, matches(level.tagLo, start, p.ways, lo)), when(local(candidates), loopWhile(local(candidates), block(
       set(e, add(start, trailingZeros(local(candidates)))), set(candidates, and(local(candidates), sub(local(candidates), word(1)))), test,
     ))));
+  }
+
+  /** A page's bit among those of an entry. Of a whole group, and of larger pages, the first bit stands for all. */
+  private bitIn({ order }: ProbePlan, vpnLo: number): Expr {
+    const { joins } = this.level;
+    return joins === null || joins.model === 'zen' || order >= NAPOT_ORDER ? word(1) : shl(word(1), and(local(vpnLo), word((1 << order) - 1)));
+  }
+  /** The frame that an entry gives for a page. @param way, pageIn locals; pageIn is looked at where pages are joined alone */
+  frameOf(way: number, pageIn: number): Expr {
+    const { joins, ppn, sub: subs } = this.level;
+    const first = doubleAt(ppn, local(way));
+    if (joins === null) return first;
+    const page = joins.model === 'clustered' ? and(shr(wordAt(subs, local(way)), mul(local(pageIn), word(3))), word(7)) : local(pageIn);
+    return addDoubles(first, apply(Op.f64_convert_i32_s)(page));
   }
 
   /** The way for an entry, into a local: a free one, else what replacement says. @param start the first way that it may have */
@@ -241,6 +261,12 @@ export function hidePage(code: Code, { stamp, shown }: LevelPlan, vpn: Expr, way
   );
   return block(set(at, and(shl(vpn, word(12 - SLOT_SHIFT)), word(SLOT_MASK))), ...shown.map(hide));
 }
+
+/** Removes a page from the filter, on whatever way's stamp it stands. */
+export const forgetPage = (code: Code, { shown }: LevelPlan, vpn: Expr): Expr => {
+  const at = code.local(Type.I32);
+  return block(set(at, and(shl(vpn, word(12 - SLOT_SHIFT)), word(SLOT_MASK))), ...shown.map((table) => store(table + Slot.Tag, local(at), word(-1))));
+};
 
 /** drop() of an entry of base pages' array, of whatever order: (entry). @returns the function's number */
 export function emitDrop(module: ModuleWriter, plan: LevelPlan): number {

@@ -10,7 +10,7 @@ import type { MissPlan, Ram } from '#mmu';
 import { emitBehind, entryOf, foundLocals, takeFrameOf, takeWord, wordOfFound } from './behind.ts';
 import type { Demand, MissCode } from './behind.ts';
 import {
-  add, and, answer, answerOf, apply, atLeast, below, block, byteAt, call, doubleAt, either, eq, local, loopWhile, ne, not, or, seldom, set, setByte, setWord, shl, shr,
+  add, and, answer, answerOf, apply, atLeast, below, block, byteAt, call, either, eq, local, loopWhile, ne, not, or, seldom, set, setByte, setWord, shl, shr,
   shrSigned, sub, when, word, wordAt,
 } from './expr.ts';
 import type { Expr } from './expr.ts';
@@ -18,7 +18,7 @@ import { EmittedKnown, KnownWord, MAX_WAYS, MissNote } from './known.ts';
 import { JoinedLevel } from './joined.ts';
 import { LargeHits } from './large.ts';
 import type { Layout } from './layout.ts';
-import { EmittedLevel, GLOBAL, emitDrop } from './level.ts';
+import { EmittedLevel, GLOBAL, basePages, emitDrop } from './level.ts';
 import { SLOT_MASK, SLOT_SHIFT, Slot } from './memory.ts';
 import { emitJoinedMiss, ppnOf } from './neighbours.ts';
 import { Code, Mem, ModuleWriter, Op, Type } from './wasm.ts';
@@ -169,7 +169,7 @@ function emitAgain(module: ModuleWriter, l1: EmittedLevel, refill: number): numb
 }
 const joins = ({ l1, l2 }: MissPlan): boolean => l1.joins !== null || l2.joins !== null;
 /** May L1 be filled before all else? Its order of fills is only known when all is settled, and which pages an entry gets when the walk is done. */
-const isShortPlan = (plan: MissPlan): boolean => !joins(plan) && plan.l1.age === plan.l1.stamp && plan.l1.probes.find(({ order }) => order === 0)!.ways <= MAX_WAYS;
+const isShortPlan = (plan: MissPlan): boolean => !joins(plan) && plan.l1.age === plan.l1.stamp && basePages(plan.l1).ways <= MAX_WAYS;
 
 /** Functions' numbers. */
 interface Deferring { readonly settle: number; readonly walkWouldFind: number }
@@ -181,12 +181,12 @@ function emitWhole(module: ModuleWriter, plan: MissPlan, layout: Layout, ram: Ra
   const giveUp = answer(word(0));
   const host = shl(local(frame), word(12));
   const demand = { rights: access.demandRights(giveUp), frame: block(access.demandFrame(giveUp), access.touchWritten(host)) };
-  const pages = wordAt(plan.l1.pages, local(e)), ppn = doubleAt(plan.l1.ppn, local(e));
+  const pages = wordAt(plan.l1.pages, local(e));
   /** Of an entry of a Svnapot region or a superpage, which page of it is wanted: of one that a word can tell. */
   const takeLarge = (order: number): Expr => (order >= 32 ? giveUp : block(set(inLarge, and(local(page.vpnLo), word(2 ** order - 1))), order > NAPOT_ORDER ? l1.noteShown(e) : block()));
   const takeL1 = block(
     set(flags, wordAt(plan.l1.flags, local(e))), set(bits, plan.l1.joins === null ? pages : and(shr(pages, local(pageIn)), word(0x10101))), demand.rights,
-    takeFrameOf(ram, wide, frame, ppnOf(plan.l1.joins === null ? ppn : ppnOf(ppn, pageIn), inLarge), giveUp), demand.frame,
+    takeFrameOf(ram, wide, frame, ppnOf(l1.frameOf(e, pageIn), inLarge), giveUp), demand.frame,
   );
   const isCanonical = block(
     // The high half repeats its sign bit.

@@ -6,8 +6,8 @@ import { describe, expect, test } from 'vitest';
 import { Prng, StateHash, asAsid, asPfn, asVpn } from '#base';
 import { ENGINES } from '#cpu';
 import type { EngineName, Machine } from '#cpu';
-import { Pte, presets } from '#mmu';
-import type { AdRule, PageSizeName, TlbArrayDescription, TlbDescription } from '#mmu';
+import { Access, Pte, presets } from '#mmu';
+import type { AdRule, CoalescingName, PageSizeName, TlbArrayDescription, TlbDescription } from '#mmu';
 import { hartRig, tinyInclusive } from '../support/hart-rig.ts';
 import type { HartRig } from '../support/hart-rig.ts';
 
@@ -184,6 +184,7 @@ describe('more pages than the TLBs and the page-walk cache hold', () => {
   test.each(replacements)('an access that comes again finds its page in L1 or not as %s has it', (_name, tlb) => { endAlike(tlb, around(16, 21)); });
 
   const joined = (pageSizes: readonly PageSizeName[], adRule: AdRule, more: More = {}): More => ({ coalescing: 'zen', pageSizes: ['4K', ...pageSizes], adRule, ...more });
+  const run = (coalescing: CoalescingName, adRule: AdRule, more: More = {}): More => ({ coalescing, adRule, pageSizes: ['4K', '2M'], ...more });
   const joining: Readonly<Record<string, TlbDescription>> = {
     'groups of four, many ways, no sets': tiny({ name: 'joined-fully', inclusion: 'neither', l1d: full(20, joined(['16K', '2M'], 'strict')), l2: full(28, joined(['16K', '2M'], 'strict')), pwc: { 1: 12, 2: 2 } }),
     'groups of eight, each page with its own D': tiny({
@@ -195,6 +196,15 @@ describe('more pages than the TLBs and the page-walk cache hold', () => {
     }),
     'groups in L1 alone, first in, first out': tiny({ name: 'joined-above', inclusion: 'neither', l1d: full(8, joined(['16K', '2M'], 'd-evict', { replacement: 'fifo' })), l2: full(32, { ways: 4 }), pwc: { 1: 12, 2: 2 } }),
     'groups in an L2 that little leaves': tiny({ name: 'joined-large', inclusion: 'neither', l1d: full(8, joined(['16K'], 'strict')), l2: full(160, joined(['16K', '32K'], 'strict')), pwc: { 1: 12, 2: 2 } }),
+    'runs of four': tiny({ name: 'run-fully', inclusion: 'neither', l1d: full(8, run('colt-sa', 'strict')), l2: full(20, run('colt-sa', 'strict')), pwc: { 1: 12, 2: 2 } }),
+    'runs of four in sets, under trees and queues': tiny({
+      name: 'run-sets', inclusion: 'neither', l1d: full(8, run('colt-sa', 'loose-a', { ways: 4, replacement: 'plru' })), l2: full(16, run('colt-sa', 'd-split', { ways: 4, replacement: 'fifo' })), pwc: { 1: 4, 2: 1 },
+    }),
+    'runs of eight': tiny({ name: 'run-wide', inclusion: 'neither', l1d: full(4, run('colt-fa', 'd-split')), l2: full(18, run('colt-fa', 'strict')), pwc: { 1: 12, 2: 2 } }),
+    'runs of eight, pages by themselves in L1': tiny({ name: 'run-below', inclusion: 'neither', l1d: full(12, { ways: 6 }), l2: full(8, run('colt-fa', 'd-evict', { ways: 4 })), pwc: { 1: 12, 2: 2 } }),
+    'clusters': tiny({ name: 'cluster-fully', inclusion: 'neither', l1d: full(4, run('clustered', 'strict')), l2: full(18, run('clustered', 'loose-a')), pwc: { 1: 12, 2: 2 } }),
+    'clusters in sets, with D of each page': tiny({ name: 'cluster-sets', inclusion: 'neither', l1d: full(8, run('clustered', 'd-split', { ways: 2, replacement: 'fifo' })), l2: full(8, run('clustered', 'd-split', { ways: 4 })), pwc: { 1: 4, 2: 1 } }),
+    'clusters in L1 alone': tiny({ name: 'cluster-above', inclusion: 'neither', l1d: full(6, run('clustered', 'strict', { ways: 2 })), l2: full(32, { ways: 4 }), pwc: { 1: 12, 2: 2 } }),
     'groups in L2 alone': tiny({ name: 'joined-below', inclusion: 'neither', l1d: full(8), l2: full(20, joined(['16K', '2M'], 'strict', { replacement: 'fifo' })), pwc: { 1: 12, 2: 2 } }),
   };
   test.each(Object.entries(joining))('with %s the engines end in the same state', (_name, tlb) => {
@@ -209,6 +219,33 @@ describe('more pages than the TLBs and the page-walk cache hold', () => {
     };
     endAlike(tlb, neighbours, mapNeighbours, change);
   });
+
+  test.each((['colt-sa', 'colt-fa', 'clustered'] as const).flatMap((model) => (ENGINES).map((engine) => [model, engine] as const)))(
+    '%s, %s: a global entry that takes a page in stands before the space\'s own one that has it, at once', (model, engine) => {
+      const rig = hartRig({ engine, tlb: tiny({ name: 'two', inclusion: 'neither', l1d: full(2, run(model, 'strict')), l2: null }) });
+      const { machine } = rig;
+      const [other, third] = [DATA + 4096 * 64, DATA + 4096 * 128];
+      const frames = machine.ram.firstPfn + 512;
+      const mapFour = (rights: string): void => { for (let i = 0; i < 4; i++) rig.map(DATA + 4096 * i, rights, asPfn(frames + i)); };
+      const load = (va: number): void => {
+        machine.pc = BigInt(CODE);
+        rig.set({ a0: va });
+        expect(rig.run()).toMatch(/^ecall/);
+      };
+      rig.code(CODE, ['ld t0,0(a0)', 'ecall']);
+      for (const va of [other, third]) rig.map(va, 'rwad');
+      rig.map(DATA, 'rwad', asPfn(frames));
+      load(other); // the first way
+      load(DATA); // the second: this page alone
+      mapFour('rwadg'); // and no fence
+      machine.fence(null, asVpn(other / 4096));
+      load(DATA + 4096); // the first, for all four and all spaces
+      load(DATA); // which the first way serves
+      load(third); // goes to the way that was touched longer ago
+      const misses = machine.mmu.counters.l1Misses[Access.Load];
+      load(DATA + 4096);
+      expect(machine.mmu.counters.l1Misses[Access.Load]).toBe(misses);
+    });
 
   const plain: Readonly<Record<string, TlbDescription>> = {
     'many ways, no sets': tiny({ name: 'changed-fully', inclusion: 'neither', l1d: full(20), l2: full(40, { pageSizes: ['4K', '2M'] }), pwc: { 1: 2, 2: 2 } }),
