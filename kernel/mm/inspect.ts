@@ -131,39 +131,36 @@ const Kpf = {
   Thp: 2 ** 22, ZeroPage: 2 ** 24, PgTable: 2 ** 26, Reserved: 2 ** 32, Mlocked: 2 ** 33, Owner2: 2 ** 34,
 } as const;
 
-export function kpageflagsWord(system: MmSystem, pfn: Pfn): bigint {
+/** Flags that stand where KPF_* has them. */
+const SAME_PLACE = FolioFlag.Locked | FolioFlag.Referenced | FolioFlag.Uptodate | FolioFlag.Dirty | FolioFlag.Unevictable;
+
+/** A whole number, for a bigint at each step would cost more than all the questions. */
+export function kpageflagsWord(system: MmSystem, pfn: Pfn): number {
   const { folios } = system;
-  if (!folios.has(pfn)) return BigInt(Kpf.NoPage);
-  // A whole number holds them all, and a bigint at each step would cost more than all the questions.
-  let word = 0;
-  const add = (bit: number, when: boolean): void => {
-    if (when) word += bit;
-  };
+  if (!folios.has(pfn)) return Kpf.NoPage;
   const type = folios.typeOf(pfn);
-  if (type === MemdescType.Buddy) return system.buddy.blockAt(pfn) >= 0 ? BigInt(Kpf.Buddy) : 0n;
+  if (type === MemdescType.Buddy) return system.buddy.blockAt(pfn) >= 0 ? Kpf.Buddy : 0;
   const folio = folios.folioOf(pfn);
   const isFolio = type === MemdescType.AnonFolio || type === MemdescType.FileFolio;
-  add(Kpf.Mmap, folios.pageMapcount(pfn) > 0);
-  add(Kpf.Anon, type === MemdescType.AnonFolio);
-  add(Kpf.CompoundHead, folios.isLarge(folio) && folio === pfn);
-  add(Kpf.CompoundTail, folios.isTail(pfn));
-  add(Kpf.Thp, isFolio && folios.isLarge(folio));
-  add(Kpf.ZeroPage, system.isZeroFrame(pfn));
-  add(Kpf.Slab, type === MemdescType.Slab);
-  add(Kpf.PgTable, type === MemdescType.PageTable);
-  add(Kpf.Reserved, folios.test(pfn, FolioFlag.Reserved));
-  add(Kpf.Referenced, folios.test(folio, FolioFlag.Referenced));
-  add(Kpf.Uptodate, folios.test(folio, FolioFlag.Uptodate));
-  add(Kpf.Dirty, folios.test(folio, FolioFlag.Dirty));
-  add(Kpf.Locked, folios.test(folio, FolioFlag.Locked));
-  add(Kpf.Writeback, folios.test(folio, FolioFlag.Writeback));
-  add(Kpf.SwapCache, folios.test(folio, FolioFlag.SwapCache));
-  add(Kpf.SwapBacked, folios.test(folio, FolioFlag.SwapBacked));
-  add(Kpf.Unevictable, folios.test(folio, FolioFlag.Unevictable));
-  add(Kpf.Mlocked, folios.test(folio, FolioFlag.Mlocked));
-  add(Kpf.Owner2, folios.isAnonExclusive(pfn));
-  return BigInt(word);
+  const isLarge = folios.isLarge(folio);
+  const own = folios.flags(pfn);
+  const flags = folios.flags(folio);
+  let word = flags & SAME_PLACE;
+  if (folios.pageMapcount(pfn) > 0) word += Kpf.Mmap;
+  if (type === MemdescType.AnonFolio) word += Kpf.Anon;
+  if (isLarge) word += folio === pfn ? Kpf.CompoundHead : Kpf.CompoundTail;
+  if (isLarge && isFolio) word += Kpf.Thp;
+  if (system.isZeroFrame(pfn)) word += Kpf.ZeroPage;
+  if (type === MemdescType.Slab) word += Kpf.Slab;
+  if (type === MemdescType.PageTable) word += Kpf.PgTable;
+  if ((own & FolioFlag.Reserved) !== 0) word += Kpf.Reserved;
+  if ((own & FolioFlag.AnonExclusive) !== 0) word += Kpf.Owner2;
+  if ((flags & FolioFlag.Writeback) !== 0) word += Kpf.Writeback;
+  if ((flags & FolioFlag.SwapCache) !== 0) word += Kpf.SwapCache;
+  if ((flags & FolioFlag.SwapBacked) !== 0) word += Kpf.SwapBacked;
+  if ((flags & FolioFlag.Mlocked) !== 0) word += Kpf.Mlocked;
+  return word;
 }
-export function kpagecountWord(system: MmSystem, pfn: Pfn): bigint {
-  return system.folios.has(pfn) ? BigInt(system.folios.pageMapcount(pfn)) : 0n;
+export function kpagecountWord(system: MmSystem, pfn: Pfn): number {
+  return system.folios.has(pfn) ? system.folios.pageMapcount(pfn) : 0;
 }

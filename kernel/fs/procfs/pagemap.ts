@@ -18,7 +18,8 @@ const CHUNK_WORDS = 512;
 interface Words {
   /** How many there are. */
   count(): number;
-  word(index: number, t: Task | null): bigint;
+  /** @returns a number where all of them fit into one */
+  word(index: number, t: Task | null): bigint | number;
 }
 
 type Ioctl = (t: Task, command: number, arg: number) => number;
@@ -43,7 +44,15 @@ class WordFile implements Openable, FileOps {
     while (io.left >= WORD_BYTES && index < count && !io.faulted) {
       const nr = Math.min(CHUNK_WORDS, io.left / WORD_BYTES, count - index);
       const words = new BigUint64Array(nr);
-      for (let i = 0; i < nr; i++) words[i] = this.words.word(index + i, t);
+      const halves = new Uint32Array(words.buffer);
+      for (let i = 0; i < nr; i++) {
+        const word = this.words.word(index + i, t);
+        if (typeof word === 'bigint') words[i] = word;
+        else {
+          halves[2 * i] = word >>> 0;
+          halves[2 * i + 1] = word / 2 ** 32;
+        }
+      }
       done += io.put(new Uint8Array(words.buffer));
       index += nr;
     }
@@ -75,7 +84,7 @@ export function pagemapOf(task: Task, view: KernelView): Openable {
 }
 
 /** KPF_NOPAGE: no frame has this number. */
-const NOPAGE = 1n << 20n;
+const NOPAGE = 2 ** 20;
 
 /** /proc/kpagecount and /proc/kpageflags, by frame number; RAM begins at 0x80000. */
 export function framesFile(view: KernelView, tells: 'count' | 'flags'): Openable {
@@ -84,7 +93,7 @@ export function framesFile(view: KernelView, tells: 'count' | 'flags'): Openable
   return new WordFile({
     count: () => firstPfn + nrFrames,
     word(index) {
-      if (index < firstPfn) return tells === 'count' ? 0n : NOPAGE;
+      if (index < firstPfn) return tells === 'count' ? 0 : NOPAGE;
       return tells === 'count' ? kpagecountWord(system, asPfn(index)) : kpageflagsWord(system, asPfn(index));
     },
   });
