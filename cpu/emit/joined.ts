@@ -70,15 +70,14 @@ export class JoinedLevel {
       set(chosen, shl(below(shl(word(1), local(order))), and(positionOf(vpnLo), sub(word(0), shl(word(1), local(order)))))),
     );
   }
-  /** run(): the eligible pages around the page without a gap, in its aligned group. */
+  /** run(): the eligible pages around the page without a gap. They are of its aligned group: nobody knows of others. */
   private chooseRun(eligible: number): Expr {
-    const { code, order, chosen, page: { vpnLo } } = this;
-    const { order: ofModel } = basePages(this.plan);
+    const { code, plan, order, chosen, page: { vpnLo } } = this;
     const own = positionOf(vpnLo);
     const gaps = code.local(W);
     return block(
-      set(order, word(ofModel)),
-      set(gaps, xor(ofModel === 3 ? local(eligible) : and(local(eligible), shl(word(15), and(local(vpnLo), word(4)))), word(-1))),
+      set(order, word(basePages(plan).order)),
+      set(gaps, xor(local(eligible), word(-1))),
       // From behind the last gap before the page up to the first one behind it.
       set(chosen, sub(
         shl(word(1), add(own, trailingZeros(shr(local(gaps), own)))),
