@@ -26,17 +26,18 @@ const RESERVED = 1 << 22;
 const COALESCING = ['none', 'svnapot', 'zen', 'colt-sa', 'colt-fa', 'clustered'];
 
 /** Hierarchies of 1 to 4 entries a side: every replacement, every coalescing model and its A/D rules, every inclusion. A third of them are such that
- *  emitted code does the most common misses itself (mmu/plan.ts): every replacement but random, groups of pages or none; and may be larger. */
+ *  emitted code does the most common misses itself (mmu/plan.ts): every replacement but random, one coalescing model or none; and may be larger. */
 export function randomTlb(random: Prng, isSurelyPlain = false): TlbDescription {
   const pick = <T>(list: readonly T[]): T => list[random.below(list.length)]!;
   const isPlain = random.below(3) === 0 || isSurelyPlain;
+  const model = pick(['zen', 'zen', 'colt-sa', 'colt-fa', 'clustered']);
   const array = (most: number): object => {
     const entries = 1 + random.below(isPlain && random.below(3) === 0 ? 30 : most);
     if (isPlain) {
       const joins = random.below(2) === 0;
       const shape = {
-        pageSizes: ['4K', ...(joins ? pick([['16K'], ['16K', '32K']]) : []), ...pick([[], ['2M'], ['2M', '1G']])], ...(random.below(4) === 0 ? { svnapot: true } : {}),
-        ...(joins ? { coalescing: 'zen', adRule: pick(['strict', 'loose-a', 'd-split', 'd-evict']) } : {}),
+        pageSizes: ['4K', ...(joins && model === 'zen' ? pick([['16K'], ['16K', '32K']]) : []), ...pick([[], ['2M'], ['2M', '1G']])], ...(random.below(4) === 0 ? { svnapot: true } : {}),
+        ...(joins ? { coalescing: model, adRule: pick(['strict', 'loose-a', 'd-split', 'd-evict']) } : {}),
       };
       const treeWays = 1 << random.below(6);
       if (random.below(3) === 0) return { entries: treeWays * pick([1, 1, 2]), ways: treeWays, replacement: 'plru', ...shape };
