@@ -1,10 +1,10 @@
-// An L1 miss where neighbours may join the page, emitted: what behind.ts does, for levels where base pages may share entries (joined.ts), and the fill of L1 along with it. Here:
-// what the line of eight PTEs, or an entry of L2, says of a page's neighbours; what is counted. Not here: which of them join (joined.ts).
+// An L1 miss where neighbours may join the page, emitted: what behind.ts does, for levels where base pages may share entries (joined.ts), and the fill of L1
+// along with it. Here: what the line of eight PTEs, or an entry of L2, says of a page's neighbours; what is counted. Not here: which of them join (joined.ts).
 import { Pte, RAM_FIRST_PFN } from '#mmu';
 import type { MissPlan, Ram } from '#mmu';
 import { emitWalk, hostOf, takeFrameOf } from './behind.ts';
 import type { Demand, MissCode } from './behind.ts';
-import { add, addDoubles, addWord, and, apply, atLeast, bitsSet, block, count, doubleAt, either, less, local, mul, ne, or, seldom, set, setDouble, shl, shr, sub, when, word, wordAt, xor } from './expr.ts';
+import { add, addWord, and, apply, atLeast, bitsSet, block, count, doubleAt, either, less, local, mul, ne, or, seldom, set, setDouble, shl, shr, sub, when, word, wordAt, xor } from './expr.ts';
 import type { Expr } from './expr.ts';
 import { JoinedLevel, positionOf } from './joined.ts';
 import type { LineLocals } from './joined.ts';
@@ -17,9 +17,6 @@ const W = Type.I32;
 const MAY_DIFFER = Pte.A | Pte.D | 0x300;
 /** And of its frame, where pages of the same eight frames join. */
 const LOW_FRAME = 7 << 10;
-
-/** The frame of a page of a larger one. @param pageIn a local with its index there */
-export const ppnOf = (ppn: Expr, pageIn: number): Expr => addDoubles(ppn, apply(Op.f64_convert_i32_s)(local(pageIn)));
 
 /** Afterwards L1 has the page, in way `e1`, and all is counted; or `giveUp` has left before anything was. @param e1 a local */
 export function emitJoinedMiss(module: ModuleWriter, plan: MissPlan, ram: Ram, miss: MissCode, l1: JoinedLevel, e1: number, demand: Demand, giveUp: Expr): Expr {
@@ -39,7 +36,8 @@ export function emitJoinedMiss(module: ModuleWriter, plan: MissPlan, ram: Ram, m
     seldom(wordAt(plan.l2.leaf, local(e)), giveUp), // a piece of a larger page: counted otherwise
     set(flags, wordAt(plan.l2.flags, local(e))), set(bits, and(shr(wordAt(plan.l2.pages, local(e)), local(pageIn)), word(0x10101))), demand.rights,
     takeFrameOf(ram, wide, frame, level.frameOf(e, pageIn), giveUp), demand.frame, set(owner, wordAt(plan.l2.asid, local(e))),
-    set(from, and(sub(local(vpnLo), local(pageIn)), word(7))), give(line.known, 0), give(line.accessed, 8), give(line.dirty, 16), ...(isClustered ? [set(line.sub, plan.l2.joins === null ? shl(and(local(frame), word(7)), mul(positionOf(vpnLo), word(3))) : wordAt(plan.l2.sub, local(e)))] : []),
+    set(from, and(sub(local(vpnLo), local(pageIn)), word(7))), give(line.known, 0), give(line.accessed, 8), give(line.dirty, 16),
+    ...(isClustered ? [set(line.sub, plan.l2.joins === null ? shl(and(local(frame), word(7)), mul(positionOf(vpnLo), word(3))) : wordAt(plan.l2.sub, local(e)))] : []),
     addWord(plan.unsettled.hits, local(kind)), touch, setDouble(plan.l2.stamp, local(e), lastTouch),
   );
   const walk = emitWalk(module, plan, ram, miss, demand, giveUp);

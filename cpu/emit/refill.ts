@@ -10,7 +10,7 @@ import type { MissPlan, Ram } from '#mmu';
 import { emitBehind, entryOf, foundLocals, takeFrameOf, takeWord, wordOfFound } from './behind.ts';
 import type { Demand, MissCode } from './behind.ts';
 import {
-  add, and, answer, answerOf, apply, atLeast, below, block, byteAt, call, either, eq, local, loopWhile, ne, not, or, seldom, set, setByte, setWord, shl, shr,
+  add, addDoubles, and, answer, answerOf, apply, atLeast, below, block, byteAt, call, either, eq, local, loopWhile, ne, not, or, seldom, set, setByte, setWord, shl, shr,
   shrSigned, sub, when, word, wordAt,
 } from './expr.ts';
 import type { Expr } from './expr.ts';
@@ -20,7 +20,7 @@ import { LargeHits } from './large.ts';
 import type { Layout } from './layout.ts';
 import { EmittedLevel, GLOBAL, basePages, emitDrop } from './level.ts';
 import { SLOT_MASK, SLOT_SHIFT, Slot } from './memory.ts';
-import { emitJoinedMiss, ppnOf } from './neighbours.ts';
+import { emitJoinedMiss } from './neighbours.ts';
 import { Code, Mem, ModuleWriter, Op, Type } from './wasm.ts';
 
 /** An address, and what touches it: an Access, less Access.Load. @returns 1: the filter has the page now, and the caller stamps its entry; 0: nothing has happened */
@@ -170,6 +170,9 @@ function emitAgain(module: ModuleWriter, l1: EmittedLevel, refill: number): numb
 const joins = ({ l1, l2 }: MissPlan): boolean => l1.joins !== null || l2.joins !== null;
 /** May L1 be filled before all else? Its order of fills is only known when all is settled, and which pages an entry gets when the walk is done. */
 const isShortPlan = (plan: MissPlan): boolean => !joins(plan) && plan.l1.age === plan.l1.stamp && basePages(plan.l1).ways <= MAX_WAYS;
+
+/** The frame of a page of a larger one. @param pageIn a local with its index there */
+const ppnOf = (ppn: Expr, pageIn: number): Expr => addDoubles(ppn, apply(Op.f64_convert_i32_s)(local(pageIn)));
 
 /** Functions' numbers. */
 interface Deferring { readonly settle: number; readonly walkWouldFind: number }
