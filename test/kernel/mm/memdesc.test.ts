@@ -20,7 +20,7 @@ function census(system: MmSystem): { folios: number; large: number; tables: numb
   for (let at: number = firstPfn; at < firstPfn + nrFrames; at++) {
     const pfn = asPfn(at);
     const word = system.memdescWord(pfn);
-    const flags = kpageflagsWord(system, pfn);
+    const flags = BigInt(kpageflagsWord(system, pfn));
     const has = (bit: bigint): boolean => (flags & (1n << bit)) !== 0n;
     const type = word % 16;
     expect([type === 3, type === 14, type === 5]).toEqual([has(12n), has(26n), has(7n)]); // ANON, PGTABLE, SLAB
