@@ -20,7 +20,7 @@ export interface LineLocals { readonly known: number; readonly accessed: number;
 const W = Type.I32;
 export const positionOf = (vpn: number): Expr => and(local(vpn), word(7));
 /** The bits below one. */
-const below = (bit: Expr): Expr => sub(shl(word(1), bit), word(1));
+const bitsBelow = (bit: Expr): Expr => sub(shl(word(1), bit), word(1));
 
 export class JoinedLevel {
   /** Of the entry that choose() has decided for, locals: its order, and its pages as the line has them. */
@@ -67,7 +67,7 @@ export class JoinedLevel {
     const isAligned = not(and(xor(local(frame), local(vpnLo)), word(7)));
     return block(
       small.some((p) => p.order === 3) ? when(and(eq(local(eligible), word(0xff)), isAligned), set(order, word(3)), narrow) : narrow,
-      set(chosen, shl(below(shl(word(1), local(order))), and(positionOf(vpnLo), sub(word(0), shl(word(1), local(order)))))),
+      set(chosen, shl(bitsBelow(shl(word(1), local(order))), and(positionOf(vpnLo), sub(word(0), shl(word(1), local(order)))))),
     );
   }
   /** run(): the eligible pages around the page without a gap. They are of its aligned group: nobody knows of others. */
@@ -81,7 +81,7 @@ export class JoinedLevel {
       // From behind the last gap before the page up to the first one behind it.
       set(chosen, sub(
         shl(word(1), add(own, trailingZeros(shr(local(gaps), own)))),
-        shl(word(1), sub(word(32), leadingZeros(and(local(gaps), below(own))))),
+        shl(word(1), sub(word(32), leadingZeros(and(local(gaps), bitsBelow(own))))),
       )),
     );
   }

@@ -117,8 +117,8 @@ export class BlockCache {
   /** Of the block that is being made, so far. */
   private nrLoads = 0;
   private nrStores = 0;
-  /** By host offset: rows; of those that were dropped, ~row. Code that is written again mostly fits where it was, and what is not used up needs not be
-   *  emptied, which loses all blocks. */
+  /** By host offset: rows; of those that were dropped, ~row. Code that is written again mostly fits where it was; were it
+   *  given other rows each time, the pool would soon be used up, and all blocks lost. */
   private readonly blocks = new Map<number, number>();
   private readonly straddling = new Map<number, number>();
   private readonly frames = new Map<number, FrameCode>();
@@ -187,9 +187,10 @@ export class BlockCache {
 
   private decodeBlock(host: number): number {
     this.makeRoom();
-    const dropped = ~(this.blocks.get(host) ?? -1);
+    const before = this.blocks.get(host) ?? 0;
     const { nextRow } = this;
-    if (dropped > 0) { // row 0 is a header
+    if (before < 0) {
+      const dropped = ~before;
       this.nextRow = dropped - 1;
       const isWithin = this.decodeAt(host, this.operations[dropped - 1]!);
       this.nextRow = nextRow;
