@@ -131,9 +131,6 @@ const Kpf = {
   Thp: 2 ** 22, ZeroPage: 2 ** 24, PgTable: 2 ** 26, Reserved: 2 ** 32, Mlocked: 2 ** 33, Owner2: 2 ** 34,
 } as const;
 
-/** Flags that stand where KPF_* has them. */
-const SAME_PLACE = FolioFlag.Locked | FolioFlag.Referenced | FolioFlag.Uptodate | FolioFlag.Dirty | FolioFlag.Unevictable;
-
 /** A whole number, for a bigint at each step would cost more than all the questions. */
 export function kpageflagsWord(system: MmSystem, pfn: Pfn): number {
   const { folios } = system;
@@ -145,7 +142,7 @@ export function kpageflagsWord(system: MmSystem, pfn: Pfn): number {
   const isLarge = folios.isLarge(folio);
   const own = folios.flags(pfn);
   const flags = folios.flags(folio);
-  let word = flags & SAME_PLACE;
+  let word = 0;
   if (folios.pageMapcount(pfn) > 0) word += Kpf.Mmap;
   if (type === MemdescType.AnonFolio) word += Kpf.Anon;
   if (isLarge) word += folio === pfn ? Kpf.CompoundHead : Kpf.CompoundTail;
@@ -155,6 +152,11 @@ export function kpageflagsWord(system: MmSystem, pfn: Pfn): number {
   if (type === MemdescType.PageTable) word += Kpf.PgTable;
   if ((own & FolioFlag.Reserved) !== 0) word += Kpf.Reserved;
   if ((own & FolioFlag.AnonExclusive) !== 0) word += Kpf.Owner2;
+  if ((flags & FolioFlag.Locked) !== 0) word += Kpf.Locked;
+  if ((flags & FolioFlag.Referenced) !== 0) word += Kpf.Referenced;
+  if ((flags & FolioFlag.Uptodate) !== 0) word += Kpf.Uptodate;
+  if ((flags & FolioFlag.Dirty) !== 0) word += Kpf.Dirty;
+  if ((flags & FolioFlag.Unevictable) !== 0) word += Kpf.Unevictable;
   if ((flags & FolioFlag.Writeback) !== 0) word += Kpf.Writeback;
   if ((flags & FolioFlag.SwapCache) !== 0) word += Kpf.SwapCache;
   if ((flags & FolioFlag.SwapBacked) !== 0) word += Kpf.SwapBacked;
